@@ -1,0 +1,22 @@
+//! Sealog: the audit log for applications.
+
+mod canonical;
+mod clock;
+mod error;
+mod event;
+mod log;
+mod policy;
+mod tree;
+mod verify;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{Error, ErrorKind, Result};
+pub use event::{
+    Change, DiffKind, DiffOp, Event, Logged, MAX_ACTION_BYTES, MAX_BULK_BYTES, MAX_BULK_EVENTS, MAX_CHANGED_POINTERS,
+    MAX_DEPTH, MAX_EVENT_BYTES, MAX_FIELD_BYTES, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_STATE_BYTES, MAX_TAG_BYTES,
+    MAX_TAGS, MAX_USER_AGENT_BYTES, Outcome, Receipt, Record, Severity, actions,
+};
+pub use log::{AuditLog, Builder, Head, InboxSql, Page, Rejected, Staged};
+pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath};
+pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
+pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
