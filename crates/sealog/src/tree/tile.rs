@@ -7,7 +7,8 @@ use tlog_tiles::Tile;
 use super::leaves::{Leaves, TILE_HEIGHT, TILE_WIDTH, hashes};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The highest level that a path may name. Trees that fit into memory of any kind end long before.
+/// The highest level that a path may name (c2sp.org/tlog-tiles). No tree that can be counted has tiles
+/// above level 7; asking for one is answered with "not there", as for any other that is not.
 const MAX_LEVEL: u8 = 63;
 
 /// The place of a tile: `tile/<L>/<N>[.p/<W>]`, or `tile/entries/<N>[.p/<W>]` for a bundle of
