@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use tlog_tiles::{HashReader, Tile};
 
-use super::{EMPTY_ROOT, Hash, leaf_hash, mismatch};
+use super::{EMPTY_ROOT, Hash, MAX_SIZE, leaf_hash, mismatch};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many levels of the tree one tile spans; a full tile has `2^8` hashes (c2sp.org/tlog-tiles).
@@ -109,6 +109,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn run<T>(size: u64, leaves: &'a dyn Leaves, job: impl FnOnce(&Self) -> Result<T, tlog_tiles::Error>) -> Result<T> {
+        if size > MAX_SIZE {
+            let message = format!("a tree of {size} events is larger than any can be, which is {MAX_SIZE}");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         let reader = Self { size, leaves, tiles: RefCell::default(), failure: RefCell::default() };
         job(&reader).map_err(|error| {
             let failure = reader.failure.take();

@@ -161,6 +161,13 @@ fn questions_beyond_the_tree_are_refused() {
     for (seq, size) in [(0, 0), (10, 10), (11, 10), (u64::MAX, 10)] {
         assert_eq!(inclusion_proof(seq, size, &memory).unwrap_err().kind(), ErrorKind::InvalidArgument);
     }
+    for kind in [
+        root_at(u64::MAX, &memory).unwrap_err().kind(),
+        inclusion_proof(0, u64::MAX, &memory).unwrap_err().kind(),
+        consistency_proof(1, 1 << 63, &memory).unwrap_err().kind(),
+    ] {
+        assert_eq!(kind, ErrorKind::InvalidArgument);
+    }
     assert_eq!(consistency_proof(9, 8, &memory).unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert_eq!(consistency_proof(0, 10, &memory).unwrap(), [[0; 32]; 0]);
     assert_eq!(consistency_proof(10, 10, &memory).unwrap(), [[0; 32]; 0]);
