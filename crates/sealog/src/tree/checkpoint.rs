@@ -40,8 +40,8 @@ const MAX_CHECKPOINT_BYTES: usize = 256 * 1024;
 pub struct Checkpoint {
     note: String,
     origin: String,
-    size: u64,
-    root: Hash,
+    pub(super) size: u64,
+    pub(super) root: Hash,
 }
 
 impl Checkpoint {

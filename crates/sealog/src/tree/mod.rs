@@ -16,16 +16,28 @@
 
 #![allow(dead_code, reason = "the journal and the checks are being built on this")]
 
+mod check;
 mod checkpoint;
 mod frontier;
 mod key;
+mod leaves;
+mod proof;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 pub use checkpoint::Checkpoint;
-#[allow(unused_imports, reason = "the journal is being built on this")]
-pub(crate) use frontier::{Frontier, Node};
 pub use key::Key;
+pub use proof::{Proof, ProvenEvent};
+
+#[allow(unused_imports, reason = "the journal and the checks are being built on this")]
+pub(crate) use self::{
+    check::{Tree, check_consistency, check_inclusion},
+    frontier::{Frontier, Node},
+    key::Signer,
+    leaves::{Leaves, consistency_proof, inclusion_proof, root_at},
+    tile::{TilePath, tile},
+};
 
 use std::fmt;
 
@@ -63,11 +75,3 @@ pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
 fn mismatch(what: &str, expected: impl fmt::Display, found: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Integrity, format!("{what}: expected {expected}, found {found}"))
 }
-
-/// That an event is in the tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {}
-
-/// What a proof proves.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ProvenEvent {}
