@@ -56,6 +56,32 @@ impl Checkpoint {
         Self { note, origin: origin.to_owned(), size, root: *root }
     }
 
+    /// Reads notes that stand one after the other, as an anchor file keeps them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::parse`], for the first note that is wrong.
+    pub fn parse_many(notes: &str) -> Result<Vec<Self>> {
+        let mut found = Vec::new();
+        let mut start = 0;
+        let mut signed = false;
+        let mut end = 0;
+        for line in notes.split_inclusive('\n') {
+            let is_signature = line.starts_with("\u{2014} ");
+            // A note ends with its last signature.
+            if signed && !is_signature {
+                found.push(Self::parse(&notes[start..end])?);
+                start = end;
+            }
+            signed = is_signature;
+            end += line.len();
+        }
+        if start < end {
+            found.push(Self::parse(&notes[start..end])?);
+        }
+        Ok(found)
+    }
+
     /// Reads a checkpoint. Its signatures are not checked: that takes a key, and is done by
     /// [`Checkpoint::verify`].
     ///
