@@ -17,6 +17,6 @@ pub use event::{
     MAX_TAGS, MAX_USER_AGENT_BYTES, Outcome, Receipt, Record, Severity, actions,
 };
 pub use log::{AuditLog, Builder, Head, InboxSql, Page, Rejected, Staged};
-pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath};
+pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
 pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};

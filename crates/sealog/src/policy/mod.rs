@@ -2,6 +2,10 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod diff;
+mod pointer;
+
+pub use diff::{diff, readable};
 
 use serde::{Deserialize, Serialize};
 
