@@ -49,5 +49,6 @@ impl Anchor {
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Storage, format!("cannot keep a checkpoint in {}: {error}", path.display())).with_source(error)
+    Error::new(ErrorKind::Storage, format!("cannot keep a checkpoint in {}: {error}", path.display()))
+        .with_source(error)
 }

@@ -22,7 +22,7 @@ pub use event::{
     MAX_TAGS, MAX_USER_AGENT_BYTES, Outcome, Receipt, Record, Severity, actions,
 };
 pub use log::{AuditLog, Builder, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
-pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath};
+pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
+pub use rusqlite;
 pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
-pub use rusqlite;

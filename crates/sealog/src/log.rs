@@ -17,10 +17,10 @@ use crate::inbox::{Drain, Inbox};
 use crate::journal::sqlite::{self, Birth, Reader};
 use crate::journal::{Snapshot, StoredCheckpoint};
 use crate::keyfile::KeySource;
-use crate::policy::{Applied, Compiled, Policy, Prepared};
+use crate::policy::{Applied, Compiled, Policy, Prepared, hex_digest};
 use crate::sequencer::{Request, Sequencer, wrong_key};
-use crate::tree::{Checkpoint, Frontier, Key, Proof};
-use crate::verify::{self, VerifyOptions, VerifyProgress, VerifyReport};
+use crate::tree::{self, Checkpoint, Frontier, Key, Proof, TilePath};
+use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
 
 /// The most memory that events waiting to be written may take, in KiB of canonical JSON. Callers
 /// wait for room; nothing is dropped.
@@ -226,16 +226,14 @@ impl Builder {
         std::thread::Builder::new()
             .name("sealog-sequencer".to_owned())
             .spawn(move || sequencer.run(requests))
-            .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the sequencer's thread").with_source(error))?;
+            .map_err(|error| {
+                Error::new(ErrorKind::Storage, "cannot start the sequencer's thread").with_source(error)
+            })?;
 
         let mut inboxes = Vec::new();
         for path in self.inboxes {
-            let drain = Drain {
-                policy: policy.clone(),
-                clock: clock.clone(),
-                queue: queue.clone(),
-                sampled: sampled.clone(),
-            };
+            let drain =
+                Drain { policy: policy.clone(), clock: clock.clone(), queue: queue.clone(), sampled: sampled.clone() };
             inboxes.push(Inbox::open(path, drain)?);
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
@@ -488,13 +486,14 @@ impl AuditLog {
                 let json = serde_json::to_string(&prepared.event).map_err(|error| {
                     Error::new(ErrorKind::InvalidEvent, "the event cannot be written as JSON").with_source(error)
                 })?;
-                let digest = prepared.digest.map(|digest| format!("{:032x}", u128::from_be_bytes(digest)));
+                // Always there: it tells that the policy was applied, and a row that is drained twice.
+                let digest = prepared.digest.unwrap_or_else(|| writer.policy.digest(prepared.sealable.unsealed()));
                 // Only a handle with one inbox knows which rows its position speaks of.
                 let drained = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
                     [inbox] => inbox.drained().to_string(),
                     _ => String::new(),
                 };
-                let params = vec![prepared.id.clone(), json, digest.unwrap_or_default(), drained];
+                let params = vec![prepared.id.clone(), json, hex_digest(digest), drained];
                 let sql = include_str!("journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
                 Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }) })
             }
@@ -656,6 +655,36 @@ impl AuditLog {
         self.snapshot(move |snapshot| verify::prove(snapshot, seq)).await
     }
 
+    /// What proves that today's tree begins with the tree of size `old_size`: the newest checkpoint, and
+    /// the hashes for [`Checkpoint::extends`].
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when the log is smaller than that.
+    pub async fn consistency(&self, old_size: u64) -> Result<(Checkpoint, Vec<[u8; 32]>)> {
+        self.snapshot(move |snapshot| {
+            let head = snapshot.head()?.checkpoint;
+            let proof = tree::consistency_proof(old_size, head.size, &SnapshotLeaves::new(snapshot))?;
+            Ok((Checkpoint::parse(&head.note)?, proof))
+        })
+        .await
+    }
+
+    /// A tile or entry bundle of the tree, as C2SP tlog-tiles lays them out: `tile/0/x001/x234/067`,
+    /// `tile/entries/000.p/7`. Tiles hold no personal data and may be published.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when this is no such path, `NotFound` when the tree does not reach that far.
+    pub async fn tile(&self, path: &str) -> Result<Vec<u8>> {
+        let path = TilePath::parse(path)?;
+        self.snapshot(move |snapshot| {
+            let size = snapshot.head()?.checkpoint.size;
+            tree::tile(path, size, &SnapshotLeaves::new(snapshot))
+        })
+        .await
+    }
+
     /// The public key that signs the log now (`name+id+key`).
     ///
     /// # Errors
@@ -677,16 +706,16 @@ impl AuditLog {
         let source = writer.key_source.clone();
         let clock = self.shared.clock.clone();
         let (old, new) = blocking(move || {
-            let old = source.load()?.ok_or_else(|| {
-                Error::new(ErrorKind::Key, format!("{} is not there any more", source.describe()))
-            })?;
+            let old = source
+                .load()?
+                .ok_or_else(|| Error::new(ErrorKind::Key, format!("{} is not there any more", source.describe())))?;
             let new = old.rotated(&*clock)?;
             Ok((old, new))
         })
         .await?;
         let vkey = new.vkey().to_owned();
-        let event = Event::new("sealog.key.rotated")
-            .metadata(serde_json::json!({"oldVkey": old.vkey(), "newVkey": vkey}));
+        let event =
+            Event::new("sealog.key.rotated").metadata(serde_json::json!({"oldVkey": old.vkey(), "newVkey": vkey}));
         let event = writer.policy.apply_own(event, self.shared.clock.now_ms(), || new_id(&*self.shared.clock))?;
         let (reply, answer) = oneshot::channel();
         writer.queue.send(Request::Rotate { event, key: new, reply }).map_err(|_| closed())?;
@@ -754,10 +783,7 @@ impl AuditLog {
 
     fn writer(&self) -> Result<&Writer> {
         self.shared.writer.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::ReadOnly,
-                format!("{} was opened for reading only", self.shared.path.display()),
-            )
+            Error::new(ErrorKind::ReadOnly, format!("{} was opened for reading only", self.shared.path.display()))
         })
     }
 
@@ -769,7 +795,10 @@ impl AuditLog {
         self.reader(move |reader| reader.snapshot(read)).await
     }
 
-    async fn reader<T: Send + 'static>(&self, read: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn reader<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let shared = self.shared.clone();
         blocking(move || {
             let idle = shared.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -845,7 +874,10 @@ fn read_records(snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<Vec<R
     snapshot.rows(from, to, &mut |seq, row| {
         let record = String::from_utf8(row.body.to_vec()).ok().and_then(Record::from_canonical);
         let record = record.filter(|record| record.seq() == seq).ok_or_else(|| {
-            Error::new(ErrorKind::Integrity, format!("seq {seq}: expected an event's canonical JSON, found something else"))
+            Error::new(
+                ErrorKind::Integrity,
+                format!("seq {seq}: expected an event's canonical JSON, found something else"),
+            )
         })?;
         records.push(record);
         Ok(())
