@@ -132,7 +132,11 @@ fn domain_length(run: &str) -> Option<usize> {
         domain = domain.trim_end_matches(['.', '-']);
         let (before, last) = domain.rsplit_once('.')?;
         let mut chars = last.chars();
-        if !before.starts_with('.') && chars.next().is_some_and(char::is_alphabetic) && chars.next().is_some() {
+        if !before.is_empty()
+            && !before.starts_with('.')
+            && chars.next().is_some_and(char::is_alphabetic)
+            && chars.next().is_some()
+        {
             return Some(domain.len());
         }
         domain = before;
