@@ -296,6 +296,6 @@ fn prepare(
     match staged {
         Some(digest) => policy.apply_staged(event, Some(digest?), now_ms).map(Applied::Keep),
         // It was accepted when it was inserted.
-        None => policy.apply(event, now_ms, inserted_at, || row_id.to_owned()),
+        None => policy.apply_accepted(event, now_ms, inserted_at, || row_id.to_owned()),
     }
 }

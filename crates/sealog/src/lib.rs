@@ -1,4 +1,4 @@
-//! Sealog: the audit log for applications.
+#![doc = include_str!("../README.md")]
 
 mod anchor;
 mod builder;
@@ -25,6 +25,7 @@ pub use event::{
 };
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
+/// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
 pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};

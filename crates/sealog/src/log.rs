@@ -275,8 +275,8 @@ impl AuditLog {
     /// let staged = log.log_in(&mut tx, Event::new("invoice.paid").resource("invoice", "i-4"))?;
     /// tx.commit()?;
     ///
-    /// let logged = log.sequenced(&staged.id).await?;
-    /// assert_eq!(logged.receipt().unwrap().seq, 0);
+    /// let receipt = log.sequenced(&staged.id).await?;
+    /// assert_eq!(receipt.seq, 0);
     /// # Ok(()) }
     /// ```
     ///
@@ -651,7 +651,7 @@ impl std::fmt::Debug for AuditLog {
 impl Writer {
     fn apply(&self, shared: &Shared, event: Event) -> Result<Applied> {
         let now_ms = shared.clock.now_ms();
-        self.policy.apply(event, now_ms, now_ms, || new_id(&*shared.clock))
+        self.policy.apply(event, now_ms, || new_id(&*shared.clock))
     }
 
     async fn append(&self, events: Vec<Prepared>) -> Result<Vec<Receipt>> {

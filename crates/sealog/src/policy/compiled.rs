@@ -125,13 +125,21 @@ impl Prepared {
 }
 
 impl Compiled {
-    /// Applies the policy to what a caller sent, and that was accepted at `accepted_ms`: by now, or when
-    /// it was put into an inbox.
+    /// Applies the policy to what a caller sends now.
     ///
     /// # Errors
     ///
     /// What is wrong with the event, with a pointer to it.
-    pub(crate) fn apply(
+    pub(crate) fn apply(&self, event: Event, now_ms: i64, new_id: impl FnOnce() -> String) -> Result<Applied> {
+        self.apply_accepted(event, now_ms, now_ms, new_id)
+    }
+
+    /// Applies the policy to what was accepted at `accepted_ms`, when it was put into an inbox.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply).
+    pub(crate) fn apply_accepted(
         &self,
         event: Event,
         now_ms: i64,
