@@ -144,7 +144,10 @@ fn a_policy_is_plain_data() {
     assert_eq!(policy.redact_fields, [RedactField { name: "x".into(), mode: Mode::Redact }]);
     assert_eq!((policy.sampling, policy.ip_address), (1.0, IpPolicy::Truncate));
     assert!(serde_json::from_str::<Policy>(r#"{"sampleing": 1}"#).is_err());
+}
 
+#[test]
+fn a_compiled_policy_is_shared_between_threads() {
     fn is_send_and_sync<T: Send + Sync>() {}
     is_send_and_sync::<Compiled>();
 }
