@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::address;
 use super::hide::{Domain, Keyed, REDACTED};
 use super::names::Names;
+use super::paths::Paths;
 use super::redact::Rules;
 use super::validate::{self, Source};
 use super::{IpPolicy, Mode, diff, pointer};
@@ -183,6 +186,29 @@ impl Compiled {
         self.prepare(event, id, digest, now_ms, true)
     }
 
+    /// A copy of what was meant as an event and is none, with the same values hidden: a row of an inbox
+    /// that is set aside. Whatever shape it has, it must be no deeper than a JSON parser reads.
+    pub(crate) fn redacted_copy(&self, row: &Value) -> Value {
+        let (mut row, rules) = (row.clone(), &self.rules);
+        let documents = [("metadata", &rules.metadata), ("before", &rules.before), ("after", &rules.after)];
+        for (name, paths) in documents {
+            if let Some(document) = row.get_mut(name) {
+                rules.redact_value(paths, document);
+            }
+        }
+        // A diff names its fields in pointers, where the rules by name would not find them.
+        for name in ["diff", "changed"] {
+            if let Some(pointers) = row.get_mut(name) {
+                *pointers = REDACTED.into();
+            }
+        }
+        if let Some(Value::String(text)) = row.get_mut("ipAddress") {
+            *text = address::reduce(self.ip_address, text, &rules.keyed);
+        }
+        rules.redact_value(&Paths::default(), &mut row);
+        row
+    }
+
     fn checked(&self, event: Event, source: Source, now_ms: i64) -> Result<Event> {
         match validate::check(&event, source, now_ms, self.max_future_ms) {
             Ok(()) => Ok(event),
@@ -266,7 +292,7 @@ impl Compiled {
                 continue;
             }
             // Where the caller took the value out of its states, all that is known is that it changed.
-            let side = |state: &Option<serde_json::Value>| {
+            let side = |state: &Option<Value>| {
                 let value = state.as_ref().and_then(|state| state.pointer(path)).cloned();
                 Some(value.unwrap_or_else(|| REDACTED.into()))
             };

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::policy::{Detector, Policy, arbitrary};
@@ -208,6 +208,24 @@ fn a_forged_diff_is_hidden_too() {
             {"op": "add", "path": "/x", "value": {"token": hidden}}
         ])
     );
+}
+
+#[test]
+fn the_copy_of_what_is_no_event_is_redacted_too() {
+    let policy = compile(&Policy::default().redact_path("after.list.x").ip_address(IpPolicy::Truncate));
+    let row = json!({
+        "acton": "a", "password": 1, "after": {"list": [{"x": 2, "TOKEN": 3, "y": 4}]}, "ipAddress": "203.0.113.9",
+        "diff": [{"op": "add", "path": "/password", "value": 5}], "changed": ["/password/hunter2"]
+    });
+    let hidden = "[REDACTED]";
+    assert_eq!(
+        policy.redacted_copy(&row),
+        json!({
+            "acton": "a", "password": hidden, "after": {"list": [{"x": hidden, "TOKEN": hidden, "y": 4}]},
+            "ipAddress": "203.0.113.0", "diff": hidden, "changed": hidden
+        })
+    );
+    assert_eq!(policy.redacted_copy(&json!([{"password": 1}])), json!([{ "password": hidden }]));
 }
 
 /// Policies that differ in all that idempotence could break on.
