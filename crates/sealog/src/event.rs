@@ -27,8 +27,9 @@ pub const MAX_TAG_BYTES: usize = 256;
 pub const MAX_METADATA_BYTES: usize = 256 * 1024;
 /// The largest `before` or `after`, each, in bytes of canonical JSON.
 pub const MAX_STATE_BYTES: usize = 1024 * 1024;
-/// The largest event as it is stored, in bytes of canonical JSON, its diff included.
-pub const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// The largest event as it is stored, in bytes of canonical JSON, its diff included. Two states of
+/// [`MAX_STATE_BYTES`] that have nothing in common fit, with the diff that repeats them both.
+pub const MAX_EVENT_BYTES: usize = 5 * 1024 * 1024;
 /// How deep metadata, `before` and `after` may nest: a scalar has depth 0, `[[]]` depth 2.
 pub const MAX_DEPTH: usize = 64;
 /// The most changed pointers a caller may send along with a change it redacted itself.

@@ -239,7 +239,7 @@ impl Worker {
                 Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
                 Ok(Applied::Sampled { .. }) => sampled += 1,
                 Err(error) => {
-                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redact_foreign(value));
+                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redacted_copy(&value));
                     rejected.push(Rejected::new(&row.row_id, &digest, now_ms, &error, copy));
                 }
             }

@@ -308,9 +308,7 @@ impl AuditLog {
         let writer = self.writer()?;
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
-                let json = serde_json::to_string(&prepared.event).map_err(|error| {
-                    Error::new(ErrorKind::InvalidEvent, "the event cannot be written as JSON").with_source(error)
-                })?;
+                let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
                 // Always there: it tells that the policy was applied, and a row that is drained twice.
                 let digest = prepared.digest.unwrap_or_else(|| writer.policy.digest(prepared.sealable.unsealed()));
                 // Only a handle with one inbox knows which rows its position speaks of.

@@ -49,6 +49,26 @@ pub(crate) struct InboxRow {
     pub(crate) event: Prepared,
 }
 
+/// Where an event is, or will be with this batch: then the size of the tree is not known yet.
+struct Place {
+    seq: u64,
+    timestamp: i64,
+    tree_size: Option<u64>,
+}
+
+fn receipt(event: Prepared, place: Place, size: u64) -> Receipt {
+    Receipt {
+        id: event.id,
+        seq: place.seq,
+        timestamp: place.timestamp,
+        tree_size: place.tree_size.unwrap_or(size),
+        removed: false,
+    }
+}
+
+/// What a batch makes of one request: the place of each of its events, or what is wrong with one.
+type Answer = Result<Vec<Place>>;
+
 /// The thread's state.
 pub(crate) struct Sequencer {
     pub(crate) journal: Box<dyn Journal>,
@@ -112,9 +132,8 @@ impl Sequencer {
         if requests.is_empty() {
             return;
         }
-        let result = self.commit(requests);
-        let (size, mut answers) = match result {
-            Ok((size, answers)) => (Some(size), answers.into_iter()),
+        let (size, answers) = match self.commit(requests) {
+            Ok(answered) => answered,
             Err(error) => {
                 for request in requests.drain(..) {
                     match request {
@@ -126,16 +145,16 @@ impl Sequencer {
                 return;
             }
         };
-        if let Some(size) = size {
-            self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
-        }
-        for request in requests.drain(..) {
-            let answer = answers.next().unwrap_or_else(|| Ok(Vec::new()));
+        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
+        for (request, answer) in requests.drain(..).zip(answers) {
             match request {
                 // A caller that no longer waits has dropped its end.
-                Request::Append { reply, room, .. } => {
+                Request::Append { events, reply, room } => {
                     drop(room);
-                    let _ = reply.send(answer);
+                    let receipts = answer.map(|places| {
+                        events.into_iter().zip(places).map(|(event, place)| receipt(event, place, size)).collect()
+                    });
+                    let _ = reply.send(receipts);
                 }
                 Request::Drain { reply, .. } => {
                     let _ = reply.send(answer.map(drop));
@@ -146,7 +165,7 @@ impl Sequencer {
     }
 
     /// One batch: the log's size afterwards, and an answer for each request.
-    fn commit(&mut self, requests: &[Request]) -> Result<(u64, Vec<Result<Vec<Receipt>>>)> {
+    fn commit(&mut self, requests: &[Request]) -> Result<(u64, Vec<Answer>)> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
         adopt_key(&mut self.key, &self.key_source, &head)?;
@@ -161,7 +180,7 @@ impl Sequencer {
                     plan.rejected.extend_from_slice(rejected);
                     for row in rows {
                         if let Err(error) = plan.one(&mut *transaction, &row.event)? {
-                            let copy = serde_json::to_value(&row.event.event).ok();
+                            let copy = serde_json::from_slice(row.event.sealable.unsealed()).ok();
                             plan.rejected.push(Rejected::new(&row.row_id, &row.digest, now_ms, &error, copy));
                         }
                     }
@@ -172,10 +191,11 @@ impl Sequencer {
         }
         let sampled = self.sampled.swap(0, Ordering::Relaxed);
         if plan.fresh.is_empty() && plan.rejected.is_empty() && sampled == 0 {
-            return Ok((head.checkpoint.size, finish_answers(answers, head.checkpoint.size)));
+            return Ok((head.checkpoint.size, answers));
         }
 
-        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock)?;
+        let mut bodies = Vec::new();
+        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut bodies)?;
         let signer = self.key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let checkpoint = (!plan.fresh.is_empty()).then(|| StoredCheckpoint {
             size: sealed.frontier.size(),
@@ -200,7 +220,7 @@ impl Sequencer {
             anchor.offer(note, now_ms);
         }
         let size = sealed.frontier.size();
-        Ok((size, finish_answers(answers, size)))
+        Ok((size, answers))
     }
 
     /// Lets the old key sign the event that names the new one, and signs with the new one from then on.
@@ -211,7 +231,8 @@ impl Sequencer {
         let head = transaction.head()?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
-        let sealed = Sealed::new(&head, &[event], now_ms, &*self.clock)?;
+        let mut bodies = Vec::new();
+        let sealed = Sealed::new(&head, &[event], now_ms, &*self.clock, &mut bodies)?;
         let size = sealed.frontier.size();
         let note = key.sign_handover(old, size, &sealed.frontier.root()).note().to_owned();
         transaction.commit(&Batch {
@@ -273,16 +294,12 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Plans a caller's events. The outer error is the journal's, the inner one the caller's.
-    fn all_or_none(
-        &mut self,
-        transaction: &mut dyn Transaction,
-        events: &'a [Prepared],
-    ) -> Result<Result<Vec<Receipt>>> {
+    fn all_or_none(&mut self, transaction: &mut dyn Transaction, events: &'a [Prepared]) -> Result<Answer> {
         let mark = self.fresh.len();
-        let mut receipts = Vec::with_capacity(events.len());
+        let mut places = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
             match self.one(transaction, event)? {
-                Ok(receipt) => receipts.push(receipt),
+                Ok(place) => places.push(place),
                 Err(error) => {
                     self.fresh.truncate(mark);
                     self.chosen.retain(|_, place| *place < mark);
@@ -291,41 +308,31 @@ impl<'a> Plan<'a> {
                 }
             }
         }
-        Ok(Ok(receipts))
+        Ok(Ok(places))
     }
 
-    /// Plans one event. Its receipt has the tree size 0 while that is not known yet.
-    fn one(&mut self, transaction: &mut dyn Transaction, event: &'a Prepared) -> Result<Result<Receipt>> {
-        let mut receipt = Receipt {
-            id: event.id.clone(),
-            seq: self.first_seq + self.fresh.len() as u64,
-            timestamp: event.timestamp,
-            tree_size: 0,
-            removed: false,
-        };
+    /// Plans one event.
+    fn one(&mut self, transaction: &mut dyn Transaction, event: &'a Prepared) -> Result<Result<Place>> {
         // An id that the log has just drawn is nobody else's.
         if let Some(digest) = event.digest {
-            if let Some(&place) = self.chosen.get(&*event.id) {
-                if self.fresh[place].digest != Some(digest) {
-                    return Ok(Err(conflict(&event.id, self.first_seq + place as u64)));
+            if let Some(&index) = self.chosen.get(&*event.id) {
+                let seq = self.first_seq + index as u64;
+                if self.fresh[index].digest != Some(digest) {
+                    return Ok(Err(conflict(&event.id, seq)));
                 }
-                receipt.seq = self.first_seq + place as u64;
-                receipt.timestamp = self.fresh[place].timestamp;
-                return Ok(Ok(receipt));
+                return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None }));
             }
             if let Some(Entry { seq, tree_size, digest: known, timestamp }) = transaction.find(&event.id)? {
                 if known != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }
-                receipt.seq = seq;
-                receipt.timestamp = timestamp;
-                receipt.tree_size = tree_size;
-                return Ok(Ok(receipt));
+                return Ok(Ok(Place { seq, timestamp, tree_size: Some(tree_size) }));
             }
             self.chosen.insert(&event.id, self.fresh.len());
         }
+        let seq = self.first_seq + self.fresh.len() as u64;
         self.fresh.push(event);
-        Ok(Ok(receipt))
+        Ok(Ok(Place { seq, timestamp: event.timestamp, tree_size: None }))
     }
 }
 
@@ -339,15 +346,6 @@ fn conflict(id: &str, seq: u64) -> Error {
     )
 }
 
-fn finish_answers(mut answers: Vec<Result<Vec<Receipt>>>, size: u64) -> Vec<Result<Vec<Receipt>>> {
-    for receipt in answers.iter_mut().flatten().flatten() {
-        if receipt.tree_size == 0 {
-            receipt.tree_size = size;
-        }
-    }
-    answers
-}
-
 /// A batch with places, salts and commitments, and the tree that holds it.
 struct Sealed<'a> {
     rows: Vec<Row<'a>>,
@@ -356,18 +354,34 @@ struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    fn new(head: &Head, events: &[&'a Prepared], now_ms: i64, clock: &dyn Clock) -> Result<Self> {
+    /// Seals `events` behind `head`. Their canonical JSON goes into `bodies`, one after the other.
+    fn new(
+        head: &Head,
+        events: &[&'a Prepared],
+        now_ms: i64,
+        clock: &dyn Clock,
+        bodies: &'a mut Vec<u8>,
+    ) -> Result<Self> {
         let mut frontier = Frontier::from_bytes(head.checkpoint.size, &head.checkpoint.frontier)?;
         let mut nodes = Vec::new();
         let mut salts = vec![[0; 16]; events.len()];
         clock.fill(salts.as_flattened_mut());
-        let rows = (head.checkpoint.size..)
-            .zip(events)
+        bodies.reserve(events.iter().map(|event| event.max_len()).sum());
+        let mut ends = Vec::with_capacity(events.len());
+        for (seq, event) in (head.checkpoint.size..).zip(events) {
+            event.sealable.seal(now_ms, seq, bodies);
+            ends.push(bodies.len());
+        }
+        let bodies = &*bodies;
+        let mut start = 0;
+        let rows = events
+            .iter()
             .zip(salts)
-            .map(|((seq, event), salt)| {
-                let mut body = Vec::new();
-                event.sealable.seal(now_ms, seq, &mut body);
-                let commitment = tree::commitment(&salt, &body);
+            .zip(ends)
+            .map(|((event, salt), end)| {
+                let body = &bodies[start..end];
+                start = end;
+                let commitment = tree::commitment(&salt, body);
                 frontier.append(&commitment, &mut |node| nodes.push(node));
                 Row { id: &event.id, digest: event.digest, commitment, salt, body }
             })

@@ -117,14 +117,18 @@ pub(crate) struct Prepared {
     /// send an event again under an id that was drawn here.
     pub(crate) digest: Option<[u8; DIGEST_BYTES]>,
     pub(crate) sealable: Sealable,
-    /// The event after policy, with its id, timestamp and diff.
-    pub(crate) event: Event,
 }
 
 impl Prepared {
     /// How many bytes of canonical JSON it takes at the most.
     pub(crate) fn max_len(&self) -> usize {
         self.sealable.max_len()
+    }
+
+    /// The event after policy, with its id, timestamp and diff.
+    #[cfg(test)]
+    pub(crate) fn event(&self) -> Event {
+        serde_json::from_slice(self.sealable.unsealed()).expect("what was prepared is an event")
     }
 }
 
@@ -267,7 +271,7 @@ impl Compiled {
             );
             return Err(Error::field(ErrorKind::LimitExceeded, "", message));
         }
-        Ok(Prepared { id, timestamp, digest, sealable, event })
+        Ok(Prepared { id, timestamp, digest, sealable })
     }
 
     /// Compares the states as they were sent, so that a change of a hidden value still shows, and adds

@@ -176,7 +176,7 @@ enum Form {
 
 fn insert_rows(connection: &Connection, packer: &mut Packer, first_seq: u64, rows: &[Row<'_>]) -> Result<Form> {
     let stored: Vec<_> =
-        rows.iter().map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: &row.body }).collect();
+        rows.iter().map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: row.body }).collect();
     if rows.len() >= FRAME_AT_ONCE_EVENTS {
         insert_frames(connection, packer, first_seq, &stored)?;
         return Ok(Form::Frames);

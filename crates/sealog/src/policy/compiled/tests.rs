@@ -18,7 +18,7 @@ fn keep(policy: &Compiled, event: Event) -> Prepared {
 }
 
 fn kept(policy: &Policy, event: Event) -> Value {
-    serde_json::to_value(keep(&compile(policy), event).event).unwrap()
+    serde_json::to_value(keep(&compile(policy), event).event()).unwrap()
 }
 
 fn changed(policy: &Policy, before: Value, after: Value) -> Value {
@@ -152,8 +152,8 @@ fn the_logs_own_events_are_neither_sampled_nor_hidden() {
     let policy = compile(&Policy::default().sample_info(0.0));
     let event = Event::new("sealog.settings.changed").change(json!({"token": 1}), json!({"token": 2}));
     let own = policy.apply_own(event.clone(), NOW_MS, || "i".into()).unwrap();
-    assert_eq!(own.event.after, Some(json!({"token": 2})));
-    assert_eq!(own.event.diff.map(|ops| ops.len()), Some(1));
+    assert_eq!(own.event().after, Some(json!({"token": 2})));
+    assert_eq!(own.event().diff.map(|ops| ops.len()), Some(1));
     assert_eq!(policy.apply(event, NOW_MS, String::new).unwrap_err().kind(), ErrorKind::ReservedAction);
 }
 
@@ -163,7 +163,7 @@ fn an_event_that_grows_past_the_whole_limit_is_refused() {
     let event = Event::new("a").metadata(json!({"x": "y".repeat(200_000)})).change(state("a"), state("b"));
     let error = compile(&Policy::default()).apply(event, NOW_MS, String::new).unwrap_err();
     assert_eq!((error.kind(), error.pointer()), (ErrorKind::LimitExceeded, Some("")));
-    assert!(error.message().contains("MAX_EVENT_BYTES") && error.message().contains("4194304"), "{error}");
+    assert!(error.message().contains("MAX_EVENT_BYTES") && error.message().contains("5242880"), "{error}");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn staged_events_need_what_staging_gives() {
     let pins: Vec<_> = (0..15_000).map(|n| json!({ "pin": n })).collect();
     let policy = compile(&Policy::default().redact_with("pin", Mode::Hash));
     let staged = keep(&policy, Event::new("a").metadata(json!({ "pins": pins })));
-    let again = policy.apply_staged(staged.event.clone(), None, NOW_MS).unwrap();
+    let again = policy.apply_staged(staged.event().clone(), None, NOW_MS).unwrap();
     assert_eq!(again.sealable, staged.sealable);
 }
 
@@ -201,7 +201,7 @@ fn a_forged_diff_is_hidden_too() {
     assert_eq!(prepared.digest, Some([9; 16]));
     let hidden = json!("[REDACTED]");
     assert_eq!(
-        serde_json::to_value(prepared.event.diff).unwrap(),
+        serde_json::to_value(prepared.event().diff).unwrap(),
         json!([
             {"op": "replace", "path": "/user/password", "old": hidden, "value": hidden},
             {"op": "replace", "path": "/secret", "old": hidden, "value": hidden},
