@@ -159,9 +159,15 @@ fn the_logs_own_events_are_neither_sampled_nor_hidden() {
 
 #[test]
 fn an_event_that_grows_past_the_whole_limit_is_refused() {
+    // Two states of the largest size that have nothing in common fit.
     let state = |letter: &str| json!({ "text": letter.repeat(1_040_000) });
     let event = Event::new("a").metadata(json!({"x": "y".repeat(200_000)})).change(state("a"), state("b"));
-    let error = compile(&Policy::default()).apply(event, NOW_MS, String::new).unwrap_err();
+    assert!(compile(&Policy::default()).apply(event, NOW_MS, String::new).is_ok());
+
+    // Short values that are hashed grow.
+    let event = Event { before: Some(json!(vec![json!({"password": "x"}); 60_000])), ..Event::new("a") };
+    let policy = Policy::default().redact_with("password", Mode::Hash);
+    let error = compile(&policy).apply(event, NOW_MS, String::new).map(|_| ()).unwrap_err();
     assert_eq!((error.kind(), error.pointer()), (ErrorKind::LimitExceeded, Some("")));
     assert!(error.message().contains("MAX_EVENT_BYTES") && error.message().contains("5242880"), "{error}");
 }
