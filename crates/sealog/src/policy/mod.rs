@@ -1,5 +1,8 @@
 //! What turns a caller's event into what may be stored: validate, sample, diff, redact.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
+
 use serde::{Deserialize, Serialize};
 
 /// How the log treats what it is sent. Plain data, so that it can be kept in a file.
