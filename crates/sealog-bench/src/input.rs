@@ -56,7 +56,7 @@ impl Input {
 }
 
 /// The seeded generator: the one place to change when another one takes its place.
-fn generated(count: usize) -> Vec<Event> {
+pub(crate) fn generated(count: usize) -> Vec<Event> {
     stand_in::Generator::new(SEED, START_MS).take(count).collect()
 }
 
@@ -85,4 +85,33 @@ fn read(path: &Path, limit: usize) -> Result<Vec<Event>> {
         events.push(Event::from_json(&line).map_err(|error| format!("{name}, line {}: {error}", number + 1))?);
     }
     Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_reads_the_same_plain_and_packed() {
+        let dir = tempfile::tempdir().unwrap();
+        let events = generated(20);
+        let lines: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+        let text = lines.join("\n");
+        let (plain, packed) = (dir.path().join("events.ndjson"), dir.path().join("events.ndjson.zst"));
+        fs::write(&plain, &text).unwrap();
+        fs::write(&packed, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+        assert_eq!(read(&plain, 100).unwrap(), events);
+        assert_eq!(read(&packed, 100).unwrap(), events);
+        assert_eq!(read(&packed, 5).unwrap(), events[..5]);
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.ndjson");
+        fs::write(&path, "{\"action\":\"a\"}\nnonsense\n").unwrap();
+        assert!(read(&path, 100).unwrap_err().to_string().contains("line 2"));
+    }
 }

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sealog::{AuditLog, ErrorKind, Event, Logged, Staged, actions};
+use sealog::{AuditLog, ErrorKind, Event, Receipt, Staged, actions};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{Sqlite, Transaction};
@@ -37,7 +37,7 @@ impl App {
         sqlx::query_scalar("SELECT count(*) FROM invoice").fetch_one(&self.pool).await.unwrap()
     }
 
-    async fn sequenced(&self, id: &str) -> Logged {
+    async fn sequenced(&self, id: &str) -> Receipt {
         timeout(DRAIN_LIMIT, self.log.sequenced(id)).await.expect("the inbox is drained in time").unwrap()
     }
 }
@@ -81,8 +81,8 @@ async fn a_staged_event_commits_with_the_applications_change() {
     run(&mut tx, &staged).await;
     tx.commit().await.unwrap();
 
-    let logged = app.sequenced(&staged.id).await;
-    assert_eq!(logged.id(), staged.id);
+    let receipt = app.sequenced(&staged.id).await;
+    assert_eq!(receipt.id, staged.id);
     let record = app.log.get(&staged.id).await.unwrap();
     assert_eq!(record.action, actions::RECORD_UPDATED);
     assert_eq!(record.resource_id.as_deref(), Some("i-1"));
@@ -101,7 +101,7 @@ async fn a_plain_insert_of_json_is_an_event_too() {
 
     let receipt = app.sequenced("from-sql").await;
     let record = app.log.get("from-sql").await.unwrap();
-    assert_eq!(receipt.receipt().map(|receipt| receipt.seq), Some(record.seq()));
+    assert_eq!(receipt.seq, record.seq());
     assert_eq!(record.actor_id.as_deref(), Some("u-17"));
 }
 

@@ -116,3 +116,32 @@ where
 fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than two batches, and no multiple of the tasks.
+    const EVENTS: u64 = 2_345;
+
+    #[test]
+    fn every_contestant_acknowledges_every_event_and_leaves_files() {
+        let grouped = TableCalls { group: BATCH_EVENTS };
+        let contestants: [&dyn Contestant; 7] =
+            [&Append, &AppendCalls, &Table, &TableCalls { group: 1 }, &grouped, &Sealog, &SealogCalls];
+        for contestant in contestants {
+            let dir = tempfile::tempdir().unwrap();
+            let events = crate::input::generated(EVENTS as usize);
+            let run = contestant.run(dir.path(), events, Duration::from_secs(600)).unwrap();
+            assert_eq!(run.events, EVENTS, "{}", contestant.name());
+            assert!(run.bytes > 100 * EVENTS && run.closed_bytes > 100 * EVENTS, "{}: {run:?}", contestant.name());
+        }
+    }
+
+    #[test]
+    fn a_contestant_stops_when_its_time_is_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Table.run(dir.path(), crate::input::generated(10), Duration::ZERO).unwrap();
+        assert_eq!(run.events, 0);
+    }
+}
