@@ -132,7 +132,7 @@ mod tests {
         for contestant in contestants {
             let dir = tempfile::tempdir().unwrap();
             let events = crate::input::generated(EVENTS as usize);
-            let run = contestant.run(dir.path(), events, Duration::from_secs(600)).unwrap();
+            let run = contestant.run(dir.path(), events, Duration::from_mins(10)).unwrap();
             assert_eq!(run.events, EVENTS, "{}", contestant.name());
             assert!(run.bytes > 100 * EVENTS && run.closed_bytes > 100 * EVENTS, "{}: {run:?}", contestant.name());
         }
