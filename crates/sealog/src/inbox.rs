@@ -191,10 +191,8 @@ impl Worker {
     }
 
     fn read(&self) -> Result<Vec<Found>> {
-        let mut statement = self
-            .connection
-            .prepare_cached(include_str!("journal/sqlite/queries/inbox_rows.sql"))
-            .map_err(storage)?;
+        let mut statement =
+            self.connection.prepare_cached(include_str!("journal/sqlite/queries/inbox_rows.sql")).map_err(storage)?;
         let mut rows = statement.query(params![self.read_to, DRAIN_ROWS]).map_err(storage)?;
         let mut found = Vec::new();
         let mut bytes = 0;
@@ -241,7 +239,7 @@ impl Worker {
                 Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
                 Ok(Applied::Sampled { .. }) => sampled += 1,
                 Err(error) => {
-                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redact_any(value));
+                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redact_foreign(value));
                     rejected.push(Rejected::new(&row.row_id, &digest, now_ms, &error, copy));
                 }
             }
@@ -291,13 +289,13 @@ fn prepare(
     event.id.get_or_insert_with(|| row_id.to_owned());
     let staged = digest.map(|digest| {
         let digest = u128::from_str_radix(&digest, 16).ok().filter(|_| digest.len() == 32);
-        digest.map(u128::to_be_bytes).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out")
-        })
+        digest
+            .map(u128::to_be_bytes)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out"))
     });
     match staged {
         Some(digest) => policy.apply_staged(event, Some(digest?), now_ms).map(Applied::Keep),
         // It was accepted when it was inserted.
-        None => policy.apply(event, now_ms, inserted_at, || row_id.to_owned()),
+        None => policy.apply_accepted(event, now_ms, inserted_at, || row_id.to_owned()),
     }
 }

@@ -254,7 +254,10 @@ fn adopt_key(key: &mut Key, source: &KeySource, head: &Head) -> Result<()> {
 pub(crate) fn wrong_key(source: &KeySource, vkey: &str) -> Error {
     Error::new(
         ErrorKind::Key,
-        format!("the log is signed by {vkey}, and {} does not hold that key; open the log with its own", source.describe()),
+        format!(
+            "the log is signed by {vkey}, and {} does not hold that key; open the log with its own",
+            source.describe()
+        ),
     )
 }
 
@@ -330,7 +333,9 @@ fn conflict(id: &str, seq: u64) -> Error {
     Error::field(
         ErrorKind::IdConflict,
         "/id",
-        format!("the id {id:?} belongs to another event, at seq {seq}; an id may be sent again only with the same event"),
+        format!(
+            "the id {id:?} belongs to another event, at seq {seq}; an id may be sent again only with the same event"
+        ),
     )
 }
 

@@ -174,12 +174,18 @@ pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
     let (salt, canonical) = found.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}; the log has {} events", head.size))
     })?;
-    let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves(RefCell::new(snapshot)))?;
+    let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves::new(snapshot))?;
     Ok(Proof::new(seq, hashes, Checkpoint::parse(&head.note)?, salt, canonical))
 }
 
 /// A snapshot as the leaves that proofs are computed from.
-struct SnapshotLeaves<'a>(RefCell<&'a mut dyn Snapshot>);
+pub(crate) struct SnapshotLeaves<'a>(RefCell<&'a mut dyn Snapshot>);
+
+impl<'a> SnapshotLeaves<'a> {
+    pub(crate) fn new(snapshot: &'a mut dyn Snapshot) -> Self {
+        Self(RefCell::new(snapshot))
+    }
+}
 
 impl tree::Leaves for SnapshotLeaves<'_> {
     fn commitments(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>> {
@@ -386,7 +392,8 @@ impl Check {
             let checkpoint = given.pop().expect("there is a last one");
             let root = self.frontier.root();
             if checkpoint.root() != root {
-                let message = format!("events below {size} are not those that the given checkpoint of this size covers");
+                let message =
+                    format!("events below {size} are not those that the given checkpoint of this size covers");
                 let seq = self.damaged_from.unwrap_or(self.good_to);
                 self.report(seq, "checkpoint", &message, checkpoint.root_base64(), BASE64_STANDARD.encode(root));
             }
@@ -398,7 +405,13 @@ impl Check {
         let checkpoint = match Checkpoint::parse(&stored.note) {
             Ok(checkpoint) => checkpoint,
             Err(error) => {
-                self.report(self.good_to, "checkpoint", "a checkpoint cannot be read", "a signed note", error.message());
+                self.report(
+                    self.good_to,
+                    "checkpoint",
+                    "a checkpoint cannot be read",
+                    "a signed note",
+                    error.message(),
+                );
                 return;
             }
         };
@@ -444,7 +457,13 @@ impl Check {
                 Ok(stored) => {
                     let last = seq + (1 << (8 * u32::from(level))) - 1;
                     let message = format!("the events {seq} to {last} are not those that were sealed");
-                    self.report(seq, "tile", &message, stored.first().map_or_else(String::new, |hash| hex(hash)), hex(&hash));
+                    self.report(
+                        seq,
+                        "tile",
+                        &message,
+                        stored.first().map_or_else(String::new, |hash| hex(hash)),
+                        hex(&hash),
+                    );
                     self.damaged(seq);
                 }
                 Err(error) if error.kind() == ErrorKind::Integrity => {
@@ -481,7 +500,13 @@ impl Check {
                 self.report(at, "key", "no event hands over to the key that signs from here", expected, found);
             }
             if snapshot.checkpoints(new.since, 1)?.first().is_none_or(|checkpoint| checkpoint.size != new.since) {
-                self.report(at, "signature", "the old key's signature over the change of keys is gone", "a checkpoint", "none");
+                self.report(
+                    at,
+                    "signature",
+                    "the old key's signature over the change of keys is gone",
+                    "a checkpoint",
+                    "none",
+                );
             }
         }
         Ok(())
@@ -501,7 +526,13 @@ impl Check {
             other => other?,
         }
         if let Some(seq) = beyond {
-            self.report(seq, "unsealed", "there is an event that no checkpoint covers", format!("{size} events"), "more");
+            self.report(
+                seq,
+                "unsealed",
+                "there is an event that no checkpoint covers",
+                format!("{size} events"),
+                "more",
+            );
         }
         let ids = snapshot.count_ids()?;
         if ids != size {

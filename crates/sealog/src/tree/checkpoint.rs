@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use signed_note::{Note, NoteError, Signature, StandardVerifier, Verifier, VerifierError, VerifierList};
 
 use super::key::Signer;
-use super::{Hash, MAX_SIZE, mismatch};
+use super::{Hash, MAX_SIZE, Tree, check_consistency, mismatch};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest checkpoint, in bytes, its signatures included. Room for the sixteen signatures that
@@ -54,6 +54,18 @@ impl Checkpoint {
         note.add_sigs(&signers).expect("Ed25519 signs any text");
         let note = String::from_utf8(note.to_bytes()).expect("a note is UTF-8");
         Self { note, origin: origin.to_owned(), size, root: *root }
+    }
+
+    /// Checks that the tree of this checkpoint begins with the tree of an `older` one: that nothing in
+    /// it was changed or removed since. `proof` is a consistency proof (RFC 6962, section 2.1.2), as
+    /// [`AuditLog::consistency`](crate::AuditLog::consistency) gives it.
+    ///
+    /// # Errors
+    ///
+    /// `Integrity` when it does not, or the proof does not show it.
+    pub fn extends(&self, older: &Checkpoint, proof: &[[u8; 32]]) -> Result<()> {
+        let tree = |checkpoint: &Checkpoint| Tree { size: checkpoint.size, root: checkpoint.root };
+        check_consistency(tree(older), tree(self), proof)
     }
 
     /// Reads notes that stand one after the other, as an anchor file keeps them.

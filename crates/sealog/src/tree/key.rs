@@ -264,11 +264,6 @@ impl Signer {
         format!("PRIVATE+KEY+{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(key))
     }
 
-    /// The public half, `name+id+base64`.
-    pub(crate) fn vkey(&self) -> &str {
-        &self.vkey
-    }
-
     /// The checkpoint of a tree, signed by this key alone.
     pub(crate) fn sign_checkpoint(&self, size: u64, root: &Hash) -> Checkpoint {
         Checkpoint::sign(&self.name, size, root, &[self])

@@ -14,8 +14,6 @@
 //! [tlog-checkpoint](https://c2sp.org/tlog-checkpoint), [signed-note](https://c2sp.org/signed-note)
 //! and [tlog-proof](https://c2sp.org/tlog-proof).
 
-#![allow(dead_code, reason = "the journal and the checks are being built on this")]
-
 mod check;
 mod checkpoint;
 mod frontier;
@@ -30,14 +28,15 @@ pub use checkpoint::Checkpoint;
 pub use key::Key;
 pub use proof::{Proof, ProvenEvent};
 
-#[allow(unused_imports, reason = "the journal and the checks are being built on this")]
 pub(crate) use self::{
-    check::{Tree, check_consistency, check_inclusion},
+    check::{Tree, check_consistency},
     frontier::{Frontier, Node},
-    key::Signer,
-    leaves::{Leaves, consistency_proof, inclusion_proof, root_at},
+    leaves::{Leaves, consistency_proof, inclusion_proof},
     tile::{TilePath, tile},
 };
+
+#[cfg(test)]
+pub(crate) use self::{check::check_inclusion, leaves::root_at};
 
 use std::fmt;
 

@@ -22,12 +22,14 @@ pub(crate) struct TilePath {
 impl TilePath {
     /// A tile of hashes, or `None` where there can be none: a level above 63, a width of zero or
     /// above 256.
+    #[cfg(test)]
     pub(crate) fn hashes(level: u8, index: u64, width: u16) -> Option<Self> {
         let valid = level <= MAX_LEVEL && (1..=TILE_WIDTH).contains(&u64::from(width));
         valid.then(|| Self { tile: Tile::new(TILE_HEIGHT, level, index, u32::from(width), false) })
     }
 
     /// A bundle of entries, or `None` where there can be none: a width of zero or above 256.
+    #[cfg(test)]
     pub(crate) fn entries(index: u64, width: u16) -> Option<Self> {
         let mut path = Self::hashes(0, index, width)?;
         path.tile.set_is_data();

@@ -189,7 +189,9 @@ async fn what_is_sampled_away_is_counted() {
     let bulk = log.log_bulk(bulk).await.unwrap();
     assert!(bulk.iter().enumerate().all(|(i, logged)| logged.id() == format!("b-{i}")));
     for (i, severity) in [Severity::Warning, Severity::Error, Severity::Critical].into_iter().enumerate() {
-        assert!(log.log(Event::new("alarm").id(format!("a-{i}")).severity(severity)).await.unwrap().receipt().is_some());
+        assert!(
+            log.log(Event::new("alarm").id(format!("a-{i}")).severity(severity)).await.unwrap().receipt().is_some()
+        );
     }
     let counted = log.sampled().await.unwrap();
     let size = check(&log).await;
@@ -216,6 +218,26 @@ async fn proofs_stand_alone() {
         assert_eq!(proven.canonical_json(), log.read(seq, 1).await.unwrap().events[0].canonical_json());
     }
     assert_eq!(log.proof(705).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn the_tree_can_be_published_and_compared() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    fill(&log, 100).await;
+    let older = log.head().await.unwrap().checkpoint;
+    fill(&log, 500).await;
+    let (newer, proof) = log.consistency(100).await.unwrap();
+    newer.extends(&older, &proof).unwrap();
+    assert_eq!(older.extends(&newer, &proof).unwrap_err().kind(), ErrorKind::Integrity);
+    assert_eq!(log.consistency(601).await.unwrap_err().kind(), ErrorKind::InvalidArgument);
+
+    assert_eq!(log.tile("tile/0/000").await.unwrap().len(), 256 * 32);
+    assert_eq!(log.tile("tile/0/002.p/88").await.unwrap().len(), 88 * 32);
+    assert_eq!(log.tile("tile/1/000.p/2").await.unwrap().len(), 64);
+    assert_eq!(log.tile("tile/entries/002.p/88").await.unwrap().len(), 88 * 34);
+    assert_eq!(log.tile("tile/0/002").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(log.tile("../audit.db.key").await.unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
 #[tokio::test]

@@ -66,8 +66,11 @@ async fn any_driver_may_insert_and_order_is_the_order_of_commits() {
     let app = app(&fixture);
     let log = open(&fixture).await;
     for i in 0..1200 {
-        app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", params![json!({"action": format!("n.{i}")}).to_string()])
-            .unwrap();
+        app.execute(
+            "INSERT INTO sealog_inbox(event) VALUES (?1)",
+            params![json!({"action": format!("n.{i}")}).to_string()],
+        )
+        .unwrap();
     }
     let id: String = app
         .query_row(
@@ -94,9 +97,19 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
     let password = json!({"action": "a", "metadata": {"password": SECRET}, "unknownField": 1}).to_string();
     let mut bad = Vec::new();
     for event in [
-        "no json", "", "[]", "123", "{}", "{\"action\": \"\"}", "{\"action\": \"sealog.settings.changed\"}",
-        "{\"action\": \"a\", \"severity\": \"loud\"}", "{\"action\": \"a\", \"timestamp\": -1}",
-        "{\"action\": \"a\", \"metadata\": {\"x\": \"\\ud800\"}}", "{\"action\": \"a\", \"seq\": 1}", &long, &password,
+        "no json",
+        "",
+        "[]",
+        "123",
+        "{}",
+        "{\"action\": \"\"}",
+        "{\"action\": \"sealog.settings.changed\"}",
+        "{\"action\": \"a\", \"severity\": \"loud\"}",
+        "{\"action\": \"a\", \"timestamp\": -1}",
+        "{\"action\": \"a\", \"metadata\": {\"x\": \"\\ud800\"}}",
+        "{\"action\": \"a\", \"seq\": 1}",
+        &long,
+        &password,
     ] {
         let id: String = app
             .query_row("INSERT INTO sealog_inbox(event) VALUES (?1) RETURNING id", params![event], |row| row.get(0))
@@ -108,7 +121,9 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
     app.execute("INSERT INTO sealog_inbox(event) VALUES (1.5)", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event, digest) VALUES ('{\"action\": \"a\"}', 'forged')", []).unwrap();
     let good: String = app
-        .query_row("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"good\"}') RETURNING id", [], |row| row.get(0))
+        .query_row("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"good\"}') RETURNING id", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     log.sequenced(&good).await.unwrap();
 
@@ -204,8 +219,11 @@ async fn rows_that_are_in_the_log_go_and_a_second_log_handle_adds_nothing() {
     let app = app(&fixture);
     let log = open(&fixture).await;
     for i in 0..50 {
-        app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", params![json!({"action": format!("n.{i}")}).to_string()])
-            .unwrap();
+        app.execute(
+            "INSERT INTO sealog_inbox(event) VALUES (?1)",
+            params![json!({"action": format!("n.{i}")}).to_string()],
+        )
+        .unwrap();
     }
     wait_for_size(&log, 50).await;
     // A staged event takes the drained rows with it, in the application's own transaction.

@@ -40,7 +40,8 @@ async fn found(fixture: &Fixture, damage: impl FnOnce(&Connection)) -> Vec<(&'st
 async fn a_changed_body_is_named() {
     let fixture = closed_log().await;
     let found = found(&fixture, |raw| {
-        raw.execute("UPDATE event SET body = replace(CAST(body AS TEXT), 'u-1', 'u-9') WHERE seq = 598", []).unwrap_err();
+        raw.execute("UPDATE event SET body = replace(CAST(body AS TEXT), 'u-1', 'u-9') WHERE seq = 598", [])
+            .unwrap_err();
         raw.execute(
             "UPDATE event SET body = CAST(replace(CAST(body AS TEXT), 'u-1', 'u-9') AS BLOB) WHERE seq = 598",
             [],
@@ -56,8 +57,9 @@ async fn a_changed_body_with_a_new_commitment_is_found_by_the_tree() {
     let fixture = closed_log().await;
     let found = found(&fixture, |raw| {
         // The attacker computes the commitment anew: only the tree knows better.
-        let (salt, body): (Vec<u8>, Vec<u8>) =
-            raw.query_row("SELECT salt, body FROM event WHERE seq = 598", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let (salt, body): (Vec<u8>, Vec<u8>) = raw
+            .query_row("SELECT salt, body FROM event WHERE seq = 598", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
         let body = String::from_utf8(body).unwrap().replace("u-1", "u-9").into_bytes();
         let commitment = sha256(&[salt.as_slice(), &body].concat());
         raw.execute("UPDATE event SET body = ?1, commitment = ?2 WHERE seq = 598", params![body, commitment]).unwrap();
@@ -220,6 +222,14 @@ async fn an_anchor_keeps_checkpoints_elsewhere() {
     let log = open().await.unwrap();
     fill(&log, 10).await;
     log.close().await.unwrap();
+
+    // A crash in the middle of an append.
+    let mut torn = std::fs::read(&anchor).unwrap();
+    let whole = torn.len();
+    torn.extend_from_slice(b"example.com/audit\n41\nAAAA");
+    std::fs::write(&anchor, torn).unwrap();
+    open().await.unwrap().close().await.unwrap();
+    assert_eq!(std::fs::metadata(&anchor).unwrap().len(), whole as u64);
 
     let kept = sealog::Checkpoint::parse_many(&std::fs::read_to_string(&anchor).unwrap()).unwrap();
     assert_eq!(kept.iter().map(sealog::Checkpoint::size).collect::<Vec<_>>(), [10, 30, 40]);

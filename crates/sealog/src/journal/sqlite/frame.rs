@@ -95,7 +95,9 @@ impl Unpacker {
         let broken = |found: String| {
             Error::new(
                 ErrorKind::Integrity,
-                format!("the frame of the events from seq {seq} on cannot be read: expected {count} bodies, found {found}"),
+                format!(
+                    "the frame of the events from seq {seq} on cannot be read: expected {count} bodies, found {found}"
+                ),
             )
         };
         let size = zstd::zstd_safe::get_frame_content_size(bodies)
@@ -137,10 +139,7 @@ mod tests {
     #[test]
     fn frames_come_back_and_damage_is_named() {
         let bodies: Vec<Vec<u8>> = (0..50).map(|i| format!("{{\"n\":{i}}}").into_bytes()).collect();
-        let rows: Vec<_> = bodies
-            .iter()
-            .map(|body| StoredRow { commitment: &[7; 32], salt: &[8; 16], body })
-            .collect();
+        let rows: Vec<_> = bodies.iter().map(|body| StoredRow { commitment: &[7; 32], salt: &[8; 16], body }).collect();
         let frame = Packer::new().unwrap().pack(&rows).unwrap();
         let mut unpacker = Unpacker::new().unwrap();
         unpacker.unpack(10, 50, &frame.bodies).unwrap();

@@ -55,13 +55,12 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     // Before anything is written to the file: is it ours?
     check_format(&connection, path)?;
-    connection
-        .execute_batch(include_str!("queries/configure_writer.sql"))
-        .map_err(|error| open_failed(path, error))?;
+    connection.execute_batch(include_str!("queries/configure_writer.sql")).map_err(|error| open_failed(path, error))?;
     connection.set_prepared_statement_cache_capacity(64);
 
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| open_failed(path, error))?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| open_failed(path, error))?;
     let version = check_format(&transaction, path)?;
     if version < MIGRATIONS.len() {
         for migration in &MIGRATIONS[version..] {
@@ -69,9 +68,7 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
         }
         if version == 0 {
             let birth = birth()?;
-            transaction
-                .execute(include_str!("queries/insert_signer.sql"), params![0, birth.vkey])
-                .map_err(storage)?;
+            transaction.execute(include_str!("queries/insert_signer.sql"), params![0, birth.vkey]).map_err(storage)?;
             write::insert_checkpoint(&transaction, &birth.checkpoint)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(storage)?;
         }

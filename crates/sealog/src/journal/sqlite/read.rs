@@ -50,7 +50,10 @@ impl Snapshot for View<'_> {
             Ok(())
         })?;
         let timestamp = timestamp.ok_or_else(|| {
-            Error::new(ErrorKind::Integrity, format!("seq {seq}: expected the event with id {id:?}, found none that can be read"))
+            Error::new(
+                ErrorKind::Integrity,
+                format!("seq {seq}: expected the event with id {id:?}, found none that can be read"),
+            )
         })?;
         Ok(Some(Entry { seq, tree_size: seq + tree, digest, timestamp }))
     }
@@ -155,7 +158,10 @@ impl Snapshot for View<'_> {
             return Ok(hashes);
         }
         let missing = from + hashes.len() as u64;
-        Err(Error::new(ErrorKind::Integrity, format!("tile level {level}: expected the hash number {missing}, found none")))
+        Err(Error::new(
+            ErrorKind::Integrity,
+            format!("tile level {level}: expected the hash number {missing}, found none"),
+        ))
     }
 
     fn checkpoints(&mut self, from: u64, limit: usize) -> Result<Vec<StoredCheckpoint>> {
@@ -166,9 +172,8 @@ impl Snapshot for View<'_> {
 
     fn signers(&mut self) -> Result<Vec<Signer>> {
         let mut statement = self.connection.prepare_cached(include_str!("queries/signers.sql")).map_err(storage)?;
-        let rows = statement
-            .query_map([], |row| Ok(Signer { since: row.get(0)?, vkey: row.get(1)? }))
-            .map_err(storage)?;
+        let rows =
+            statement.query_map([], |row| Ok(Signer { since: row.get(0)?, vkey: row.get(1)? })).map_err(storage)?;
         rows.collect::<rusqlite::Result<_>>().map_err(storage)
     }
 
@@ -187,14 +192,16 @@ impl Snapshot for View<'_> {
     }
 
     fn find_rejected(&mut self, id: &str) -> Result<Option<Rejected>> {
-        let mut statement = self.connection.prepare_cached(include_str!("queries/find_rejected.sql")).map_err(storage)?;
+        let mut statement =
+            self.connection.prepare_cached(include_str!("queries/find_rejected.sql")).map_err(storage)?;
         optional(statement.query_row(params![id], read_rejected))
     }
 }
 
 pub(super) fn read_head(connection: &Connection) -> Result<Head> {
     let mut statement = connection.prepare_cached(include_str!("queries/head.sql")).map_err(storage)?;
-    let head = optional(statement.query_row([], |row| Ok(Head { checkpoint: read_checkpoint(row)?, vkey: row.get(3)? })))?;
+    let head =
+        optional(statement.query_row([], |row| Ok(Head { checkpoint: read_checkpoint(row)?, vkey: row.get(3)? })))?;
     head.ok_or_else(|| Error::new(ErrorKind::Integrity, "expected at least one checkpoint in the log, found none"))
 }
 

@@ -37,7 +37,14 @@ impl SqliteJournal {
             .map_err(storage)?;
         // A process that starts often thins at its first chance, since it may never write enough.
         let checkpoints = THIN_FROM_CHECKPOINTS;
-        Ok(Self { connection, packer: Packer::new()?, unpacker: Unpacker::new()?, unpacked, checkpoints, thinned_to: 0 })
+        Ok(Self {
+            connection,
+            packer: Packer::new()?,
+            unpacker: Unpacker::new()?,
+            unpacked,
+            checkpoints,
+            thinned_to: 0,
+        })
     }
 
     /// Where the log stands.
@@ -130,14 +137,7 @@ impl Transaction for SqliteTransaction<'_> {
             self.transaction
                 .execute(
                     include_str!("queries/insert_rejected.sql"),
-                    params![
-                        rejected.id,
-                        rejected.rejected_at,
-                        rejected.code,
-                        rejected.reason,
-                        rejected.digest,
-                        copy
-                    ],
+                    params![rejected.id, rejected.rejected_at, rejected.code, rejected.reason, rejected.digest, copy],
                 )
                 .map_err(storage)?;
         }
@@ -175,10 +175,8 @@ enum Form {
 }
 
 fn insert_rows(connection: &Connection, packer: &mut Packer, first_seq: u64, rows: &[Row<'_>]) -> Result<Form> {
-    let stored: Vec<_> = rows
-        .iter()
-        .map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: &row.body })
-        .collect();
+    let stored: Vec<_> =
+        rows.iter().map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: &row.body }).collect();
     if rows.len() >= FRAME_AT_ONCE_EVENTS {
         insert_frames(connection, packer, first_seq, &stored)?;
         return Ok(Form::Frames);
@@ -216,10 +214,8 @@ fn pack_oldest(connection: &Connection, packer: &mut Packer) -> Result<usize> {
     }
     let mut delete = connection.prepare_cached(include_str!("queries/delete_packed.sql")).map_err(storage)?;
     for stretch in rows.chunk_by(|a, b| a.0 + 1 == b.0) {
-        let stored: Vec<_> = stretch
-            .iter()
-            .map(|(_, commitment, salt, body)| StoredRow { commitment, salt, body })
-            .collect();
+        let stored: Vec<_> =
+            stretch.iter().map(|(_, commitment, salt, body)| StoredRow { commitment, salt, body }).collect();
         let first = stretch[0].0;
         insert_frames(connection, packer, first, &stored)?;
         delete.execute(params![first, first + stretch.len() as u64]).map_err(storage)?;
