@@ -28,7 +28,7 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo fmt --manifest-path crates/sealog-bench/auditlog-peer/Cargo.toml --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --locked -- -D warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --no-deps --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
