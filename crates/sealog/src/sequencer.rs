@@ -26,6 +26,10 @@ const MAX_BATCH_EVENTS: usize = 4096;
 /// The same, in bytes of canonical JSON.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
+/// How often the thread steps aside for the next of several callers before it goes on without: some
+/// ten microseconds on an idle machine.
+const PATIENCE_YIELDS: u32 = 32;
+
 /// What the thread is asked for. Each holds its room in the queue until it is answered.
 pub(crate) enum Request {
     /// All of these events, or none.
@@ -86,29 +90,10 @@ impl Sequencer {
     /// Works until it is asked to close or nobody can ask any more.
     pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) {
         let mut requests = Vec::new();
+        let mut answered = 0;
         while let Some(first) = queue.blocking_recv() {
-            let (mut events, mut bytes) = (0, 0);
-            let mut next = Some(first);
-            let mut last = None;
-            while let Some(request) = next {
-                match &request {
-                    Request::Append { events: list, .. } => {
-                        events += list.len();
-                        bytes += list.iter().map(Prepared::max_len).sum::<usize>();
-                    }
-                    Request::Drain { rows, .. } => {
-                        events += rows.len();
-                        bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
-                    }
-                    Request::Count => {}
-                    Request::Rotate { .. } | Request::Close { .. } => {
-                        last = Some(request);
-                        break;
-                    }
-                }
-                requests.push(request);
-                next = if events < MAX_BATCH_EVENTS && bytes < MAX_BATCH_BYTES { queue.try_recv().ok() } else { None };
-            }
+            let last = gather(first, &mut queue, &mut requests, answered);
+            answered = requests.len();
             self.answer(&mut requests);
             match last {
                 Some(Request::Rotate { event, key, reply }) => {
@@ -260,6 +245,48 @@ impl Sequencer {
         }
         self.anchor.as_mut().map_or(Ok(()), Anchor::flush)
     }
+}
+
+/// Gathers what is waiting into `requests`. Answers the request that must come after them, if there is
+/// one.
+///
+/// Callers who were `answered` together come back one by one. Without a moment's patience the first of
+/// them would get a batch of its own, and the others would wait for that. So as long as some keep
+/// coming, the thread steps aside for as many as there were; a lone caller never waits.
+fn gather(
+    first: Request,
+    queue: &mut mpsc::UnboundedReceiver<Request>,
+    requests: &mut Vec<Request>,
+    answered: usize,
+) -> Option<Request> {
+    let (mut events, mut bytes) = (0, 0);
+    let mut next = Some(first);
+    while let Some(request) = next {
+        match &request {
+            Request::Append { events: list, .. } => {
+                events += list.len();
+                bytes += list.iter().map(Prepared::max_len).sum::<usize>();
+            }
+            Request::Drain { rows, .. } => {
+                events += rows.len();
+                bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
+            }
+            Request::Count => {}
+            Request::Rotate { .. } | Request::Close { .. } => return Some(request),
+        }
+        requests.push(request);
+        if events >= MAX_BATCH_EVENTS || bytes >= MAX_BATCH_BYTES {
+            return None;
+        }
+        next = queue.try_recv().ok();
+        let mut yields = 0;
+        while next.is_none() && requests.len() < answered && yields < PATIENCE_YIELDS {
+            yields += 1;
+            std::thread::yield_now();
+            next = queue.try_recv().ok();
+        }
+    }
+    None
 }
 
 /// Takes up the key that another process has changed to, if the key file has it.
