@@ -352,6 +352,21 @@ impl Event {
             .map_err(|error| Error::new(ErrorKind::InvalidEvent, format!("this is no event: {error}")))
     }
 
+    /// As [`Event::from_json`], with errors that say what was expected and never quote what was found:
+    /// for messages that are kept.
+    pub(crate) fn from_json_unquoted(json: &str) -> Result<Self> {
+        serde_json::from_str(json).map_err(|error| {
+            let mut message = error.to_string();
+            let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
+            if quotes.iter().any(|quote| message.starts_with(quote))
+                && let Some(expected) = message.rfind(", expected")
+            {
+                message.replace_range(..expected + 2, "");
+            }
+            Error::new(ErrorKind::InvalidEvent, format!("this is no event: {message}"))
+        })
+    }
+
     /// Sets the id: sending the event again with it is safe.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::builder::Builder;
@@ -17,7 +17,7 @@ use crate::inbox::Inbox;
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
 use crate::keyfile::KeySource;
-use crate::policy::{Applied, Compiled, Prepared, hex_digest};
+use crate::policy::{Applied, Compiled, Prepared};
 use crate::sequencer::Request;
 use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
@@ -309,14 +309,13 @@ impl AuditLog {
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
                 let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
-                // Always there: it tells that the policy was applied, and a row that is drained twice.
-                let digest = prepared.digest.unwrap_or_else(|| writer.policy.digest(prepared.sealable.unsealed()));
+                let mark = writer.policy.mark_staged(&prepared);
                 // Only a handle with one inbox knows which rows its position speaks of.
                 let drained = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
                     [inbox] => inbox.drained().to_string(),
                     _ => String::new(),
                 };
-                let params = vec![prepared.id.clone(), json, hex_digest(digest), drained];
+                let params = vec![prepared.id.clone(), json, mark, drained];
                 let sql = include_str!("journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
                 Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }) })
             }
@@ -526,24 +525,14 @@ impl AuditLog {
     /// `Key` when the key is not kept in a file.
     pub async fn rotate_key(&self) -> Result<String> {
         let writer = self.writer()?;
-        let source = writer.key_source.clone();
-        let clock = self.shared.clock.clone();
-        let (old, new) = blocking(move || {
-            let old = source
-                .load()?
-                .ok_or_else(|| Error::new(ErrorKind::Key, format!("{} is not there any more", source.describe())))?;
-            let new = old.rotated(&*clock)?;
-            Ok((old, new))
-        })
-        .await?;
-        let vkey = new.vkey().to_owned();
-        let event =
-            Event::new("sealog.key.rotated").metadata(serde_json::json!({"oldVkey": old.vkey(), "newVkey": vkey}));
-        let event = writer.policy.apply_own(event, self.shared.clock.now_ms(), || new_id(&*self.shared.clock))?;
+        let (policy, clock) = (writer.policy.clone(), self.shared.clock.clone());
+        let event = Box::new(move |old: &str, new: &str| {
+            let event = Event::new("sealog.key.rotated").metadata(json!({"oldVkey": old, "newVkey": new}));
+            policy.apply_own(event, clock.now_ms(), || new_id(&*clock))
+        });
         let (reply, answer) = oneshot::channel();
-        writer.queue.send(Request::Rotate { event, key: new, reply }).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())??;
-        Ok(vkey)
+        writer.queue.send(Request::Rotate { event, reply }).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
     }
 
     /// How many `info` events were sampled away, as the policy says. A crash may lose the last few of

@@ -36,13 +36,16 @@ pub(crate) enum Request {
     Append { events: Vec<Prepared>, reply: oneshot::Sender<Result<Vec<Receipt>>>, room: OwnedSemaphorePermit },
     /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
     Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
-    /// The log's own event of a new key, and that key.
-    Rotate { event: Prepared, key: Key, reply: oneshot::Sender<Result<()>> },
+    /// A new signing key. The event of it is made from the old `vkey` and the new one.
+    Rotate { event: HandoverEvent, reply: oneshot::Sender<Result<String>> },
     /// Store what is only counted.
     Count,
     /// Finish.
     Close { reply: oneshot::Sender<Result<()>> },
 }
+
+/// Makes the log's own event of a change of keys.
+pub(crate) type HandoverEvent = Box<dyn FnOnce(&str, &str) -> Result<Prepared> + Send>;
 
 /// An event from an inbox.
 pub(crate) struct InboxRow {
@@ -96,8 +99,8 @@ impl Sequencer {
             answered = requests.len();
             self.answer(&mut requests);
             match last {
-                Some(Request::Rotate { event, key, reply }) => {
-                    let _ = reply.send(self.rotate(&event, key));
+                Some(Request::Rotate { event, reply }) => {
+                    let _ = reply.send(self.rotate(event));
                 }
                 Some(Request::Close { reply }) => {
                     let _ = reply.send(self.finish());
@@ -209,15 +212,21 @@ impl Sequencer {
     }
 
     /// Lets the old key sign the event that names the new one, and signs with the new one from then on.
-    fn rotate(&mut self, event: &Prepared, key: Key) -> Result<()> {
-        // First the file: whatever happens afterwards, it holds the key that the log asks for.
-        self.key_source.save(&key)?;
+    fn rotate(&mut self, event: HandoverEvent) -> Result<String> {
+        // All of it under the write lock, the key file included: of two handles that rotate at once the
+        // second begins with what the first has left.
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
+        let known = self.key_source.load()?.filter(|key| key.signer_for(&head.vkey).is_some());
+        let known = known.ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
+        let key = known.rotated(&*self.clock)?;
+        let event = event(&head.vkey, key.vkey())?;
+        // First the file: whatever happens afterwards, it holds the key that the log asks for.
+        self.key_source.save(&key)?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
         let mut bodies = Vec::new();
-        let sealed = Sealed::new(&head, &[event], now_ms, &*self.clock, &mut bodies)?;
+        let sealed = Sealed::new(&head, &[&event], now_ms, &*self.clock, &mut bodies)?;
         let size = sealed.frontier.size();
         let note = key.sign_handover(old, size, &sealed.frontier.root()).note().to_owned();
         transaction.commit(&Batch {
@@ -229,6 +238,7 @@ impl Sequencer {
             rejected: &[],
             sampled: 0,
         })?;
+        let vkey = key.vkey().to_owned();
         self.key = key;
         self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
         // A change of keys is worth a line elsewhere at once.
@@ -236,7 +246,7 @@ impl Sequencer {
             anchor.offer(note, now_ms);
             anchor.flush()?;
         }
-        Ok(())
+        Ok(vkey)
     }
 
     fn finish(&mut self) -> Result<()> {

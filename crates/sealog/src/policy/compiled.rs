@@ -200,6 +200,10 @@ impl Compiled {
                 rules.redact_value(paths, document);
             }
         }
+        // Metadata that is no object has no names to go by.
+        if let Some(metadata) = row.get_mut("metadata").filter(|metadata| !metadata.is_object()) {
+            *metadata = REDACTED.into();
+        }
         // A diff names its fields in pointers, where the rules by name would not find them.
         for name in ["diff", "changed"] {
             if let Some(pointers) = row.get_mut(name) {
