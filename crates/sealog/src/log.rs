@@ -16,7 +16,6 @@ use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Recei
 use crate::inbox::Inbox;
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
-use crate::keyfile::KeySource;
 use crate::policy::{Applied, Compiled, Prepared, hex_digest};
 use crate::sequencer::Request;
 use crate::tree::{self, Checkpoint, Proof, TilePath};
@@ -71,7 +70,6 @@ pub(crate) struct Shared {
 /// What a handle has that may write.
 pub(crate) struct Writer {
     pub(crate) policy: Arc<Compiled>,
-    pub(crate) key_source: KeySource,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) sampled: Arc<AtomicU64>,
@@ -528,24 +526,9 @@ impl AuditLog {
     /// `Key` when the key is not kept in a file.
     pub async fn rotate_key(&self) -> Result<String> {
         let writer = self.writer()?;
-        let source = writer.key_source.clone();
-        let clock = self.shared.clock.clone();
-        let (old, new) = blocking(move || {
-            let old = source
-                .load()?
-                .ok_or_else(|| Error::new(ErrorKind::Key, format!("{} is not there any more", source.describe())))?;
-            let new = old.rotated(&*clock)?;
-            Ok((old, new))
-        })
-        .await?;
-        let vkey = new.vkey().to_owned();
-        let event =
-            Event::new("sealog.key.rotated").metadata(serde_json::json!({"oldVkey": old.vkey(), "newVkey": vkey}));
-        let event = writer.policy.apply_own(event, self.shared.clock.now_ms(), || new_id(&*self.shared.clock))?;
         let (reply, answer) = oneshot::channel();
-        writer.queue.send(Request::Rotate { event, key: new, reply }).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())??;
-        Ok(vkey)
+        writer.queue.send(Request::Rotate { policy: writer.policy.clone(), reply }).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
     }
 
     /// How many `info` events were sampled away, as the policy says. A crash may lose the last few of

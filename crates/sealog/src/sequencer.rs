@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::anchor::Anchor;
-use crate::clock::Clock;
+use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Receipt;
+use crate::event::{Event, Receipt};
 use crate::journal::{Batch, Entry, Head, Journal, Row, StoredCheckpoint, Transaction};
 use crate::keyfile::KeySource;
 use crate::log::Rejected;
-use crate::policy::Prepared;
+use crate::policy::{Compiled, Prepared};
 use crate::tree::{self, Frontier, Key, Node};
 
 /// A batch takes no further request once it has so many events: other processes wait for it.
@@ -32,8 +32,8 @@ pub(crate) enum Request {
     Append { events: Vec<Prepared>, reply: oneshot::Sender<Result<Vec<Receipt>>>, room: OwnedSemaphorePermit },
     /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
     Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
-    /// The log's own event of a new key, and that key.
-    Rotate { event: Prepared, key: Key, reply: oneshot::Sender<Result<()>> },
+    /// A new signing key; the answer is its public half.
+    Rotate { policy: Arc<Compiled>, reply: oneshot::Sender<Result<String>> },
     /// Store what is only counted.
     Count,
     /// Finish.
@@ -91,8 +91,8 @@ impl Sequencer {
             }
             self.answer(&mut requests);
             match last {
-                Some(Request::Rotate { event, key, reply }) => {
-                    let _ = reply.send(self.rotate(&event, key));
+                Some(Request::Rotate { policy, reply }) => {
+                    let _ = reply.send(self.rotate(&policy));
                 }
                 Some(Request::Close { reply }) => {
                     let _ = reply.send(self.finish());
@@ -204,14 +204,25 @@ impl Sequencer {
     }
 
     /// Lets the old key sign the event that names the new one, and signs with the new one from then on.
-    fn rotate(&mut self, event: &Prepared, key: Key) -> Result<()> {
-        // First the file: whatever happens afterwards, it holds the key that the log asks for.
-        self.key_source.save(&key)?;
+    ///
+    /// All of it under the write lock: of two that rotate at once, the second must find the first one's
+    /// key in the file, or it would overwrite it. And it is the log that says which key is the old one:
+    /// a rotation that failed may have left others in the file.
+    fn rotate(&mut self, policy: &Compiled) -> Result<String> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
+        let kept = self.key_source.load()?;
+        let kept = kept.and_then(|key| key.with_newest(&head.vkey));
+        let key = kept.ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?.rotated(&*self.clock)?;
+        // First the file: whatever happens afterwards, it holds the key that the log asks for.
+        self.key_source.save(&key)?;
+        let vkey = key.vkey().to_owned();
+        let event =
+            Event::new("sealog.key.rotated").metadata(serde_json::json!({"oldVkey": head.vkey, "newVkey": vkey}));
+        let event = policy.apply_own(event, self.clock.now_ms(), || new_id(&*self.clock))?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
-        let sealed = Sealed::new(&head, &[event], now_ms, &*self.clock)?;
+        let sealed = Sealed::new(&head, &[&event], now_ms, &*self.clock)?;
         let size = sealed.frontier.size();
         let note = key.sign_handover(old, size, &sealed.frontier.root()).note().to_owned();
         transaction.commit(&Batch {
@@ -219,7 +230,7 @@ impl Sequencer {
             rows: &sealed.rows,
             nodes: &sealed.nodes,
             checkpoint: Some(StoredCheckpoint { size, frontier: sealed.frontier.to_bytes(), note: note.clone() }),
-            next_vkey: Some(key.vkey()),
+            next_vkey: Some(&vkey),
             rejected: &[],
             sampled: 0,
         })?;
@@ -230,7 +241,7 @@ impl Sequencer {
             anchor.offer(note, now_ms);
             anchor.flush()?;
         }
-        Ok(())
+        Ok(vkey)
     }
 
     fn finish(&mut self) -> Result<()> {
