@@ -1,6 +1,7 @@
 //! The library through its public API: one binary, so that it links once.
 
 mod conformance;
+mod faults;
 mod inbox;
 mod support;
 mod tampering;
