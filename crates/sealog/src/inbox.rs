@@ -197,7 +197,7 @@ impl Worker {
         let mut found = Vec::new();
         let mut bytes = 0;
         while let Some(row) = rows.next().map_err(storage)? {
-            let event = match row.get_ref(2).map_err(storage)? {
+            let mut event = match row.get_ref(2).map_err(storage)? {
                 ValueRef::Text(text) | ValueRef::Blob(text) if text.len() > 2 * MAX_EVENT_BYTES => Err(Error::new(
                     ErrorKind::LimitExceeded,
                     format!("the event has {} bytes; the limit is {MAX_EVENT_BYTES}", text.len()),
@@ -211,13 +211,25 @@ impl Worker {
                 )),
             };
             bytes += event.as_ref().map_or(0, String::len);
-            found.push(Found {
-                position: row.get(0).map_err(storage)?,
-                row_id: row.get(1).map_err(storage)?,
-                event,
-                inserted_at: row.get(3).map_err(storage)?,
-                digest: row.get(4).map_err(storage)?,
+            // Any value may stand in any column, and none may stop those behind it.
+            let id = row.get_ref(1).map_err(storage)?;
+            let row_id = match id {
+                ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+                other => other.data_type().to_string(),
+            };
+            if id.as_str().is_err() {
+                event = Err(Error::new(ErrorKind::InvalidEvent, "the column id is no text"));
+            }
+            let inserted_at = row.get_ref(3).map_err(storage)?.as_i64().unwrap_or_else(|_| {
+                event = Err(Error::new(ErrorKind::InvalidEvent, "the column inserted_at is no whole number"));
+                0
             });
+            let digest = match row.get_ref(4).map_err(storage)? {
+                ValueRef::Null => None,
+                other => Some(other.as_str().unwrap_or_default().to_owned()),
+            };
+            let position = row.get(0).map_err(storage)?;
+            found.push(Found { position, row_id, event, inserted_at, digest });
             if bytes > MAX_EVENT_BYTES {
                 break;
             }
