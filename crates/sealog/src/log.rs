@@ -366,7 +366,7 @@ impl AuditLog {
                 }
                 (None, None) => {
                     // Another process may sequence it, which only looking tells.
-                    let _ = tokio::time::timeout(POLL_INTERVAL, size.changed()).await;
+                    a_change_or_a_moment(&mut size).await;
                 }
             }
         }
@@ -446,10 +446,7 @@ impl AuditLog {
             if now > size {
                 return Ok(now);
             }
-            if tokio::time::timeout(POLL_INTERVAL, known.changed()).await.is_ok_and(|changed| changed.is_err()) {
-                // This handle writes nothing any more, and others may still.
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
+            a_change_or_a_moment(&mut known).await;
         }
     }
 
@@ -657,6 +654,14 @@ pub(crate) fn count_sampled(sampled: &AtomicU64, queue: &mpsc::UnboundedSender<R
     if sampled.fetch_add(1, Ordering::Relaxed).is_multiple_of(STORE_EVERY) {
         // A log that is closed counts no more.
         let _ = queue.send(Request::Count);
+    }
+}
+
+/// Waits until this handle has written something, but not long: others write too.
+async fn a_change_or_a_moment(size: &mut watch::Receiver<u64>) {
+    if tokio::time::timeout(POLL_INTERVAL, size.changed()).await.is_ok_and(|changed| changed.is_err()) {
+        // A handle that does not write has no changes to tell, and says so at once.
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

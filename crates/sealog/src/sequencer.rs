@@ -170,8 +170,7 @@ impl Sequencer {
                 _ => answers.push(Ok(Vec::new())),
             }
         }
-        let sampled = self.sampled.swap(0, Ordering::Relaxed);
-        if plan.fresh.is_empty() && plan.rejected.is_empty() && sampled == 0 {
+        if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.load(Ordering::Relaxed) == 0 {
             return Ok((head.checkpoint.size, finish_answers(answers, head.checkpoint.size)));
         }
 
@@ -183,6 +182,7 @@ impl Sequencer {
             note: signer.sign_checkpoint(sealed.frontier.size(), &sealed.frontier.root()).note().to_owned(),
         });
         let note = checkpoint.as_ref().map(|checkpoint| checkpoint.note.clone());
+        let sampled = self.sampled.swap(0, Ordering::Relaxed);
         let stored = transaction.commit(&Batch {
             first_seq: head.checkpoint.size,
             rows: &sealed.rows,
