@@ -171,7 +171,7 @@ impl Builder {
         let sequencer = Sequencer {
             journal: Box::new(journal),
             key,
-            key_source: key_source.clone(),
+            key_source,
             clock: clock.clone(),
             anchor,
             sampled: sampled.clone(),
@@ -192,7 +192,7 @@ impl Builder {
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
         let inboxes = Mutex::new(inboxes);
-        let writer = Some(Writer { policy, key_source, queue, room, sampled, inboxes });
+        let writer = Some(Writer { policy, queue, room, sampled, inboxes });
         Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers: Mutex::default(), size, writer }) })
     }
 }

@@ -128,7 +128,7 @@ struct Found {
     row_id: String,
     /// The event's JSON, or why it is no text.
     event: Result<String>,
-    inserted_at: Option<i64>,
+    inserted_at: i64,
     digest: Option<String>,
 }
 
@@ -197,25 +197,38 @@ impl Worker {
         let mut found = Vec::new();
         let mut bytes = 0;
         while let Some(row) = rows.next().map_err(storage)? {
-            let event = text(row, 2).and_then(|event| {
-                event.ok_or_else(|| Error::new(ErrorKind::InvalidEvent, "the event is NULL; it must be JSON in text"))
-            });
+            let mut event = match row.get_ref(2).map_err(storage)? {
+                ValueRef::Text(text) | ValueRef::Blob(text) if text.len() > 2 * MAX_EVENT_BYTES => Err(Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!("the event has {} bytes; the limit is {MAX_EVENT_BYTES}", text.len()),
+                )),
+                ValueRef::Text(text) | ValueRef::Blob(text) => std::str::from_utf8(text)
+                    .map(str::to_owned)
+                    .map_err(|error| Error::new(ErrorKind::InvalidEvent, format!("the event is no UTF-8: {error}"))),
+                other => Err(Error::new(
+                    ErrorKind::InvalidEvent,
+                    format!("the event is {}; it must be JSON in text", other.data_type()),
+                )),
+            };
             bytes += event.as_ref().map_or(0, String::len);
-            // The table is the application's: whatever stands in its columns must stop nothing.
+            // Any value may stand in any column, and none may stop those behind it.
+            let id = row.get_ref(1).map_err(storage)?;
+            let row_id = match id {
+                ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+                other => other.data_type().to_string(),
+            };
+            if id.as_str().is_err() {
+                event = Err(Error::new(ErrorKind::InvalidEvent, "the column id is no text"));
+            }
+            let inserted_at = row.get_ref(3).map_err(storage)?.as_i64().unwrap_or_else(|_| {
+                event = Err(Error::new(ErrorKind::InvalidEvent, "the column inserted_at is no whole number"));
+                0
+            });
+            let digest = match row.get_ref(4).map_err(storage)? {
+                ValueRef::Null => None,
+                other => Some(other.as_str().unwrap_or_default().to_owned()),
+            };
             let position = row.get(0).map_err(storage)?;
-            let (row_id, event) = match text(row, 1) {
-                Ok(Some(row_id)) => (row_id, event),
-                Ok(None) | Err(_) => (
-                    format!("position {position}"),
-                    Err(Error::new(ErrorKind::InvalidEvent, "the column id is no text; leave it out, or insert text")),
-                ),
-            };
-            let (digest, event) = match text(row, 4) {
-                Ok(digest) => (digest, event),
-                Err(_) => (None, Err(not_the_librarys())),
-            };
-            // A time that is none is as if it were not there.
-            let inserted_at = row.get_ref(3).map_err(storage)?.as_i64().ok();
             found.push(Found { position, row_id, event, inserted_at, digest });
             if bytes > MAX_EVENT_BYTES {
                 break;
@@ -280,7 +293,7 @@ fn prepare(
     policy: &Compiled,
     text: &str,
     row_id: &str,
-    inserted_at: Option<i64>,
+    inserted_at: i64,
     digest: Option<String>,
     now_ms: i64,
 ) -> Result<Applied> {
@@ -294,28 +307,10 @@ fn prepare(
     match staged {
         Some(digest) => policy.apply_staged(event, Some(digest), now_ms).map(Applied::Keep),
         // It was accepted when it was inserted.
-        None => policy.apply_accepted(event, now_ms, inserted_at.unwrap_or(now_ms), || row_id.to_owned()),
+        None => policy.apply_accepted(event, now_ms, inserted_at, || row_id.to_owned()),
     }
 }
 
 fn not_the_librarys() -> Error {
     Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out")
-}
-
-/// Text, or bytes that are text.
-fn text(row: &rusqlite::Row<'_>, column: usize) -> Result<Option<String>> {
-    match row.get_ref(column).map_err(storage)? {
-        ValueRef::Null => Ok(None),
-        ValueRef::Text(text) | ValueRef::Blob(text) if text.len() > 2 * MAX_EVENT_BYTES => Err(Error::new(
-            ErrorKind::LimitExceeded,
-            format!("the event has {} bytes; the limit is {MAX_EVENT_BYTES}", text.len()),
-        )),
-        ValueRef::Text(text) | ValueRef::Blob(text) => std::str::from_utf8(text)
-            .map(|text| Some(text.to_owned()))
-            .map_err(|error| Error::new(ErrorKind::InvalidEvent, format!("the event is no UTF-8: {error}"))),
-        other => Err(Error::new(
-            ErrorKind::InvalidEvent,
-            format!("the event is {}; it must be JSON in text", other.data_type()),
-        )),
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::builder::Builder;
@@ -16,7 +16,6 @@ use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Recei
 use crate::inbox::Inbox;
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
-use crate::keyfile::KeySource;
 use crate::policy::{Applied, Compiled, Prepared};
 use crate::sequencer::Request;
 use crate::tree::{self, Checkpoint, Proof, TilePath};
@@ -71,7 +70,6 @@ pub(crate) struct Shared {
 /// What a handle has that may write.
 pub(crate) struct Writer {
     pub(crate) policy: Arc<Compiled>,
-    pub(crate) key_source: KeySource,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) sampled: Arc<AtomicU64>,
@@ -365,7 +363,7 @@ impl AuditLog {
                 }
                 (None, None) => {
                     // Another process may sequence it, which only looking tells.
-                    let _ = tokio::time::timeout(POLL_INTERVAL, size.changed()).await;
+                    a_change_or_a_moment(&mut size).await;
                 }
             }
         }
@@ -445,10 +443,7 @@ impl AuditLog {
             if now > size {
                 return Ok(now);
             }
-            if tokio::time::timeout(POLL_INTERVAL, known.changed()).await.is_ok_and(|changed| changed.is_err()) {
-                // This handle writes nothing any more, and others may still.
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
+            a_change_or_a_moment(&mut known).await;
         }
     }
 
@@ -525,13 +520,8 @@ impl AuditLog {
     /// `Key` when the key is not kept in a file.
     pub async fn rotate_key(&self) -> Result<String> {
         let writer = self.writer()?;
-        let (policy, clock) = (writer.policy.clone(), self.shared.clock.clone());
-        let event = Box::new(move |old: &str, new: &str| {
-            let event = Event::new("sealog.key.rotated").metadata(json!({"oldVkey": old, "newVkey": new}));
-            policy.apply_own(event, clock.now_ms(), || new_id(&*clock))
-        });
         let (reply, answer) = oneshot::channel();
-        writer.queue.send(Request::Rotate { event, reply }).map_err(|_| closed())?;
+        writer.queue.send(Request::Rotate { policy: writer.policy.clone(), reply }).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -661,6 +651,14 @@ pub(crate) fn count_sampled(sampled: &AtomicU64, queue: &mpsc::UnboundedSender<R
     if sampled.fetch_add(1, Ordering::Relaxed).is_multiple_of(STORE_EVERY) {
         // A log that is closed counts no more.
         let _ = queue.send(Request::Count);
+    }
+}
+
+/// Waits until this handle has written something, but not long: others write too.
+async fn a_change_or_a_moment(size: &mut watch::Receiver<u64>) {
+    if tokio::time::timeout(POLL_INTERVAL, size.changed()).await.is_ok_and(|changed| changed.is_err()) {
+        // A handle that does not write has no changes to tell, and says so at once.
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

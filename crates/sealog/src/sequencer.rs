@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::anchor::Anchor;
-use crate::clock::Clock;
+use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Receipt;
+use crate::event::{Event, Receipt};
 use crate::journal::{Batch, Entry, Head, Journal, Row, StoredCheckpoint, Transaction};
 use crate::keyfile::KeySource;
 use crate::log::Rejected;
-use crate::policy::Prepared;
+use crate::policy::{Compiled, Prepared};
 use crate::tree::{self, Frontier, Key, Node};
 
 /// A batch takes no further request once it has so many events: other processes wait for it.
@@ -36,16 +36,13 @@ pub(crate) enum Request {
     Append { events: Vec<Prepared>, reply: oneshot::Sender<Result<Vec<Receipt>>>, room: OwnedSemaphorePermit },
     /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
     Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
-    /// A new signing key. The event of it is made from the old `vkey` and the new one.
-    Rotate { event: HandoverEvent, reply: oneshot::Sender<Result<String>> },
+    /// A new signing key; the answer is its public half.
+    Rotate { policy: Arc<Compiled>, reply: oneshot::Sender<Result<String>> },
     /// Store what is only counted.
     Count,
     /// Finish.
     Close { reply: oneshot::Sender<Result<()>> },
 }
-
-/// Makes the log's own event of a change of keys.
-pub(crate) type HandoverEvent = Box<dyn FnOnce(&str, &str) -> Result<Prepared> + Send>;
 
 /// An event from an inbox.
 pub(crate) struct InboxRow {
@@ -99,8 +96,8 @@ impl Sequencer {
             answered = requests.len();
             self.answer(&mut requests);
             match last {
-                Some(Request::Rotate { event, reply }) => {
-                    let _ = reply.send(self.rotate(event));
+                Some(Request::Rotate { policy, reply }) => {
+                    let _ = reply.send(self.rotate(&policy));
                 }
                 Some(Request::Close { reply }) => {
                     let _ = reply.send(self.finish());
@@ -177,8 +174,7 @@ impl Sequencer {
                 _ => answers.push(Ok(Vec::new())),
             }
         }
-        let sampled = self.sampled.swap(0, Ordering::Relaxed);
-        if plan.fresh.is_empty() && plan.rejected.is_empty() && sampled == 0 {
+        if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.load(Ordering::Relaxed) == 0 {
             return Ok((head.checkpoint.size, answers));
         }
 
@@ -191,6 +187,7 @@ impl Sequencer {
             note: signer.sign_checkpoint(sealed.frontier.size(), &sealed.frontier.root()).note().to_owned(),
         });
         let note = checkpoint.as_ref().map(|checkpoint| checkpoint.note.clone());
+        let sampled = self.sampled.swap(0, Ordering::Relaxed);
         let stored = transaction.commit(&Batch {
             first_seq: head.checkpoint.size,
             rows: &sealed.rows,
@@ -212,17 +209,22 @@ impl Sequencer {
     }
 
     /// Lets the old key sign the event that names the new one, and signs with the new one from then on.
-    fn rotate(&mut self, event: HandoverEvent) -> Result<String> {
-        // All of it under the write lock, the key file included: of two handles that rotate at once the
-        // second begins with what the first has left.
+    ///
+    /// All of it under the write lock: of two that rotate at once, the second must find the first one's
+    /// key in the file, or it would overwrite it. And it is the log that says which key is the old one:
+    /// a rotation that failed may have left others in the file.
+    fn rotate(&mut self, policy: &Compiled) -> Result<String> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
-        let known = self.key_source.load()?.filter(|key| key.signer_for(&head.vkey).is_some());
-        let known = known.ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
-        let key = known.rotated(&*self.clock)?;
-        let event = event(&head.vkey, key.vkey())?;
+        let kept = self.key_source.load()?;
+        let kept = kept.and_then(|key| key.with_newest(&head.vkey));
+        let key = kept.ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?.rotated(&*self.clock)?;
         // First the file: whatever happens afterwards, it holds the key that the log asks for.
         self.key_source.save(&key)?;
+        let vkey = key.vkey().to_owned();
+        let event =
+            Event::new("sealog.key.rotated").metadata(serde_json::json!({"oldVkey": head.vkey, "newVkey": vkey}));
+        let event = policy.apply_own(event, self.clock.now_ms(), || new_id(&*self.clock))?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
         let mut bodies = Vec::new();
@@ -234,7 +236,7 @@ impl Sequencer {
             rows: &sealed.rows,
             nodes: &sealed.nodes,
             checkpoint: Some(StoredCheckpoint { size, frontier: sealed.frontier.to_bytes(), note: note.clone() }),
-            next_vkey: Some(key.vkey()),
+            next_vkey: Some(&vkey),
             rejected: &[],
             sampled: 0,
         })?;
