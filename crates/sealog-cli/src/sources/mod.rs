@@ -39,6 +39,15 @@ impl Format {
         }
     }
 
+    /// Its name, as `--format` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Cloudtrail => "cloudtrail",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+
     /// The event that a record tells of.
     ///
     /// The id is left out where the source has none.

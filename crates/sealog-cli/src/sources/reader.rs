@@ -133,7 +133,7 @@ impl Records {
                     return Ok(Shape::Array);
                 }
                 // Back in front of the rest. Newlines in it are counted again as lines.
-                self.line -= seen.iter().filter(|byte| **byte == b'\n').count() as u64;
+                self.line -= seen.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
                 let (front, rest) =
                     std::mem::replace(&mut self.input, Cursor::new(Vec::new()).chain(empty())).into_inner();
                 seen.extend_from_slice(&front.get_ref()[front.position() as usize..]);
