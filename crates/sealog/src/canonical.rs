@@ -1,1 +1,376 @@
 //! Canonical JSON (RFC 8785, JCS), with one extension: integers from −2^63 to 2^64−1 keep all digits.
+//!
+//! The same event gives the same bytes on every machine and with every feature of `serde_json` that
+//! another crate in the build may have switched on (`preserve_order`, `arbitrary_precision`). These
+//! bytes are what the log commits to.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Number, Value};
+
+use crate::event::{DiffKind, DiffOp, Event};
+
+/// Room for the structured fields of an event, so that a usual one is written without reallocation.
+const USUAL_EVENT_BYTES: usize = 768;
+
+/// The canonical JSON of `value`.
+pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_value(&mut out, value);
+    out
+}
+
+/// Appends the canonical JSON of `value`. Recursive: what comes from outside is checked for its
+/// depth first.
+pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => write_number(out, number),
+        Value::String(text) => write_string(out, text),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_value(out, item);
+            }
+            out.push(b']');
+        }
+        Value::Object(map) => write_object(out, map),
+    }
+}
+
+/// Appends the canonical JSON of an object: its members by the UTF-16 code units of their names.
+pub(crate) fn write_object(out: &mut Vec<u8>, map: &Map<String, Value>) {
+    fn write_members<'a>(out: &mut Vec<u8>, members: impl Iterator<Item = (&'a String, &'a Value)>) {
+        out.push(b'{');
+        for (i, (name, value)) in members.enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            write_string(out, name);
+            out.push(b':');
+            write_value(out, value);
+        }
+        out.push(b'}');
+    }
+
+    // A map is usually in this order already; only with `preserve_order`, or with names beyond the
+    // basic multilingual plane, it is not.
+    if map.keys().is_sorted_by(|a, b| compare_names(a, b) == Ordering::Less) {
+        write_members(out, map.iter());
+    } else {
+        let mut members: Vec<_> = map.iter().collect();
+        members.sort_unstable_by(|a, b| compare_names(a.0, b.0));
+        write_members(out, members.into_iter());
+    }
+}
+
+/// The order of RFC 8785, section 3.2.3: by UTF-16 code units.
+///
+/// It is the order of the UTF-8 bytes, except that characters beyond U+FFFF (lead bytes F0 to F4)
+/// are surrogates in UTF-16 and come before U+E000 to U+FFFF (lead bytes EE and EF).
+pub(crate) fn compare_names(a: &str, b: &str) -> Ordering {
+    fn rank(byte: u8) -> u8 {
+        if matches!(byte, 0xEE | 0xEF) { byte + 0x10 } else { byte }
+    }
+
+    match a.bytes().zip(b.bytes()).find(|(a, b)| a != b) {
+        Some((a, b)) => rank(a).cmp(&rank(b)),
+        None => a.len().cmp(&b.len()),
+    }
+}
+
+/// Appends a string: only what must be escaped is escaped, in the shortest way.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    let mut done = 0;
+    for (i, &byte) in bytes.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&bytes[done..i]);
+        done = i + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            0x0C => out.extend_from_slice(b"\\f"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.push(b'0' + (byte >> 4));
+                out.push(b"0123456789abcdef"[usize::from(byte & 0x0F)]);
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[done..]);
+    out.push(b'"');
+}
+
+/// Appends a number: an integer of 64 bits in full, any other as ECMAScript writes it.
+pub(crate) fn write_number(out: &mut Vec<u8>, number: &Number) {
+    if let Some(integer) = number.as_i64() {
+        write_i64(out, integer);
+    } else if let Some(integer) = number.as_u64() {
+        write_u64(out, integer);
+    } else if let Some(float) = number.as_f64() {
+        write_f64(out, float);
+    } else {
+        // Only with `arbitrary_precision`, for numbers that no f64 holds; the policy refuses them.
+        out.extend_from_slice(number.to_string().as_bytes());
+    }
+}
+
+fn write_f64(out: &mut Vec<u8>, float: f64) {
+    out.extend_from_slice(ryu_js::Buffer::new().format(float).as_bytes());
+}
+
+fn write_i64(out: &mut Vec<u8>, integer: i64) {
+    if integer < 0 {
+        out.push(b'-');
+    }
+    write_u64(out, integer.unsigned_abs());
+}
+
+fn write_u64(out: &mut Vec<u8>, mut integer: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (integer % 10) as u8;
+        integer /= 10;
+        if integer == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+/// Whether two values are the same document: whether their canonical bytes are the same. `1` and
+/// `1.0` are; the order of an object's members does not matter.
+pub(crate) fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Null, Value::Null) => true,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Number(a), Value::Number(b)) => equal_numbers(a, b),
+        (Value::String(a), Value::String(b)) => a == b,
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| equal(a, b)))
+        }
+        _ => false,
+    }
+}
+
+fn equal_numbers(a: &Number, b: &Number) -> bool {
+    if a == b {
+        return true;
+    }
+    // Two different integers need no text; 1 beside 1.0, and 0 beside -0, do.
+    if (a.is_i64() || a.is_u64()) && (b.is_i64() || b.is_u64()) {
+        return false;
+    }
+    let (mut text_a, mut text_b) = (Vec::with_capacity(24), Vec::with_capacity(24));
+    write_number(&mut text_a, a);
+    write_number(&mut text_b, b);
+    text_a == text_b
+}
+
+/// The canonical JSON of an event, all but the two members that sequencing adds.
+///
+/// Whatever takes time is done before the journal's write lock is held; what is left for the moment
+/// of sequencing is two numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sealable {
+    bytes: Vec<u8>,
+    /// Where `,"recordedAt":…` goes.
+    recorded_at: usize,
+    /// Where `,"seq":…` goes.
+    seq: usize,
+}
+
+impl Sealable {
+    /// Appends the final canonical JSON.
+    pub(crate) fn seal(&self, recorded_at: i64, seq: u64, out: &mut Vec<u8>) {
+        out.reserve(self.bytes.len() + MAX_SEAL_BYTES);
+        out.extend_from_slice(&self.bytes[..self.recorded_at]);
+        out.extend_from_slice(b",\"recordedAt\":");
+        write_i64(out, recorded_at);
+        out.extend_from_slice(&self.bytes[self.recorded_at..self.seq]);
+        out.extend_from_slice(b",\"seq\":");
+        write_u64(out, seq);
+        out.extend_from_slice(&self.bytes[self.seq..]);
+    }
+
+    /// The largest size of what [`seal`](Self::seal) writes, in bytes.
+    pub(crate) fn max_len(&self) -> usize {
+        self.bytes.len() + MAX_SEAL_BYTES
+    }
+
+    /// The canonical JSON without `recordedAt` and `seq`.
+    pub(crate) fn unsealed(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The most that sealing adds: two names and two numbers of 20 characters.
+const MAX_SEAL_BYTES: usize = ",\"recordedAt\":,\"seq\":".len() + 40;
+
+/// Writes an event's canonical JSON straight from its fields, ready for its place. `recorded_at` and
+/// `seq` of the event itself are passed over.
+pub(crate) fn sealed_parts(event: &Event) -> Sealable {
+    let mut bytes = Vec::with_capacity(USUAL_EVENT_BYTES);
+    let (recorded_at, seq) = write_members(&mut bytes, event, false);
+    Sealable { bytes, recorded_at, seq }
+}
+
+/// Appends the canonical JSON of an event as it is.
+pub(crate) fn write_event(out: &mut Vec<u8>, event: &Event) {
+    write_members(out, event, true);
+}
+
+/// Writes the members in the order of their JSON names, and answers where `recordedAt` and `seq`
+/// belong. `action` is always there and always first, so each of the others begins with a comma.
+fn write_members(out: &mut Vec<u8>, event: &Event, with_place: bool) -> (usize, usize) {
+    fn text(out: &mut Vec<u8>, member: &[u8], field: Option<&String>) {
+        if let Some(text) = field {
+            out.extend_from_slice(member);
+            write_string(out, text);
+        }
+    }
+    fn value(out: &mut Vec<u8>, member: &[u8], field: Option<&Value>) {
+        if let Some(value) = field {
+            out.extend_from_slice(member);
+            write_value(out, value);
+        }
+    }
+    fn texts(out: &mut Vec<u8>, member: &[u8], field: &[String]) {
+        if !field.is_empty() {
+            out.extend_from_slice(member);
+            write_list(out, field, |out, text| write_string(out, text));
+        }
+    }
+
+    // No field is left out by accident: a new one does not compile until it has its place here.
+    let Event {
+        id,
+        timestamp,
+        action,
+        actor_id,
+        actor_type,
+        actor_name,
+        on_behalf_of,
+        resource_type,
+        resource_id,
+        severity,
+        outcome,
+        metadata,
+        before,
+        after,
+        changed,
+        ip_address,
+        user_agent,
+        session_id,
+        request_id,
+        tags,
+        tenant,
+        retention_category,
+        diff,
+        seq,
+        recorded_at,
+    } = event;
+
+    out.extend_from_slice(b"{\"action\":");
+    write_string(out, action);
+    text(out, b",\"actorId\":", actor_id.as_ref());
+    text(out, b",\"actorName\":", actor_name.as_ref());
+    text(out, b",\"actorType\":", actor_type.as_ref());
+    value(out, b",\"after\":", after.as_ref());
+    value(out, b",\"before\":", before.as_ref());
+    texts(out, b",\"changed\":", changed);
+    if let Some(ops) = diff {
+        out.extend_from_slice(b",\"diff\":");
+        write_list(out, ops, write_op);
+    }
+    text(out, b",\"id\":", id.as_ref());
+    text(out, b",\"ipAddress\":", ip_address.as_ref());
+    if let Some(map) = metadata {
+        out.extend_from_slice(b",\"metadata\":");
+        write_object(out, map);
+    }
+    text(out, b",\"onBehalfOf\":", on_behalf_of.as_ref());
+    if let Some(outcome) = outcome {
+        out.extend_from_slice(b",\"outcome\":");
+        write_string(out, outcome.as_str());
+    }
+    let recorded_at_place = out.len();
+    if let Some(ms) = recorded_at.filter(|_| with_place) {
+        out.extend_from_slice(b",\"recordedAt\":");
+        write_i64(out, ms);
+    }
+    text(out, b",\"requestId\":", request_id.as_ref());
+    text(out, b",\"resourceId\":", resource_id.as_ref());
+    text(out, b",\"resourceType\":", resource_type.as_ref());
+    text(out, b",\"retentionCategory\":", retention_category.as_ref());
+    let seq_place = out.len();
+    if let Some(seq) = seq.filter(|_| with_place) {
+        out.extend_from_slice(b",\"seq\":");
+        write_u64(out, seq);
+    }
+    text(out, b",\"sessionId\":", session_id.as_ref());
+    out.extend_from_slice(b",\"severity\":");
+    write_string(out, severity.as_str());
+    texts(out, b",\"tags\":", tags);
+    text(out, b",\"tenant\":", tenant.as_ref());
+    if let Some(ms) = timestamp {
+        out.extend_from_slice(b",\"timestamp\":");
+        write_i64(out, *ms);
+    }
+    text(out, b",\"userAgent\":", user_agent.as_ref());
+    out.push(b'}');
+    (recorded_at_place, seq_place)
+}
+
+fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+fn write_op(out: &mut Vec<u8>, op: &DiffOp) {
+    let DiffOp { op, old, path, value } = op;
+    out.push(b'{');
+    if let Some(old) = old {
+        out.extend_from_slice(b"\"old\":");
+        write_value(out, old);
+        out.push(b',');
+    }
+    out.extend_from_slice(match op {
+        DiffKind::Add => b"\"op\":\"add\"".as_slice(),
+        DiffKind::Remove => b"\"op\":\"remove\"",
+        DiffKind::Replace => b"\"op\":\"replace\"",
+    });
+    out.extend_from_slice(b",\"path\":");
+    write_string(out, path);
+    if let Some(value) = value {
+        out.extend_from_slice(b",\"value\":");
+        write_value(out, value);
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests;

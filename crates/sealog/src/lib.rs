@@ -1,11 +1,16 @@
 //! Sealog: the audit log for applications.
 
+mod anchor;
 mod canonical;
 mod clock;
 mod error;
 mod event;
+mod inbox;
+mod journal;
+mod keyfile;
 mod log;
 mod policy;
+mod sequencer;
 mod tree;
 mod verify;
 
@@ -16,7 +21,8 @@ pub use event::{
     MAX_DEPTH, MAX_EVENT_BYTES, MAX_FIELD_BYTES, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_STATE_BYTES, MAX_TAG_BYTES,
     MAX_TAGS, MAX_USER_AGENT_BYTES, Outcome, Receipt, Record, Severity, actions,
 };
-pub use log::{AuditLog, Builder, Head, InboxSql, Page, Rejected, Staged};
-pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath};
+pub use log::{AuditLog, Builder, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
+pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
+pub use rusqlite;
 pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};

@@ -1,16 +1,43 @@
-//! The whole check of a log.
+//! The whole check of a log, as a library: what `sealog verify` and every test run.
+//!
+//! Every row is read once, in order; commitments, nodes, roots and signatures are computed anew and
+//! compared with what is stored. What does not fit is reported with its place and both values, and the
+//! check goes on.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt::Display;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Record;
+use crate::journal::sqlite::Reader;
+use crate::journal::{Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
+
+/// How many events are read under one snapshot.
+const STRIDE_EVENTS: u64 = 4096;
+/// A report names at most so many problems; a log with more is beyond naming them.
+const MAX_PROBLEMS: usize = 1000;
 
 /// What a check of the log is measured against.
+///
+/// Without either, a log can only be found consistent with itself: whoever holds the file and the key
+/// could have rewritten both.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
-    /// The public key that must have signed the log (`vkey`).
+    /// The public key that must have signed the log (`name+id+key`), now or before a rotation.
     pub vkey: Option<String>,
-    /// Older checkpoints (signed notes), that today's tree must extend.
+    /// Older checkpoints (signed notes), kept elsewhere, that today's tree must extend.
     pub checkpoints: Vec<String>,
 }
 
 /// How far a check has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VerifyProgress {
     /// Events checked.
     pub checked: u64,
@@ -18,9 +45,10 @@ pub struct VerifyProgress {
     pub total: u64,
 }
 
-/// On what the result rests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+/// On what the result of a check rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Trust {
     /// The log is consistent with itself; whoever holds file and key could have rewritten both.
     SelfConsistent,
@@ -32,15 +60,17 @@ pub enum Trust {
     KeyAndCheckpoint,
 }
 
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// One thing that is wrong with a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Problem {
     /// Where: the first seq concerned.
     pub seq: u64,
-    /// What, as a stable word: `commitment`, `column`, `tile`, `checkpoint`, `signature`, `missing`, …
-    pub code: String,
-    /// In words.
+    /// What, as a stable word: `missing`, `unreadable`, `commitment`, `column`, `tile`, `checkpoint`,
+    /// `signature`, `key`, `truncated` or `unsealed`.
+    pub code: &'static str,
+    /// What, in words.
     pub message: String,
     /// What was expected.
     pub expected: String,
@@ -48,19 +78,29 @@ pub struct Problem {
     pub found: String,
 }
 
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+impl Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { seq, message, expected, found, .. } = self;
+        write!(f, "seq {seq}: {message}: expected {expected}, found {found}")
+    }
+}
+
+/// What a check of a log found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct VerifyReport {
-    /// The size of the tree.
+    /// The size of the tree that was checked.
     pub size: u64,
-    /// The root, base64.
+    /// Its root as the rows give it, base64.
     pub root: String,
-    /// How many checkpoints were checked.
+    /// The keys that signed the log, oldest first.
+    pub vkeys: Vec<String>,
+    /// How many checkpoints were checked, the given ones included.
     pub checkpoints: u64,
     /// On what the result rests.
     pub trust: Trust,
-    /// What is wrong; empty when the log is whole.
+    /// What is wrong, in the order it was found; empty when the log is whole. At most 1,000.
     pub problems: Vec<Problem>,
 }
 
@@ -69,4 +109,443 @@ impl VerifyReport {
     pub fn is_ok(&self) -> bool {
         self.problems.is_empty()
     }
+}
+
+/// Checks the log behind `reader`.
+pub(crate) fn verify(
+    reader: &mut Reader,
+    options: &VerifyOptions,
+    progress: &mut dyn FnMut(VerifyProgress),
+) -> Result<VerifyReport> {
+    let given = options.checkpoints.iter().map(|note| Checkpoint::parse(note)).collect::<Result<Vec<_>>>()?;
+    let (head, signers) = reader.snapshot(|snapshot| Ok((snapshot.head()?.checkpoint, snapshot.signers()?)))?;
+    let mut check = Check {
+        frontier: Frontier::new(),
+        nodes: Vec::new(),
+        problems: Vec::new(),
+        damaged_from: None,
+        good_to: 0,
+        checkpoints: 0,
+        signers,
+    };
+    check.key(options.vkey.as_deref());
+
+    let total = head.size;
+    let mut given_left = check.sort_given(given, total, options.vkey.as_deref());
+    while check.frontier.size() < total && check.problems.len() < MAX_PROBLEMS {
+        check.stride(reader, total, &mut given_left)?;
+        progress(VerifyProgress { checked: check.frontier.size(), total });
+    }
+    if total == 0 {
+        check.stride(reader, total, &mut given_left)?;
+    }
+    reader.snapshot(|snapshot| {
+        check.handovers(snapshot)?;
+        check.ends(snapshot)
+    })?;
+
+    check.problems.truncate(MAX_PROBLEMS);
+    Ok(VerifyReport {
+        size: total,
+        root: BASE64_STANDARD.encode(check.frontier.root()),
+        vkeys: check.signers.into_iter().map(|signer| signer.vkey).collect(),
+        checkpoints: check.checkpoints,
+        trust: match (&options.vkey, options.checkpoints.is_empty()) {
+            (None, true) => Trust::SelfConsistent,
+            (Some(_), true) => Trust::Key,
+            (None, false) => Trust::Checkpoint,
+            (Some(_), false) => Trust::KeyAndCheckpoint,
+        },
+        problems: check.problems,
+    })
+}
+
+/// The proof of one event against the newest checkpoint.
+pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
+    let head = snapshot.head()?.checkpoint;
+    let mut found = None;
+    if seq < head.size {
+        snapshot.rows(seq, seq + 1, &mut |_, row| {
+            let canonical = std::str::from_utf8(row.body).map(str::to_owned);
+            found = <[u8; 16]>::try_from(row.salt).ok().zip(canonical.ok());
+            Ok(())
+        })?;
+    }
+    let (salt, canonical) = found.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}; the log has {} events", head.size))
+    })?;
+    let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves::new(snapshot))?;
+    Ok(Proof::new(seq, hashes, Checkpoint::parse(&head.note)?, salt, canonical))
+}
+
+/// A snapshot as the leaves that proofs are computed from.
+pub(crate) struct SnapshotLeaves<'a>(RefCell<&'a mut dyn Snapshot>);
+
+impl<'a> SnapshotLeaves<'a> {
+    pub(crate) fn new(snapshot: &'a mut dyn Snapshot) -> Self {
+        Self(RefCell::new(snapshot))
+    }
+}
+
+impl tree::Leaves for SnapshotLeaves<'_> {
+    fn commitments(&self, from: u64, to: u64) -> Result<Vec<[u8; 32]>> {
+        self.0.borrow_mut().commitments(from, to)
+    }
+
+    fn nodes(&self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>> {
+        self.0.borrow_mut().nodes(level, from, to)
+    }
+}
+
+/// The state of a check: the tree as the rows so far give it.
+struct Check {
+    frontier: Frontier,
+    /// Nodes that the rows of this stride completed.
+    nodes: Vec<Node>,
+    problems: Vec<Problem>,
+    /// The first seq whose leaf is not known to be right: from there on the tree cannot match, and
+    /// saying so again and again helps nobody.
+    damaged_from: Option<u64>,
+    /// Up to this size a checkpoint matched.
+    good_to: u64,
+    checkpoints: u64,
+    signers: Vec<Signer>,
+}
+
+/// The columns that a body repeats.
+#[derive(Deserialize)]
+struct Columns<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    seq: u64,
+}
+
+impl Check {
+    fn report(&mut self, seq: u64, code: &'static str, message: &str, expected: impl Display, found: impl Display) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(Problem {
+                seq,
+                code,
+                message: message.to_owned(),
+                expected: expected.to_string(),
+                found: found.to_string(),
+            });
+        }
+    }
+
+    /// Is it signed by the key that was given?
+    fn key(&mut self, vkey: Option<&str>) {
+        let Some(vkey) = vkey else { return };
+        if !self.signers.iter().any(|signer| signer.vkey == vkey) {
+            let found = self.signers.iter().map(|signer| &*signer.vkey).collect::<Vec<_>>().join(", ");
+            self.report(0, "key", "the log is signed by another key", vkey, found);
+        }
+    }
+
+    /// The given checkpoints that this log is long enough for, smallest first.
+    fn sort_given(&mut self, mut given: Vec<Checkpoint>, total: u64, vkey: Option<&str>) -> Vec<Checkpoint> {
+        given.sort_by_key(Checkpoint::size);
+        given.retain(|checkpoint| {
+            self.checkpoints += 1;
+            let keys = self.signers.iter().map(|signer| &*signer.vkey).chain(vkey);
+            if !keys.into_iter().any(|vkey| checkpoint.verify(vkey).is_ok()) {
+                let size = checkpoint.size();
+                let expected = self.signers.iter().map(|signer| &*signer.vkey).collect::<Vec<_>>().join(" or ");
+                let message = format!("the given checkpoint of size {size} is not signed by this log");
+                self.report(0, "key", &message, expected, format!("a checkpoint of {:?}", checkpoint.origin()));
+                return false;
+            }
+            if checkpoint.size() > total {
+                let message = "events that a given checkpoint covers are gone";
+                self.report(total, "truncated", message, format!("{} events", checkpoint.size()), format!("{total}"));
+                return false;
+            }
+            true
+        });
+        given.reverse();
+        given
+    }
+
+    /// Checks the next rows, the nodes they complete, and the checkpoints among them.
+    fn stride(&mut self, reader: &mut Reader, total: u64, given: &mut Vec<Checkpoint>) -> Result<()> {
+        let from = self.frontier.size();
+        let to = total.min(from + STRIDE_EVENTS);
+        reader.snapshot(|snapshot| {
+            let mut stored = Vec::new();
+            let mut next = from;
+            while stored.last().is_none_or(|last: &StoredCheckpoint| last.size < to) {
+                let more = snapshot.checkpoints(next, 1024)?;
+                let Some(last) = more.last() else { break };
+                next = last.size + 1;
+                stored.extend(more);
+            }
+            stored.retain(|checkpoint| checkpoint.size <= to && (checkpoint.size > from || from == 0));
+
+            let mut commitments = Vec::with_capacity((to - from) as usize);
+            self.rows(snapshot, from, to, &mut commitments)?;
+            let mut stored = stored.into_iter().peekable();
+            self.checkpoints_here(&mut stored, given);
+            for commitment in commitments {
+                let nodes = &mut self.nodes;
+                self.frontier.append(&commitment, &mut |node| nodes.push(node));
+                self.checkpoints_here(&mut stored, given);
+            }
+            self.compare_nodes(snapshot)
+        })
+    }
+
+    /// Reads rows and checks each for itself; what is missing or cannot be read gets a commitment
+    /// that nothing has.
+    fn rows(&mut self, snapshot: &mut dyn Snapshot, from: u64, to: u64, commitments: &mut Vec<Hash>) -> Result<()> {
+        let mut ids = Vec::with_capacity((to - from) as usize);
+        let read = snapshot.rows(from, to, &mut |seq, row| {
+            while from + (commitments.len() as u64) < seq {
+                self.missing(from + commitments.len() as u64, commitments);
+            }
+            let (commitment, id) = self.row(seq, row);
+            commitments.push(commitment);
+            if let Some(id) = id {
+                ids.push((seq, id));
+            }
+            Ok(())
+        });
+        match read {
+            Ok(()) => {
+                while from + (commitments.len() as u64) < to {
+                    self.missing(from + commitments.len() as u64, commitments);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Integrity => {
+                // Something here cannot be read: find out what, one event at a time.
+                let bad = from + commitments.len() as u64;
+                if to - from == 1 {
+                    self.damaged(bad);
+                    self.report(bad, "unreadable", "the event cannot be read", "an event", error.message());
+                    commitments.push([0; 32]);
+                } else if self.problems.len() < MAX_PROBLEMS {
+                    for seq in bad..to {
+                        let mut one = Vec::new();
+                        self.rows(snapshot, seq, seq + 1, &mut one)?;
+                        commitments.append(&mut one);
+                    }
+                } else {
+                    commitments.resize((to - from) as usize, [0; 32]);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        for (seq, id) in ids {
+            match snapshot.place(&id)? {
+                Some(place) if place == seq => {}
+                Some(place) => self.report(seq, "column", "the id is entered for another event", seq, place),
+                None => self.report(seq, "column", "the id is not entered", format!("an entry for {id:?}"), "none"),
+            }
+        }
+        Ok(())
+    }
+
+    fn missing(&mut self, seq: u64, commitments: &mut Vec<Hash>) {
+        self.damaged(seq);
+        self.report(seq, "missing", "the event is gone and no removal receipt covers it", "an event", "none");
+        commitments.push([0; 32]);
+    }
+
+    fn damaged(&mut self, seq: u64) {
+        self.damaged_from = Some(self.damaged_from.map_or(seq, |known| known.min(seq)));
+    }
+
+    /// One row: its commitment as stored, and its id as the body has it.
+    fn row(&mut self, seq: u64, row: StoredRow<'_>) -> (Hash, Option<String>) {
+        let stored = Hash::try_from(row.commitment).unwrap_or_default();
+        let computed = <[u8; 16]>::try_from(row.salt).ok().map(|salt| tree::commitment(&salt, row.body));
+        if computed != Some(stored) {
+            self.damaged(seq);
+            let found = computed.map_or_else(|| format!("a salt of {} bytes", row.salt.len()), |hash| hex(&hash));
+            self.report(seq, "commitment", "the event is not the one that was sealed", hex(row.commitment), found);
+        }
+        match serde_json::from_slice::<Columns<'_>>(row.body) {
+            Ok(columns) => {
+                if columns.seq != seq {
+                    self.report(seq, "column", "the event belongs to another place", seq, columns.seq);
+                }
+                (stored, Some(columns.id.into_owned()))
+            }
+            Err(error) => {
+                self.report(seq, "column", "the event cannot be read", "canonical JSON with id and seq", error);
+                (stored, None)
+            }
+        }
+    }
+
+    /// Compares the tree so far with each checkpoint of just this size.
+    fn checkpoints_here(
+        &mut self,
+        stored: &mut std::iter::Peekable<std::vec::IntoIter<StoredCheckpoint>>,
+        given: &mut Vec<Checkpoint>,
+    ) {
+        let size = self.frontier.size();
+        while let Some(checkpoint) = stored.next_if(|checkpoint| checkpoint.size == size) {
+            self.checkpoints += 1;
+            self.stored_checkpoint(&checkpoint);
+        }
+        while given.last().is_some_and(|checkpoint| checkpoint.size() == size) {
+            let checkpoint = given.pop().expect("there is a last one");
+            let root = self.frontier.root();
+            if checkpoint.root() != root {
+                let message =
+                    format!("events below {size} are not those that the given checkpoint of this size covers");
+                let seq = self.damaged_from.unwrap_or(self.good_to);
+                self.report(seq, "checkpoint", &message, checkpoint.root_base64(), BASE64_STANDARD.encode(root));
+            }
+        }
+    }
+
+    fn stored_checkpoint(&mut self, stored: &StoredCheckpoint) {
+        let size = stored.size;
+        let checkpoint = match Checkpoint::parse(&stored.note) {
+            Ok(checkpoint) => checkpoint,
+            Err(error) => {
+                self.report(
+                    self.good_to,
+                    "checkpoint",
+                    "a checkpoint cannot be read",
+                    "a signed note",
+                    error.message(),
+                );
+                return;
+            }
+        };
+        // The key that a rotation replaced signs up to and with the rotation.
+        let signers = self.signers.iter().rev().find(|signer| signer.since < size || signer.since == 0);
+        if let Some(signer) = signers
+            && let Err(error) = checkpoint.verify(&signer.vkey)
+        {
+            let message = format!("the checkpoint of size {size} is not signed by the log's key");
+            let vkey = signer.vkey.clone();
+            self.report(self.good_to, "signature", &message, vkey, error.message().to_owned());
+        }
+        if checkpoint.size() != size {
+            let message = "a checkpoint speaks of another size";
+            self.report(self.good_to, "checkpoint", message, size, checkpoint.size());
+        }
+        let root = self.frontier.root();
+        if checkpoint.root() != root {
+            // Damage that was named explains it.
+            if self.damaged_from.is_none() {
+                let message = format!("the events {}..{size} are not those that were sealed", self.good_to);
+                let found = BASE64_STANDARD.encode(root);
+                self.report(self.good_to, "checkpoint", &message, checkpoint.root_base64(), found);
+                self.damaged(self.good_to);
+            }
+            return;
+        }
+        self.good_to = size;
+        if stored.frontier != self.frontier.to_bytes() {
+            let message = format!("the stored edge of the tree of size {size} is not the tree's");
+            self.report(size, "tile", &message, hex(&self.frontier.to_bytes()), hex(&stored.frontier));
+        }
+    }
+
+    /// Compares the nodes that this stride completed with the stored ones.
+    fn compare_nodes(&mut self, snapshot: &mut dyn Snapshot) -> Result<()> {
+        for Node { level, index, hash } in std::mem::take(&mut self.nodes) {
+            let seq = index << (8 * u32::from(level));
+            match snapshot.nodes(level, index, index + 1) {
+                Ok(stored) if stored == [hash] => {}
+                // Rows below that are known to be damaged explain it.
+                Ok(_) if self.damaged_from.is_some_and(|damaged| damaged < seq + (1 << (8 * u32::from(level)))) => {}
+                Ok(stored) => {
+                    let last = seq + (1 << (8 * u32::from(level))) - 1;
+                    let message = format!("the events {seq} to {last} are not those that were sealed");
+                    self.report(
+                        seq,
+                        "tile",
+                        &message,
+                        stored.first().map_or_else(String::new, |hash| hex(hash)),
+                        hex(&hash),
+                    );
+                    self.damaged(seq);
+                }
+                Err(error) if error.kind() == ErrorKind::Integrity => {
+                    self.report(seq, "tile", "a hash of the tree is gone", hex(&hash), "none");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Each change of keys must be an event that the old key signed.
+    fn handovers(&mut self, snapshot: &mut dyn Snapshot) -> Result<()> {
+        for pair in self.signers.clone().windows(2) {
+            let [old, new] = pair else { continue };
+            let mut found = None;
+            let at = new.since.saturating_sub(1);
+            let read = snapshot.rows(at, new.since, &mut |_, row| {
+                found = String::from_utf8(row.body.to_vec()).ok().and_then(Record::from_canonical);
+                Ok(())
+            });
+            match read {
+                Err(error) if error.kind() != ErrorKind::Integrity => return Err(error),
+                // Reported with the rows.
+                Err(_) => continue,
+                Ok(()) => {}
+            }
+            let metadata = found.as_ref().filter(|record| record.action == "sealog.key.rotated");
+            let metadata = metadata.and_then(|record| record.metadata.as_ref());
+            let named = |name: &str| metadata.and_then(|metadata| metadata.get(name)).and_then(|vkey| vkey.as_str());
+            if (named("oldVkey"), named("newVkey")) != (Some(&*old.vkey), Some(&*new.vkey)) {
+                let found = found.as_ref().map_or("none", |record| record.action.as_str()).to_owned();
+                let expected = format!("sealog.key.rotated from {} to {}", old.vkey, new.vkey);
+                self.report(at, "key", "no event hands over to the key that signs from here", expected, found);
+            }
+            if snapshot.checkpoints(new.since, 1)?.first().is_none_or(|checkpoint| checkpoint.size != new.since) {
+                self.report(
+                    at,
+                    "signature",
+                    "the old key's signature over the change of keys is gone",
+                    "a checkpoint",
+                    "none",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Is there anything beyond what is sealed?
+    fn ends(&mut self, snapshot: &mut dyn Snapshot) -> Result<()> {
+        let size = snapshot.head()?.checkpoint.size;
+        let mut beyond = None;
+        let read = snapshot.rows(size, i64::MAX as u64, &mut |seq, _| {
+            beyond.get_or_insert(seq);
+            Err(Error::new(ErrorKind::InvalidArgument, "one is enough"))
+        });
+        match read {
+            Err(error) if error.kind() == ErrorKind::InvalidArgument => {}
+            Err(error) if error.kind() == ErrorKind::Integrity => beyond = Some(size),
+            other => other?,
+        }
+        if let Some(seq) = beyond {
+            self.report(
+                seq,
+                "unsealed",
+                "there is an event that no checkpoint covers",
+                format!("{size} events"),
+                "more",
+            );
+        }
+        let ids = snapshot.count_ids()?;
+        if ids != size {
+            self.report(0, "column", "there are more or fewer ids than events", size, ids);
+        }
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -1,32 +1,154 @@
 //! What turns a caller's event into what may be stored: validate, sample, diff, redact.
+//!
+//! The policy runs before anything is written, depends on nothing but the event, the settings and the
+//! log's key, and gives the same bytes when it is applied again to its own result.
+
+mod address;
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod compiled;
+mod detect;
+mod diff;
+mod foreign;
+mod hide;
+mod names;
+mod paths;
+mod pointer;
+mod redact;
+mod validate;
+#[cfg(test)]
+mod vectors;
 
 use serde::{Deserialize, Serialize};
 
-/// How the log treats what it is sent. Plain data, so that it can be kept in a file.
+use self::compiled::Fields;
+use self::detect::Detectors;
+use self::hide::Keyed;
+use self::names::{Names, normalize};
+use self::paths::Paths;
+use self::redact::Rules;
+use crate::error::{Error, ErrorKind, Result};
+
+pub(crate) use compiled::{Applied, Compiled, Prepared};
+pub use diff::{diff, readable};
+pub(crate) use foreign::hex_digest;
+
+/// What no log should hold, under the names it usually has. Redacted unless
+/// [`Policy::keep`] says otherwise.
+const SECRET_NAMES: [&str; 51] = [
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "passwordHash",
+    "oldPassword",
+    "newPassword",
+    "currentPassword",
+    "confirmPassword",
+    "passwordConfirmation",
+    "secret",
+    "secretKey",
+    "secretAccessKey",
+    "clientSecret",
+    "appSecret",
+    "apiSecret",
+    "webhookSecret",
+    "totpSecret",
+    "otp",
+    "recoveryCodes",
+    "backupCodes",
+    "token",
+    "accessToken",
+    "refreshToken",
+    "idToken",
+    "authToken",
+    "bearerToken",
+    "sessionToken",
+    "securityToken",
+    "csrfToken",
+    "xCsrfToken",
+    "resetToken",
+    "apiKey",
+    "xApiKey",
+    "apiToken",
+    "privateKey",
+    "signingKey",
+    "encryptionKey",
+    "sshKey",
+    "authorization",
+    "proxyAuthorization",
+    "cookie",
+    "setCookie",
+    "creditCard",
+    "creditCardNumber",
+    "cardNumber",
+    "cvv",
+    "cvc",
+    "ssn",
+    "socialSecurityNumber",
+    "connectionString",
+];
+
+/// How the log treats what it is sent. Plain data, so that it can be kept in a file; in JSON the names
+/// are camelCase, and what is left out is as in [`Policy::default`].
+///
+/// The default redacts what no log should hold (`password`, `token`, `apiKey`, `authorization`,
+/// `creditCard`, `ssn`, …) wherever a field has such a name, and changes nothing else.
+///
+/// ```
+/// use sealog::{Detector, IpPolicy, Mode, Policy};
+///
+/// let policy = Policy::default()
+///     .redact("dateOfBirth")
+///     .redact_with("email", Mode::Hash)
+///     .redact_path_with("metadata.user.phone", Mode::Mask)
+///     .detect(Detector::CardNumber)
+///     .ip_address(IpPolicy::Truncate)
+///     .sample_info(0.1);
+///
+/// let json = serde_json::to_string(&policy).unwrap();
+/// assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
+/// ```
+///
+/// # What is hidden, and where
+///
+/// Fields by [name](Policy::redact) and by [path](Policy::redact_path) and values by
+/// [shape](Policy::detect), in `metadata`, `before`, `after` and the diff between them, at any depth
+/// and through arrays. A name also hides the event's own text field of that name: `actorId`,
+/// `actorName`, `onBehalfOf`, `resourceId`, `ipAddress`, `userAgent`, `sessionId`, `requestId` and
+/// `tags`; the others are what a log finds, orders and keeps its events by.
+///
+/// The diff is computed first and hidden after, so that a change of a hidden field still shows as a
+/// change. A hidden object is compared as a whole: no name inside it is in the diff.
+///
+/// What is hidden already stays as it is, so that applying the policy again changes nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Which fields are redacted, by name, at any depth.
+    /// Which fields are hidden, by name, at any depth. Of several rules for a name the last one holds.
     pub redact_fields: Vec<RedactField>,
-    /// Which fields are redacted, by path.
+    /// Which fields are hidden, by path. A path goes before a name; of several paths that lead to the
+    /// same value, the one whose mode leaves least holds.
     pub redact_paths: Vec<RedactPath>,
-    /// Which values are redacted wherever they stand.
+    /// Which values are hidden by their shape; none by default.
     pub detectors: Vec<Detector>,
-    /// What is done with what a detector finds.
+    /// What becomes of what a detector finds; [`Mode::Redact`] by default. The text around stays.
     pub detector_mode: Mode,
-    /// What is stored of `ip_address`.
+    /// What is stored of the field `ip_address`; all of it by default.
     pub ip_address: IpPolicy,
-    /// Which share of `info` events is kept, from 0.0 to 1.0.
+    /// Which share of `info` events is kept, from 0.0 to 1.0; 1.0 by default.
     pub sampling: f64,
-    /// How far ahead of the log's clock a timestamp may be, in milliseconds.
+    /// How far ahead of the log's clock a timestamp may be, in milliseconds; 300,000 (five minutes) by
+    /// default, which covers clocks that nobody sets.
     pub max_future_ms: i64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
+        let redact_fields = SECRET_NAMES.map(|name| RedactField { name: name.to_owned(), mode: Mode::Redact });
         Self {
-            redact_fields: Vec::new(),
+            redact_fields: redact_fields.into(),
             redact_paths: Vec::new(),
             detectors: Vec::new(),
             detector_mode: Mode::Redact,
@@ -37,38 +159,210 @@ impl Default for Policy {
     }
 }
 
-/// A field to redact, by name.
+impl Policy {
+    /// Hides the fields of this name, at any depth: they become `[REDACTED]`.
+    ///
+    /// Case, `_` and `-` do not matter: `apiKey`, `API_KEY` and `api-key` are one name. The whole value
+    /// is hidden, whatever it is.
+    pub fn redact(self, name: impl Into<String>) -> Self {
+        self.redact_with(name, Mode::Redact)
+    }
+
+    /// Hides the fields of this name in another way. See [`Policy::redact`].
+    pub fn redact_with(mut self, name: impl Into<String>, mode: Mode) -> Self {
+        self.redact_fields.push(RedactField { name: name.into(), mode });
+        self
+    }
+
+    /// Keeps the fields of this name, where the default or an earlier call hides them.
+    ///
+    /// ```
+    /// let policy = sealog::Policy::default().keep("token");
+    /// assert!(!policy.redact_fields.iter().any(|field| field.name == "token"));
+    /// ```
+    pub fn keep(mut self, name: &str) -> Self {
+        let name = normalize(name);
+        self.redact_fields.retain(|field| normalize(&field.name) != name);
+        self
+    }
+
+    /// Hides the field at this path: it becomes `[REDACTED]`.
+    ///
+    /// A path begins with `metadata`, `before` or `after` and goes on with the names of members:
+    /// `metadata.user.email`. Names are compared as in [`Policy::redact`]. Through an array it goes into
+    /// each element: `metadata.users.email` is the e-mail of each of them. A number is one element
+    /// (`metadata.users.0`), and `*` any member or element. Names that hold dots are written as a JSON
+    /// Pointer (RFC 6901): `/metadata/labels/app.kubernetes.io~1name`.
+    ///
+    /// In the diff, a rule for either state hides both values, and a rule for one element of an array
+    /// each of them, since there the elements have moved.
+    pub fn redact_path(self, path: impl Into<String>) -> Self {
+        self.redact_path_with(path, Mode::Redact)
+    }
+
+    /// Hides the field at this path in another way. See [`Policy::redact_path`].
+    pub fn redact_path_with(mut self, path: impl Into<String>, mode: Mode) -> Self {
+        self.redact_paths.push(RedactPath { path: path.into(), mode });
+        self
+    }
+
+    /// Hides values of this shape in all texts, and in the names of members too: a map by e-mail address
+    /// holds addresses.
+    ///
+    /// A detector finds what looks like the real thing and misses what does not (`ada at example.com`):
+    /// hide fields that are known to hold such values by their name.
+    pub fn detect(mut self, detector: Detector) -> Self {
+        if !self.detectors.contains(&detector) {
+            self.detectors.push(detector);
+        }
+        self
+    }
+
+    /// Sets what becomes of what a detector finds.
+    pub fn detector_mode(mut self, mode: Mode) -> Self {
+        self.detector_mode = mode;
+        self
+    }
+
+    /// Sets what is stored of the field `ip_address`.
+    pub fn ip_address(mut self, policy: IpPolicy) -> Self {
+        self.ip_address = policy;
+        self
+    }
+
+    /// Keeps this share of the `info` events, from 0.0 (none) to 1.0 (all), and counts the others.
+    ///
+    /// Changes and events of a higher severity are always kept. Which events are kept is a function of
+    /// their ids, so a retry falls alike.
+    pub fn sample_info(mut self, rate: f64) -> Self {
+        self.sampling = rate;
+        self
+    }
+
+    /// Sets how far ahead of the log's clock a timestamp may be, in milliseconds.
+    pub fn max_future_ms(mut self, ms: i64) -> Self {
+        self.max_future_ms = ms;
+        self
+    }
+
+    /// Makes the policy ready for use. `secret` is the log's own key, for hashes and digests.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] when a name is empty, a path leads nowhere, the share is no
+    /// number from 0 to 1, or the time ahead is negative.
+    pub(crate) fn compile(&self, secret: [u8; 32]) -> Result<Compiled> {
+        let mut names = Names::default();
+        for field in &self.redact_fields {
+            let name = normalize(&field.name);
+            if name.is_empty() {
+                return Err(wrong(format!("the name of a field to redact is empty: {:?}", field.name)));
+            }
+            names.insert(&name, field.mode);
+        }
+        let (mut metadata, mut before, mut after) = (Paths::default(), Paths::default(), Paths::default());
+        for rule in &self.redact_paths {
+            let (root, segments) = split_path(&rule.path)?;
+            match root.as_str() {
+                "metadata" => metadata.insert(&segments, rule.mode),
+                "before" => before.insert(&segments, rule.mode),
+                _ => after.insert(&segments, rule.mode),
+            }
+        }
+        if !(0.0..=1.0).contains(&self.sampling) {
+            return Err(wrong(format!(
+                "the share of info events to keep is {}; it is a number from 0.0 to 1.0",
+                self.sampling
+            )));
+        }
+        if self.max_future_ms < 0 {
+            return Err(wrong(format!("max_future_ms is {}; it is not negative", self.max_future_ms)));
+        }
+        Ok(Compiled {
+            fields: Fields::new(&names),
+            rules: Rules {
+                names,
+                metadata,
+                before,
+                after,
+                detectors: Detectors::new(&self.detectors),
+                detector_mode: self.detector_mode,
+                keyed: Keyed::new(&secret),
+            },
+            ip_address: self.ip_address,
+            // The product rounds to 2^64 only for 1.0, which keeps all; a cast saturates.
+            sampling: (self.sampling < 1.0).then_some((self.sampling * 2_f64.powi(64)) as u64),
+            max_future_ms: self.max_future_ms,
+        })
+    }
+}
+
+fn wrong(message: String) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
+
+/// Splits a path, or a JSON Pointer, into the document it begins in and the way from there.
+fn split_path(path: &str) -> Result<(String, Vec<String>)> {
+    let mut segments: Vec<String> = if path.starts_with('/') {
+        if !pointer::is_valid(path) {
+            return Err(wrong(format!("the path to redact {path:?} is no JSON Pointer: `~` is written `~0`")));
+        }
+        pointer::segments(path).map(std::borrow::Cow::into_owned).collect()
+    } else {
+        path.split('.').map(str::to_owned).collect()
+    };
+    let root = segments.remove(0);
+    if !["metadata", "before", "after"].contains(&root.as_str()) {
+        return Err(wrong(format!("the path to redact {path:?} does not begin with metadata, before or after")));
+    }
+    if segments.is_empty() {
+        return Err(wrong(format!("the path to redact {path:?} names no field of {root}")));
+    }
+    if segments.iter().any(|segment| normalize(segment).is_empty()) {
+        return Err(wrong(format!("the path to redact {path:?} has an empty name in it")));
+    }
+    Ok((root, segments))
+}
+
+/// A field to hide, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RedactField {
     /// The name; case, `_` and `-` do not matter.
     pub name: String,
-    /// How.
+    /// How it is hidden; [`Mode::Redact`] unless given.
     #[serde(default)]
     pub mode: Mode,
 }
 
-/// A field to redact, by path.
+/// A field to hide, by path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RedactPath {
-    /// The path, such as `metadata.user.email`.
+    /// The path, such as `metadata.user.email`; see [`Policy::redact_path`].
     pub path: String,
-    /// How.
+    /// How it is hidden; [`Mode::Redact`] unless given.
     #[serde(default)]
     pub mode: Mode,
 }
 
-/// How a value is redacted.
+/// How a value is hidden.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Becomes `[REDACTED]`.
+    /// It becomes `[REDACTED]`.
     #[default]
     Redact,
-    /// Keeps the last four characters.
+    /// Its last four characters stay, after `****`: `****1111`. Of a value with four characters or
+    /// fewer nothing stays, and of what is neither text nor number neither. Four of five characters are
+    /// almost all: mask only what is long.
     Mask,
-    /// Becomes a keyed hash.
+    /// It becomes `hmac:` and 64 hexadecimal digits, the HMAC-SHA256 of its canonical JSON under the
+    /// log's own key: equal values stay comparable within this log, and nobody without the key can
+    /// try out values.
     Hash,
-    /// Goes.
+    /// It goes, name and all. An element of an array becomes `[REDACTED]` instead, so that the others
+    /// keep their places, and so do the values of the diff, so that the change shows.
     Remove,
 }
 
@@ -77,27 +371,31 @@ pub enum Mode {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Detector {
-    /// E-mail addresses.
+    /// E-mail addresses whose domain has a dot.
     Email,
-    /// Payment card numbers.
+    /// Payment card numbers: 13 to 19 digits, also in groups with spaces or dashes, with a right check
+    /// digit and a first digit that card networks use; also as a JSON number.
     CardNumber,
-    /// JSON Web Tokens.
+    /// JSON Web Tokens, signed or encrypted.
     Jwt,
-    /// Bearer tokens.
+    /// What follows the word `Bearer`.
     BearerToken,
-    /// Key ids of cloud providers.
+    /// Key ids of cloud providers: AWS, Google, Alibaba, Tencent, DigitalOcean.
     CloudKeyId,
 }
 
-/// What is stored of an address.
+/// What is stored of an address. What is no address, such as the name of a service, is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IpPolicy {
     /// All of it.
     #[default]
     Keep,
-    /// Its network: /24 of IPv4, /48 of IPv6.
+    /// Its network: /24 of IPv4 (`203.0.113.0`), /48 of IPv6 (`2001:db8:1::`). A port or zone goes.
     Truncate,
-    /// A keyed hash.
+    /// A keyed hash, as [`Mode::Hash`] gives.
     Hash,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! The inbox: a table in the application's own SQLite file, where it drops events in its own
+//! transactions, so that a change and its event commit or vanish together.
+//!
+//! A thread of each handle reads what is committed there and hands it to the sequencer; ids absorb
+//! what is handed over twice, after a crash or by two handles. It never writes to the application's
+//! file while the application does: a commit between another transaction's read and its write would
+//! make that one fail, whatever its busy timeout. Rows that are in the log go instead
+//!
+//! - in the application's own transactions, by a trigger, told by each staged event how far the log is;
+//! - by the thread itself, once nobody has committed for a while, or when very many have gathered.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, MAX_EVENT_BYTES};
+use crate::journal::sqlite::storage;
+use crate::log::{Rejected, count_sampled};
+use crate::policy::{Applied, Compiled};
+use crate::sequencer::{InboxRow, Request};
+
+/// How often the application's file is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How many rows are read at once.
+const DRAIN_ROWS: usize = 500;
+/// How long nobody must have committed before drained rows are deleted, in polls: one second.
+const IDLE_POLLS: u32 = 100;
+/// With so many drained rows in the table they are deleted without waiting for a quiet moment.
+const BACKLOG_ROWS: i64 = 50_000;
+/// How many rows one deletion takes, so that it holds the application's lock for a moment only.
+const DELETE_ROWS: i64 = 1_000;
+
+/// One inbox and the thread that drains it.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    /// All rows up to this position are in the log.
+    drained: Arc<AtomicI64>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the draining thread works with.
+pub(crate) struct Drain {
+    pub(crate) policy: Arc<Compiled>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) queue: mpsc::UnboundedSender<Request>,
+    pub(crate) sampled: Arc<AtomicU64>,
+}
+
+impl Inbox {
+    /// Makes the table where it is not there, and begins to drain it.
+    pub(crate) fn open(path: PathBuf, drain: Drain) -> Result<Self> {
+        let connection = connect(&path)?;
+        let exists: i64 = connection
+            .query_row(include_str!("journal/sqlite/queries/inbox_exists.sql"), [], |row| row.get(0))
+            .map_err(|error| failed(&path, error))?;
+        if exists < 2 {
+            connection
+                .busy_timeout(Duration::from_secs(10))
+                .and_then(|()| connection.execute_batch(include_str!("journal/sqlite/queries/inbox_create.sql")))
+                .and_then(|()| connection.busy_timeout(Duration::ZERO))
+                .map_err(|error| failed(&path, error))?;
+        }
+        let drained = Arc::new(AtomicI64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut worker = Worker {
+            connection,
+            drain,
+            drained: drained.clone(),
+            stop: stop.clone(),
+            read_to: 0,
+            deleted_to: 0,
+            version: None,
+            quiet_polls: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name("sealog-inbox".to_owned())
+            .spawn(move || worker.run())
+            .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the inbox's thread").with_source(error))?;
+        Ok(Self { drained, stop, thread: Some(thread) })
+    }
+
+    /// Up to which position the log has all rows.
+    pub(crate) fn drained(&self) -> i64 {
+        self.drained.load(Ordering::Acquire)
+    }
+
+    /// Drains what is committed by now, and ends.
+    pub(crate) fn close(mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, error))?;
+    // The log waits for the application, never the other way round: what is busy is tried again later.
+    connection.busy_timeout(Duration::ZERO).map_err(|error| failed(path, error))?;
+    Ok(connection)
+}
+
+fn failed(path: &Path, error: rusqlite::Error) -> Error {
+    let error = storage(error);
+    Error::new(error.kind(), format!("the inbox in {}: {}", path.display(), error.message())).with_source(error)
+}
+
+/// A row of the table.
+struct Found {
+    position: i64,
+    row_id: String,
+    /// The event's JSON, or why it is no text.
+    event: Result<String>,
+    inserted_at: i64,
+    digest: Option<String>,
+}
+
+struct Worker {
+    connection: Connection,
+    drain: Drain,
+    drained: Arc<AtomicI64>,
+    stop: Arc<AtomicBool>,
+    /// Rows up to here have been read.
+    read_to: i64,
+    deleted_to: i64,
+    version: Option<i64>,
+    quiet_polls: u32,
+}
+
+impl Worker {
+    fn run(&mut self) {
+        loop {
+            // Read before the last look, so that what was committed before closing is drained.
+            let stop = self.stop.load(Ordering::Acquire);
+            match self.poll() {
+                Ok(true) => continue,
+                // Busy, or a disk that fails for a while: the rows stay where they are.
+                Ok(false) | Err(_) => {}
+            }
+            if stop || self.drain.queue.is_closed() {
+                return;
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Drains some rows. Answers whether there may be more.
+    fn poll(&mut self) -> Result<bool> {
+        let version: i64 = self
+            .connection
+            .query_row(include_str!("journal/sqlite/queries/inbox_changed.sql"), [], |row| row.get(0))
+            .map_err(storage)?;
+        if self.version == Some(version) {
+            self.quiet_polls = self.quiet_polls.saturating_add(1);
+            if self.quiet_polls >= IDLE_POLLS {
+                return self.delete();
+            }
+            return Ok(false);
+        }
+        self.quiet_polls = 0;
+        let found = self.read()?;
+        let Some(last) = found.last().map(|row| row.position) else {
+            self.version = Some(version);
+            return Ok(false);
+        };
+        self.hand_over(found)?;
+        self.read_to = last;
+        self.drained.store(last, Ordering::Release);
+        if last - self.deleted_to > BACKLOG_ROWS {
+            // Best effort: the application may hold its lock just now.
+            let _ = self.delete();
+        }
+        Ok(true)
+    }
+
+    fn read(&self) -> Result<Vec<Found>> {
+        let mut statement =
+            self.connection.prepare_cached(include_str!("journal/sqlite/queries/inbox_rows.sql")).map_err(storage)?;
+        let mut rows = statement.query(params![self.read_to, DRAIN_ROWS]).map_err(storage)?;
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        while let Some(row) = rows.next().map_err(storage)? {
+            let event = match row.get_ref(2).map_err(storage)? {
+                ValueRef::Text(text) | ValueRef::Blob(text) if text.len() > 2 * MAX_EVENT_BYTES => Err(Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!("the event has {} bytes; the limit is {MAX_EVENT_BYTES}", text.len()),
+                )),
+                ValueRef::Text(text) | ValueRef::Blob(text) => std::str::from_utf8(text)
+                    .map(str::to_owned)
+                    .map_err(|error| Error::new(ErrorKind::InvalidEvent, format!("the event is no UTF-8: {error}"))),
+                other => Err(Error::new(
+                    ErrorKind::InvalidEvent,
+                    format!("the event is {}; it must be JSON in text", other.data_type()),
+                )),
+            };
+            bytes += event.as_ref().map_or(0, String::len);
+            found.push(Found {
+                position: row.get(0).map_err(storage)?,
+                row_id: row.get(1).map_err(storage)?,
+                event,
+                inserted_at: row.get(3).map_err(storage)?,
+                digest: row.get(4).map_err(storage)?,
+            });
+            if bytes > MAX_EVENT_BYTES {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts the rows into the log, or aside.
+    fn hand_over(&self, found: Vec<Found>) -> Result<()> {
+        let now_ms = self.drain.clock.now_ms();
+        let policy = &self.drain.policy;
+        let mut rows = Vec::new();
+        let mut rejected = Vec::new();
+        let mut sampled = 0;
+        for row in found {
+            let digest = policy.keyed_digest(row.event.as_deref().unwrap_or_default().as_bytes());
+            let text = row.event.as_deref().unwrap_or_default().to_owned();
+            match row.event.and_then(|text| prepare(policy, &text, &row.row_id, row.inserted_at, row.digest, now_ms)) {
+                Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
+                Ok(Applied::Sampled { .. }) => sampled += 1,
+                Err(error) => {
+                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redact_foreign(value));
+                    rejected.push(Rejected::new(&row.row_id, &digest, now_ms, &error, copy));
+                }
+            }
+        }
+        let (reply, answer) = oneshot::channel();
+        let closed = || Error::new(ErrorKind::Closed, "the log is closed");
+        self.drain.queue.send(Request::Drain { rows, rejected, reply }).map_err(|_| closed())?;
+        answer.blocking_recv().map_err(|_| closed())??;
+        // Counted once the rows cannot come again.
+        for _ in 0..sampled {
+            count_sampled(&self.drain.sampled, &self.drain.queue);
+        }
+        Ok(())
+    }
+
+    /// Deletes some of the rows that are in the log. Answers whether there are more.
+    fn delete(&mut self) -> Result<bool> {
+        if self.deleted_to >= self.read_to {
+            return Ok(false);
+        }
+        let transaction = rusqlite::Transaction::new(&mut self.connection, TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(storage)?;
+        let last = {
+            let mut delete =
+                transaction.prepare_cached(include_str!("journal/sqlite/queries/inbox_delete.sql")).map_err(storage)?;
+            let deleted = delete
+                .query_map(params![self.read_to, DELETE_ROWS], |row| row.get::<_, i64>(0))
+                .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+                .map_err(storage)?;
+            deleted.into_iter().max()
+        };
+        transaction.commit().map_err(storage)?;
+        self.deleted_to = last.unwrap_or(self.read_to);
+        Ok(false)
+    }
+}
+
+fn prepare(
+    policy: &Compiled,
+    text: &str,
+    row_id: &str,
+    inserted_at: i64,
+    digest: Option<String>,
+    now_ms: i64,
+) -> Result<Applied> {
+    let mut event = Event::from_json(text)?;
+    event.id.get_or_insert_with(|| row_id.to_owned());
+    let staged = digest.map(|digest| {
+        let digest = u128::from_str_radix(&digest, 16).ok().filter(|_| digest.len() == 32);
+        digest
+            .map(u128::to_be_bytes)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out"))
+    });
+    match staged {
+        Some(digest) => policy.apply_staged(event, Some(digest?), now_ms).map(Applied::Keep),
+        // It was accepted when it was inserted.
+        None => policy.apply(event, now_ms, inserted_at, || row_id.to_owned()),
+    }
+}

@@ -1,0 +1,154 @@
+//! The seam between the log and the database that holds its rows.
+//!
+//! A journal keeps rows and answers by key; it knows nothing of policies, trees, keys or callers.
+//! What a row means is decided above: the sequencer gives each its place, the tree its commitment.
+//!
+//! The contract, for each implementation:
+//!
+//! - [`Journal::begin`] takes the journal's one write lock, across processes. While it is held nobody
+//!   else commits; when its holder dies, it is free again.
+//! - [`Transaction::commit`] stores a whole batch or nothing of it, and returns `Ok` only when the
+//!   batch is on stable storage. After an `Err` the batch may or may not be stored, and the journal
+//!   goes on working: the next `begin` sees either all of it or nothing.
+//! - Dropping a transaction stores nothing.
+//! - A [`Snapshot`] sees one committed state, and never waits for writers.
+//!
+//! All of it blocks; callers run it on threads of their own.
+
+pub(crate) mod sqlite;
+
+use crate::error::Result;
+use crate::log::Rejected;
+use crate::tree::{Hash, Node};
+
+/// A journal, as the one who writes it holds it.
+pub(crate) trait Journal: Send {
+    /// Takes the write lock.
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>>;
+
+    /// Rewrites some cold rows in a denser form and drops checkpoints that have become superfluous.
+    /// Answers whether there is more to do. Changes no answer of any snapshot.
+    fn pack(&mut self) -> Result<bool>;
+}
+
+/// The write lock, held.
+pub(crate) trait Transaction {
+    /// Where the log stands.
+    fn head(&mut self) -> Result<Head>;
+
+    /// Where the event with this id is, if it was ever there.
+    fn find(&mut self, id: &str) -> Result<Option<Entry>>;
+
+    /// Stores the batch, durably, and gives the lock back.
+    fn commit(self: Box<Self>, batch: &Batch<'_>) -> Result<()>;
+}
+
+/// One committed state, to read.
+pub(crate) trait Snapshot {
+    /// Where the log stands.
+    fn head(&mut self) -> Result<Head>;
+
+    /// Where the event with this id is, if it was ever there.
+    fn find(&mut self, id: &str) -> Result<Option<Entry>>;
+
+    /// The seq that is entered for this id.
+    fn place(&mut self, id: &str) -> Result<Option<u64>>;
+
+    /// How many ids there are.
+    fn count_ids(&mut self) -> Result<u64>;
+
+    /// The rows `from..to` that exist, in order, each with its seq.
+    fn rows(&mut self, from: u64, to: u64, each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>) -> Result<()>;
+
+    /// The commitments `from..to`, in order.
+    fn commitments(&mut self, from: u64, to: u64) -> Result<Vec<[u8; 32]>>;
+
+    /// The hashes `from..to` of a tile level, in order; level 1 and up.
+    fn nodes(&mut self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>>;
+
+    /// The checkpoints that were kept with a size of at least `from`, smallest first, at most `limit`.
+    fn checkpoints(&mut self, from: u64, limit: usize) -> Result<Vec<StoredCheckpoint>>;
+
+    /// Which key signs from which tree size on, oldest first.
+    fn signers(&mut self) -> Result<Vec<Signer>>;
+
+    /// How many events were sampled away.
+    fn sampled(&mut self) -> Result<u64>;
+
+    /// How many rows of inboxes were set aside.
+    fn count_rejected(&mut self) -> Result<u64>;
+
+    /// Rows of inboxes that were set aside, oldest first.
+    fn rejected(&mut self, offset: u64, limit: usize) -> Result<Vec<Rejected>>;
+
+    /// Whether the row of an inbox with this id was set aside, and why.
+    fn find_rejected(&mut self, id: &str) -> Result<Option<Rejected>>;
+}
+
+/// Where the log stands: its newest checkpoint, and the key that signs the next one.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) checkpoint: StoredCheckpoint,
+    pub(crate) vkey: String,
+}
+
+/// A checkpoint and the right edge of its tree.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredCheckpoint {
+    pub(crate) size: u64,
+    pub(crate) frontier: Vec<u8>,
+    pub(crate) note: String,
+}
+
+/// From the tree size `since` on, `vkey` signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signer {
+    pub(crate) since: u64,
+    pub(crate) vkey: String,
+}
+
+/// What the table of ids knows of one id.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) seq: u64,
+    /// The size of the tree that first held it.
+    pub(crate) tree_size: u64,
+    /// Keyed digest of what the caller sent; `None` when the log chose the id.
+    pub(crate) digest: Option<[u8; 16]>,
+    pub(crate) timestamp: i64,
+}
+
+/// An event on its way into the journal.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) digest: Option<[u8; 16]>,
+    pub(crate) commitment: [u8; 32],
+    pub(crate) salt: [u8; 16],
+    pub(crate) body: Vec<u8>,
+}
+
+/// An event in the journal. The bytes are as stored: whoever trusts them has checked them first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoredRow<'a> {
+    pub(crate) commitment: &'a [u8],
+    pub(crate) salt: &'a [u8],
+    pub(crate) body: &'a [u8],
+}
+
+/// All that one commit stores.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    /// The seq of the first row.
+    pub(crate) first_seq: u64,
+    pub(crate) rows: &'a [Row<'a>],
+    /// The tree's subtrees that these rows completed.
+    pub(crate) nodes: &'a [Node],
+    /// The new checkpoint; `None` when there are no rows.
+    pub(crate) checkpoint: Option<StoredCheckpoint>,
+    /// The key that signs the checkpoints after this one, when it changes.
+    pub(crate) next_vkey: Option<&'a str>,
+    pub(crate) rejected: &'a [Rejected],
+    /// Events sampled away since the last batch.
+    pub(crate) sampled: u64,
+}

@@ -1,0 +1,235 @@
+//! The journal in a SQLite file of its own.
+//!
+//! A batch of many events is written as frames at once; what comes alone stands as rows until
+//! [`pack`](Journal::pack) gathers them. Readers see both alike. The SQL is in `queries/`, the schema
+//! in `migrations/`.
+
+mod frame;
+mod read;
+mod write;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use uuid::Uuid;
+
+pub(crate) use read::Reader;
+pub(crate) use write::SqliteJournal;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::StoredCheckpoint;
+use crate::log::Rejected;
+
+/// Says in the file's header that it is a Sealog log: "SeaL" in ASCII.
+const APPLICATION_ID: i32 = 0x5365_614c;
+
+/// The schema's migrations, in order; the file's version is how many have run.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_journal.sql")];
+
+/// How long a writer waits for the write lock that another one holds.
+const BUSY_TIMEOUT_MS: u64 = 30_000;
+
+/// A batch with fewer events than this is written as rows: packing them with their neighbours later
+/// is denser.
+const FRAME_AT_ONCE_EVENTS: usize = 32;
+
+/// What a journal that is being created needs from above: the key that signs, and the checkpoint of
+/// the empty tree.
+pub(crate) struct Birth {
+    pub(crate) vkey: String,
+    pub(crate) checkpoint: StoredCheckpoint,
+}
+
+/// Opens a connection for writing; creates the journal, with what `birth` gives, when it is not there
+/// yet, and brings an older schema forward. `birth` runs under the write lock, so that of several
+/// processes one creates.
+pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Birth>) -> Result<SqliteJournal> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if create {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    } else {
+        must_exist(path)?;
+    }
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
+    connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
+    // Before anything is written to the file: is it ours?
+    check_format(&connection, path)?;
+    connection.execute_batch(include_str!("queries/configure_writer.sql")).map_err(|error| open_failed(path, error))?;
+    connection.set_prepared_statement_cache_capacity(64);
+
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| open_failed(path, error))?;
+    let version = check_format(&transaction, path)?;
+    if version < MIGRATIONS.len() {
+        for migration in &MIGRATIONS[version..] {
+            transaction.execute_batch(migration).map_err(storage)?;
+        }
+        if version == 0 {
+            let birth = birth()?;
+            transaction.execute(include_str!("queries/insert_signer.sql"), params![0, birth.vkey]).map_err(storage)?;
+            write::insert_checkpoint(&transaction, &birth.checkpoint)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(storage)?;
+        }
+        transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(storage)?;
+    }
+    transaction.commit().map_err(storage)?;
+    SqliteJournal::new(connection)
+}
+
+/// Opens a connection for reading.
+pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
+    must_exist(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
+    connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
+    let version = check_format(&connection, path)?;
+    if version < MIGRATIONS.len() {
+        return Err(Error::new(
+            ErrorKind::Format,
+            format!(
+                "{} has schema {version} and this program reads {}: open it once for writing to bring it forward",
+                path.display(),
+                MIGRATIONS.len()
+            ),
+        ));
+    }
+    connection.execute_batch(include_str!("queries/configure_reader.sql")).map_err(|error| open_failed(path, error))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Reader::new(connection)
+}
+
+fn must_exist(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::NotFound, format!("there is no log at {}", path.display())))
+}
+
+/// The file's schema version; 0 for a new file. An error when it is something else's file or a newer
+/// program's.
+fn check_format(connection: &Connection, path: &Path) -> Result<usize> {
+    let pragma = |name: &str| -> Result<i64> {
+        connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|error| open_failed(path, error))
+    };
+    let application = pragma("application_id")?;
+    let version = pragma("user_version")?;
+    if application == i64::from(APPLICATION_ID) {
+        let known = MIGRATIONS.len() as i64;
+        if version > known {
+            return Err(Error::new(
+                ErrorKind::Format,
+                format!(
+                    "{} was written by a newer version of Sealog: its schema is {version}, this program knows {known}; \
+                     use a newer program",
+                    path.display()
+                ),
+            ));
+        }
+        return Ok(usize::try_from(version).unwrap_or(0));
+    }
+    let tables: i64 = connection
+        .query_row(include_str!("queries/count_tables.sql"), [], |row| row.get(0))
+        .map_err(|error| open_failed(path, error))?;
+    if application != 0 || version != 0 || tables != 0 {
+        return Err(Error::new(
+            ErrorKind::Format,
+            format!("{} is a SQLite file, but no Sealog log; a log is a file of its own", path.display()),
+        ));
+    }
+    Ok(0)
+}
+
+/// Waits for the lock in short steps, since batches are short: a handler that sleeps longer each time
+/// starves beside one that writes all the time.
+fn wait_a_little(tries: i32) -> bool {
+    const STEP: Duration = Duration::from_micros(500);
+    const TRIES: i32 = (BUSY_TIMEOUT_MS * 2) as i32;
+    if tries >= TRIES {
+        return false;
+    }
+    std::thread::sleep(if tries < 20 { STEP / 10 } else { STEP });
+    true
+}
+
+fn open_failed(path: &Path, error: rusqlite::Error) -> Error {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            return Error::new(ErrorKind::Format, format!("{} is no SQLite file, so it is no log", path.display()));
+        }
+        Some(ErrorCode::CannotOpen) => {
+            return Error::new(
+                ErrorKind::Storage,
+                format!("cannot open {}: check that its folder exists and may be written to", path.display()),
+            )
+            .with_source(error);
+        }
+        _ => storage(error),
+    };
+    let message = format!("cannot open {}: {}", path.display(), kind.message());
+    Error::new(kind.kind(), message).with_source(kind)
+}
+
+/// What SQLite reports, as an error for callers.
+pub(crate) fn storage(error: rusqlite::Error) -> Error {
+    let (kind, advice) = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            (ErrorKind::Busy, "another writer held the log for too long; send the events again")
+        }
+        Some(ErrorCode::DiskFull) => (ErrorKind::Storage, "the disk is full; make room and send the events again"),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            (ErrorKind::Integrity, "the log's file is damaged; `sealog verify` says where")
+        }
+        Some(ErrorCode::ReadOnly) => (ErrorKind::Storage, "the log's file or folder may not be written to"),
+        _ => (ErrorKind::Storage, "the log's file could not be read or written"),
+    };
+    Error::new(kind, format!("{advice} ({error})")).with_source(error)
+}
+
+/// An id as it is stored: 16 bytes for a UUID in its usual form, text for anything else.
+enum IdKey<'a> {
+    Uuid([u8; 16]),
+    Text(&'a str),
+}
+
+impl<'a> From<&'a str> for IdKey<'a> {
+    fn from(id: &'a str) -> Self {
+        // Only the form that is written back the same: an upper-case UUID is another id.
+        let canonical = id.len() == 36 && !id.bytes().any(|byte| byte.is_ascii_uppercase());
+        match Uuid::try_parse(id) {
+            Ok(uuid) if canonical => Self::Uuid(uuid.into_bytes()),
+            _ => Self::Text(id),
+        }
+    }
+}
+
+impl rusqlite::ToSql for IdKey<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        match self {
+            Self::Uuid(bytes) => bytes.to_sql(),
+            Self::Text(text) => text.to_sql(),
+        }
+    }
+}
+
+fn read_rejected(row: &rusqlite::Row<'_>) -> rusqlite::Result<Rejected> {
+    let copy: Option<String> = row.get(5)?;
+    Ok(Rejected {
+        id: row.get(0)?,
+        rejected_at: row.get(1)?,
+        code: row.get(2)?,
+        reason: row.get(3)?,
+        digest: row.get(4)?,
+        copy: copy.and_then(|text| serde_json::from_str(&text).ok()),
+    })
+}
+
+fn read_checkpoint(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredCheckpoint> {
+    Ok(StoredCheckpoint { size: row.get(0)?, frontier: row.get(1)?, note: row.get(2)? })
+}
+
+/// The one row that `query` gives, if any.
+fn optional<T>(result: rusqlite::Result<T>) -> Result<Option<T>> {
+    result.optional().map_err(storage)
+}

@@ -1,0 +1,2 @@
+SELECT seq, commitments FROM frame
+WHERE seq >= coalesce((SELECT max(seq) FROM frame WHERE seq <= ?1), 0) AND seq < ?2 ORDER BY seq

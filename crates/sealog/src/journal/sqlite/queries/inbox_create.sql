@@ -1,0 +1,33 @@
+-- The application inserts events here, in its own transactions: INSERT INTO sealog_inbox(event) VALUES (json).
+CREATE TABLE IF NOT EXISTS sealog_inbox (
+    -- The order of commits; never used twice, so that what was drained stays known by number.
+    position    INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- The event's id where its JSON names none: a UUIDv7.
+    id          TEXT NOT NULL DEFAULT (
+        printf(
+            '%08x-%04x-7%s-%s%s-%s',
+            CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) >> 16,
+            CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) & 65535,
+            substr(lower(hex(randomblob(2))), 2),
+            substr('89ab', 1 + (random() & 3), 1),
+            substr(lower(hex(randomblob(2))), 2),
+            lower(hex(randomblob(6)))
+        )
+    ),
+    -- JSON. Any value may stand here: what is no event is set aside, and never fails the application.
+    event,
+    -- The event's timestamp where its JSON names none, milliseconds since the Unix epoch.
+    inserted_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
+    -- Set by the library: what the caller sent, digested before the policy was applied.
+    digest      TEXT,
+    -- Set by the library: all rows up to this position are in the log.
+    drained     INTEGER
+);
+
+-- Rows that are in the log go within the application's own transactions, so that the log
+-- need not write to this file while the application does.
+CREATE TRIGGER IF NOT EXISTS sealog_inbox_trim AFTER INSERT ON sealog_inbox
+WHEN NEW.drained IS NOT NULL
+BEGIN
+    DELETE FROM sealog_inbox WHERE position <= NEW.drained AND position < NEW.position;
+END;

@@ -1,0 +1,3 @@
+DELETE FROM sealog_inbox
+WHERE position <= ?1 AND position < (SELECT min(position) FROM sealog_inbox) + ?2
+RETURNING position

@@ -1,0 +1,1 @@
+SELECT count(*) FROM sqlite_schema WHERE name IN ('sealog_inbox', 'sealog_inbox_trim')

@@ -1,0 +1,1 @@
+INSERT INTO event (seq, commitment, salt, body) VALUES (?1, ?2, ?3, ?4)

@@ -1,0 +1,1 @@
+INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)

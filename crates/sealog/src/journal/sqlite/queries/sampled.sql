@@ -1,0 +1,1 @@
+SELECT coalesce((SELECT value FROM state WHERE name = 'sampled'), 0)

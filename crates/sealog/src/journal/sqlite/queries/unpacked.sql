@@ -1,0 +1,1 @@
+SELECT seq, commitment, salt, body FROM event ORDER BY seq LIMIT ?1

@@ -1,0 +1,248 @@
+//! Reading: one connection, one committed state at a time.
+
+use rusqlite::{Connection, params};
+use serde::Deserialize;
+
+use super::frame::Unpacker;
+use super::{IdKey, optional, read_checkpoint, read_rejected, storage};
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::{Entry, Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::log::Rejected;
+use crate::tree::Hash;
+
+/// A connection that reads.
+pub(crate) struct Reader {
+    connection: Connection,
+    unpacker: Unpacker,
+}
+
+impl Reader {
+    pub(super) fn new(connection: Connection) -> Result<Self> {
+        Ok(Self { connection, unpacker: Unpacker::new()? })
+    }
+
+    /// Runs `read` on one committed state.
+    pub(crate) fn snapshot<T>(&mut self, read: impl FnOnce(&mut dyn Snapshot) -> Result<T>) -> Result<T> {
+        // Deferred: the state is the one at the first read.
+        let transaction = self.connection.unchecked_transaction().map_err(storage)?;
+        let result = read(&mut View { connection: &transaction, unpacker: &mut self.unpacker });
+        transaction.finish().map_err(storage)?;
+        result
+    }
+}
+
+/// One committed state.
+pub(super) struct View<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) unpacker: &'a mut Unpacker,
+}
+
+impl Snapshot for View<'_> {
+    fn head(&mut self) -> Result<Head> {
+        read_head(self.connection)
+    }
+
+    fn find(&mut self, id: &str) -> Result<Option<Entry>> {
+        let Some((seq, tree, digest)) = find_id(self.connection, id)? else { return Ok(None) };
+        let mut timestamp = None;
+        self.rows(seq, seq + 1, &mut |_, row| {
+            timestamp = timestamp_of(row.body);
+            Ok(())
+        })?;
+        let timestamp = timestamp.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Integrity,
+                format!("seq {seq}: expected the event with id {id:?}, found none that can be read"),
+            )
+        })?;
+        Ok(Some(Entry { seq, tree_size: seq + tree, digest, timestamp }))
+    }
+
+    fn place(&mut self, id: &str) -> Result<Option<u64>> {
+        Ok(find_id(self.connection, id)?.map(|(seq, ..)| seq))
+    }
+
+    fn count_ids(&mut self) -> Result<u64> {
+        count(self.connection, include_str!("queries/count_ids.sql"))
+    }
+
+    fn rows(&mut self, from: u64, to: u64, each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/frames.sql")).map_err(storage)?;
+        let mut frames = statement.query(params![from, to]).map_err(storage)?;
+        let mut cursor = from;
+        while let Some(row) = frames.next().map_err(storage)? {
+            let seq: u64 = row.get(0).map_err(storage)?;
+            let count: u64 = row.get(1).map_err(storage)?;
+            let end = seq.saturating_add(count);
+            if end <= cursor {
+                continue;
+            }
+            if cursor < seq {
+                unpacked_rows(self.connection, cursor, seq, each)?;
+            }
+            let commitments = column(row, 2)?;
+            let salts = column(row, 3)?;
+            let count = usize::try_from(count).ok().filter(|count| {
+                count.checked_mul(32) == Some(commitments.len()) && count.checked_mul(16) == Some(salts.len())
+            });
+            let count = count.ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Integrity,
+                    format!(
+                        "the frame of the events from seq {seq} on is damaged: expected 32 and 16 bytes an event for \
+                         {} events, found {} and {}",
+                        end - seq,
+                        commitments.len(),
+                        salts.len()
+                    ),
+                )
+            })?;
+            self.unpacker.unpack(seq, count, column(row, 4)?)?;
+            let first = usize::try_from(from.saturating_sub(seq)).unwrap_or(usize::MAX);
+            let last = usize::try_from(to - seq).unwrap_or(usize::MAX).min(count);
+            for index in first..last {
+                let row = StoredRow {
+                    commitment: &commitments[index * 32..][..32],
+                    salt: &salts[index * 16..][..16],
+                    body: self.unpacker.body(index),
+                };
+                each(seq + index as u64, row)?;
+            }
+            cursor = end;
+        }
+        if cursor < to {
+            unpacked_rows(self.connection, cursor, to, each)?;
+        }
+        Ok(())
+    }
+
+    fn commitments(&mut self, from: u64, to: u64) -> Result<Vec<[u8; 32]>> {
+        let mut found = vec![None; usize::try_from(to.saturating_sub(from)).unwrap_or(0)];
+        let mut put = |seq: u64, commitment: &[u8]| {
+            if let (Some(index), Ok(commitment)) = (seq.checked_sub(from), commitment.try_into())
+                && let Some(slot) = usize::try_from(index).ok().and_then(|index| found.get_mut(index))
+            {
+                *slot = Some(commitment);
+            }
+        };
+        for query in [include_str!("queries/frame_commitments.sql"), include_str!("queries/event_commitments.sql")] {
+            let mut statement = self.connection.prepare_cached(query).map_err(storage)?;
+            let mut rows = statement.query(params![from, to]).map_err(storage)?;
+            while let Some(row) = rows.next().map_err(storage)? {
+                let seq: u64 = row.get(0).map_err(storage)?;
+                for (offset, commitment) in column(row, 1)?.chunks(32).enumerate() {
+                    put(seq.saturating_add(offset as u64), commitment);
+                }
+            }
+        }
+        let whole = found.iter().copied().collect::<Option<Vec<_>>>();
+        whole.ok_or_else(|| {
+            let missing = from + found.iter().position(Option::is_none).unwrap_or(0) as u64;
+            Error::new(ErrorKind::Integrity, format!("seq {missing}: expected a commitment, found none"))
+        })
+    }
+
+    fn nodes(&mut self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/nodes.sql")).map_err(storage)?;
+        let mut rows = statement.query(params![level, from, to]).map_err(storage)?;
+        let mut hashes = Vec::new();
+        while let Some(row) = rows.next().map_err(storage)? {
+            let index: u64 = row.get(0).map_err(storage)?;
+            let hash: Option<Hash> = column(row, 1)?.try_into().ok();
+            match hash {
+                Some(hash) if index == from + hashes.len() as u64 => hashes.push(hash),
+                _ => break,
+            }
+        }
+        if hashes.len() as u64 == to.saturating_sub(from) {
+            return Ok(hashes);
+        }
+        let missing = from + hashes.len() as u64;
+        Err(Error::new(
+            ErrorKind::Integrity,
+            format!("tile level {level}: expected the hash number {missing}, found none"),
+        ))
+    }
+
+    fn checkpoints(&mut self, from: u64, limit: usize) -> Result<Vec<StoredCheckpoint>> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/checkpoints.sql")).map_err(storage)?;
+        let rows = statement.query_map(params![from, limit], read_checkpoint).map_err(storage)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(storage)
+    }
+
+    fn signers(&mut self) -> Result<Vec<Signer>> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/signers.sql")).map_err(storage)?;
+        let rows =
+            statement.query_map([], |row| Ok(Signer { since: row.get(0)?, vkey: row.get(1)? })).map_err(storage)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(storage)
+    }
+
+    fn sampled(&mut self) -> Result<u64> {
+        count(self.connection, include_str!("queries/sampled.sql"))
+    }
+
+    fn count_rejected(&mut self) -> Result<u64> {
+        count(self.connection, include_str!("queries/count_rejected.sql"))
+    }
+
+    fn rejected(&mut self, offset: u64, limit: usize) -> Result<Vec<Rejected>> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/rejected.sql")).map_err(storage)?;
+        let rows = statement.query_map(params![offset, limit], read_rejected).map_err(storage)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(storage)
+    }
+
+    fn find_rejected(&mut self, id: &str) -> Result<Option<Rejected>> {
+        let mut statement =
+            self.connection.prepare_cached(include_str!("queries/find_rejected.sql")).map_err(storage)?;
+        optional(statement.query_row(params![id], read_rejected))
+    }
+}
+
+pub(super) fn read_head(connection: &Connection) -> Result<Head> {
+    let mut statement = connection.prepare_cached(include_str!("queries/head.sql")).map_err(storage)?;
+    let head =
+        optional(statement.query_row([], |row| Ok(Head { checkpoint: read_checkpoint(row)?, vkey: row.get(3)? })))?;
+    head.ok_or_else(|| Error::new(ErrorKind::Integrity, "expected at least one checkpoint in the log, found none"))
+}
+
+type IdRow = (u64, u64, Option<[u8; 16]>);
+
+pub(super) fn find_id(connection: &Connection, id: &str) -> Result<Option<IdRow>> {
+    let mut statement = connection.prepare_cached(include_str!("queries/find_id.sql")).map_err(storage)?;
+    optional(statement.query_row(params![IdKey::from(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))))
+}
+
+fn unpacked_rows(
+    connection: &Connection,
+    from: u64,
+    to: u64,
+    each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut statement = connection.prepare_cached(include_str!("queries/events.sql")).map_err(storage)?;
+    let mut rows = statement.query(params![from, to]).map_err(storage)?;
+    while let Some(row) = rows.next().map_err(storage)? {
+        let stored = StoredRow { commitment: column(row, 1)?, salt: column(row, 2)?, body: column(row, 3)? };
+        each(row.get(0).map_err(storage)?, stored)?;
+    }
+    Ok(())
+}
+
+fn column<'a>(row: &'a rusqlite::Row<'_>, index: usize) -> Result<&'a [u8]> {
+    let value = row.get_ref(index).map_err(storage)?;
+    value.as_blob().map_err(|_| {
+        Error::new(ErrorKind::Integrity, format!("expected bytes in the column {index}, found {:?}", value.data_type()))
+    })
+}
+
+fn count(connection: &Connection, query: &str) -> Result<u64> {
+    let mut statement = connection.prepare_cached(query).map_err(storage)?;
+    statement.query_row([], |row| row.get(0)).map_err(storage)
+}
+
+pub(super) fn timestamp_of(body: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Timestamp {
+        timestamp: i64,
+    }
+    serde_json::from_slice::<Timestamp>(body).ok().map(|found| found.timestamp)
+}

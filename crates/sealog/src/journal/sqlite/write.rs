@@ -1,0 +1,224 @@
+//! Writing: one connection, one transaction at a time.
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::frame::{FRAME_EVENTS, Frame, Packer, Unpacker, next_frame};
+use super::read::{View, read_head};
+use super::{FRAME_AT_ONCE_EVENTS, IdKey, storage};
+use crate::error::Result;
+use crate::journal::{Batch, Entry, Head, Journal, Row, Snapshot, StoredCheckpoint, StoredRow, Transaction};
+
+/// Rows are packed once there are this many: a few full frames.
+const PACK_FROM_EVENTS: usize = 4 * FRAME_EVENTS;
+/// The newest checkpoints are kept all, so that what was proven against one lately can be compared.
+const NEWEST_CHECKPOINTS: usize = 64;
+/// Thinning waits for so many new checkpoints, so that it costs little.
+const THIN_FROM_CHECKPOINTS: usize = 256;
+/// Of older ones one is kept for so many events: enough to say where damage begins.
+const CHECKPOINT_STRETCH_EVENTS: u64 = 4096;
+
+/// The connection that writes.
+pub(crate) struct SqliteJournal {
+    connection: Connection,
+    packer: Packer,
+    unpacker: Unpacker,
+    /// Rows that were written unpacked since the last packing, by this connection.
+    unpacked: usize,
+    /// Checkpoints that were written since the last thinning, by this connection.
+    checkpoints: usize,
+    /// Checkpoints below this size were thinned before.
+    thinned_to: u64,
+}
+
+impl SqliteJournal {
+    pub(super) fn new(connection: Connection) -> Result<Self> {
+        let unpacked = connection
+            .query_row(include_str!("queries/count_unpacked.sql"), params![PACK_FROM_EVENTS], |row| row.get(0))
+            .map_err(storage)?;
+        // A process that starts often thins at its first chance, since it may never write enough.
+        let checkpoints = THIN_FROM_CHECKPOINTS;
+        Ok(Self {
+            connection,
+            packer: Packer::new()?,
+            unpacker: Unpacker::new()?,
+            unpacked,
+            checkpoints,
+            thinned_to: 0,
+        })
+    }
+
+    /// Where the log stands.
+    pub(crate) fn head(&self) -> Result<Head> {
+        read_head(&self.connection)
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn begin(&mut self) -> Result<Box<dyn Transaction + '_>> {
+        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(storage)?;
+        Ok(Box::new(SqliteTransaction {
+            transaction,
+            packer: &mut self.packer,
+            unpacker: &mut self.unpacker,
+            unpacked: &mut self.unpacked,
+            checkpoints: &mut self.checkpoints,
+        }))
+    }
+
+    fn pack(&mut self) -> Result<bool> {
+        let thin = self.checkpoints >= THIN_FROM_CHECKPOINTS;
+        if self.unpacked < PACK_FROM_EVENTS && !thin {
+            return Ok(false);
+        }
+        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let transaction = transaction.map_err(storage)?;
+        let packed = pack_oldest(&transaction, &mut self.packer)?;
+        let size = read_head(&transaction)?.checkpoint.size;
+        if thin {
+            transaction
+                .prepare_cached(include_str!("queries/thin_checkpoints.sql"))
+                .and_then(|mut statement| {
+                    statement.execute(params![NEWEST_CHECKPOINTS, CHECKPOINT_STRETCH_EVENTS, self.thinned_to])
+                })
+                .map_err(storage)?;
+        }
+        transaction.commit().map_err(storage)?;
+        self.unpacked = self.unpacked.saturating_sub(packed.max(1));
+        if thin {
+            self.checkpoints = 0;
+            // The next thinning starts a stretch earlier, where this one may have left a neighbour.
+            self.thinned_to = size.saturating_sub(size % CHECKPOINT_STRETCH_EVENTS + CHECKPOINT_STRETCH_EVENTS);
+        }
+        Ok(self.unpacked >= PACK_FROM_EVENTS)
+    }
+}
+
+struct SqliteTransaction<'a> {
+    transaction: rusqlite::Transaction<'a>,
+    packer: &'a mut Packer,
+    unpacker: &'a mut Unpacker,
+    unpacked: &'a mut usize,
+    checkpoints: &'a mut usize,
+}
+
+impl Transaction for SqliteTransaction<'_> {
+    fn head(&mut self) -> Result<Head> {
+        read_head(&self.transaction)
+    }
+
+    fn find(&mut self, id: &str) -> Result<Option<Entry>> {
+        View { connection: &self.transaction, unpacker: self.unpacker }.find(id)
+    }
+
+    fn commit(self: Box<Self>, batch: &Batch<'_>) -> Result<()> {
+        insert_ids(&self.transaction, batch)?;
+        if insert_rows(&self.transaction, self.packer, batch.first_seq, batch.rows)? == Form::Rows {
+            *self.unpacked += batch.rows.len();
+        }
+        if !batch.nodes.is_empty() {
+            let mut insert =
+                self.transaction.prepare_cached(include_str!("queries/insert_node.sql")).map_err(storage)?;
+            for node in batch.nodes {
+                insert.execute(params![node.level, node.index, node.hash]).map_err(storage)?;
+            }
+        }
+        if let Some(checkpoint) = &batch.checkpoint {
+            insert_checkpoint(&self.transaction, checkpoint)?;
+            *self.checkpoints += 1;
+            if let Some(vkey) = batch.next_vkey {
+                self.transaction
+                    .execute(include_str!("queries/insert_signer.sql"), params![checkpoint.size, vkey])
+                    .map_err(storage)?;
+            }
+        }
+        for rejected in batch.rejected {
+            let copy = rejected.copy.as_ref().map(ToString::to_string);
+            self.transaction
+                .execute(
+                    include_str!("queries/insert_rejected.sql"),
+                    params![rejected.id, rejected.rejected_at, rejected.code, rejected.reason, rejected.digest, copy],
+                )
+                .map_err(storage)?;
+        }
+        if batch.sampled > 0 {
+            self.transaction
+                .execute(include_str!("queries/add_sampled.sql"), params![batch.sampled])
+                .map_err(storage)?;
+        }
+        self.transaction.commit().map_err(storage)
+    }
+}
+
+pub(super) fn insert_checkpoint(connection: &Connection, checkpoint: &StoredCheckpoint) -> Result<()> {
+    connection
+        .prepare_cached(include_str!("queries/insert_checkpoint.sql"))
+        .and_then(|mut insert| insert.execute(params![checkpoint.size, checkpoint.frontier, checkpoint.note]))
+        .map_err(storage)?;
+    Ok(())
+}
+
+fn insert_ids(connection: &Connection, batch: &Batch<'_>) -> Result<()> {
+    let mut insert = connection.prepare_cached(include_str!("queries/insert_id.sql")).map_err(storage)?;
+    let size = batch.first_seq + batch.rows.len() as u64;
+    for (seq, row) in (batch.first_seq..).zip(batch.rows) {
+        insert.execute(params![IdKey::from(row.id), seq, size - seq, row.digest]).map_err(storage)?;
+    }
+    Ok(())
+}
+
+/// How a batch was written.
+#[derive(PartialEq)]
+enum Form {
+    Rows,
+    Frames,
+}
+
+fn insert_rows(connection: &Connection, packer: &mut Packer, first_seq: u64, rows: &[Row<'_>]) -> Result<Form> {
+    let stored: Vec<_> =
+        rows.iter().map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: &row.body }).collect();
+    if rows.len() >= FRAME_AT_ONCE_EVENTS {
+        insert_frames(connection, packer, first_seq, &stored)?;
+        return Ok(Form::Frames);
+    }
+    let mut insert = connection.prepare_cached(include_str!("queries/insert_event.sql")).map_err(storage)?;
+    for (seq, row) in (first_seq..).zip(&stored) {
+        insert.execute(params![seq, row.commitment, row.salt, row.body]).map_err(storage)?;
+    }
+    Ok(Form::Rows)
+}
+
+fn insert_frames(connection: &Connection, packer: &mut Packer, mut seq: u64, mut rows: &[StoredRow<'_>]) -> Result<()> {
+    let mut insert = connection.prepare_cached(include_str!("queries/insert_frame.sql")).map_err(storage)?;
+    while !rows.is_empty() {
+        let (now, later) = rows.split_at(next_frame(rows.iter().map(|row| row.body.len())));
+        let Frame { count, commitments, salts, bodies } = packer.pack(now)?;
+        insert.execute(params![seq, count, commitments, salts, bodies]).map_err(storage)?;
+        seq += count;
+        rows = later;
+    }
+    Ok(())
+}
+
+/// Packs the oldest rows, each stretch of neighbours on its own. Answers how many.
+fn pack_oldest(connection: &Connection, packer: &mut Packer) -> Result<usize> {
+    let mut rows: Vec<(u64, Vec<u8>, Vec<u8>, Vec<u8>)> = Vec::with_capacity(PACK_FROM_EVENTS);
+    {
+        let mut statement = connection.prepare_cached(include_str!("queries/unpacked.sql")).map_err(storage)?;
+        let found = statement
+            .query_map(params![PACK_FROM_EVENTS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .map_err(storage)?;
+        for row in found {
+            rows.push(row.map_err(storage)?);
+        }
+    }
+    let mut delete = connection.prepare_cached(include_str!("queries/delete_packed.sql")).map_err(storage)?;
+    for stretch in rows.chunk_by(|a, b| a.0 + 1 == b.0) {
+        let stored: Vec<_> =
+            stretch.iter().map(|(_, commitment, salt, body)| StoredRow { commitment, salt, body }).collect();
+        let first = stretch[0].0;
+        insert_frames(connection, packer, first, &stored)?;
+        delete.execute(params![first, first + stretch.len() as u64]).map_err(storage)?;
+    }
+    Ok(rows.len())
+}

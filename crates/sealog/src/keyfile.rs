@@ -1,0 +1,89 @@
+//! Where the log's key is kept: a file that only its owner may read, or the caller's own hands.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind as IoErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::tree::Key;
+
+/// Where the key comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum KeySource {
+    File(PathBuf),
+    Given(Key),
+}
+
+impl KeySource {
+    /// The key, or `None` when the file is not there.
+    pub(crate) fn load(&self) -> Result<Option<Key>> {
+        let path = match self {
+            Self::Given(key) => return Ok(Some(key.clone())),
+            Self::File(path) => path,
+        };
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let key = Key::parse(&text)
+                    .map_err(|error| Error::new(error.kind(), format!("{}: {}", path.display(), error.message())))?;
+                Ok(Some(key))
+            }
+            Err(error) if error.kind() == IoErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                Err(Error::new(ErrorKind::Key, format!("cannot read the key file {}: {error}", path.display()))
+                    .with_source(error))
+            }
+        }
+    }
+
+    /// Keeps a new key, durably, so that a crash leaves the old file or the new one.
+    pub(crate) fn save(&self, key: &Key) -> Result<()> {
+        let Self::File(path) = self else {
+            return Err(Error::new(
+                ErrorKind::Key,
+                "the key was given as text, so a new one cannot be kept; open the log with a key file to rotate it",
+            ));
+        };
+        write_durably(path, &key.to_text()).map_err(|error| {
+            Error::new(ErrorKind::Key, format!("cannot write the key file {}: {error}", path.display()))
+                .with_source(error)
+        })
+    }
+
+    /// In words, for messages.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::File(path) => format!("the key file {}", path.display()),
+            Self::Given(_) => "the key that was given".to_owned(),
+        }
+    }
+}
+
+fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    // A draft that a crash left may have had another mode.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    sync_folder(path)
+}
+
+/// A new name is durable once its folder is.
+#[cfg(unix)]
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// Folders cannot be opened as files here; the file system keeps names by itself.
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_path: &Path) -> std::io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,305 @@
+//! The policy at work: from the event as it was sent to the event as it may be stored.
+
+use std::fmt;
+
+use super::address;
+use super::hide::{Domain, Keyed, REDACTED};
+use super::names::Names;
+use super::redact::Rules;
+use super::validate::{self, Source};
+use super::{IpPolicy, Mode, diff, pointer};
+use crate::canonical::{self, Sealable};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{DiffKind, DiffOp, Event, MAX_EVENT_BYTES, Severity};
+
+/// How much of a keyed digest tells whether an event is the one that had the same id, in bytes. The key
+/// is secret, so nobody can look for two events with the same digest.
+const DIGEST_BYTES: usize = 16;
+
+/// A policy with its rules in the form they are looked up in, and the key.
+#[derive(Clone)]
+pub(crate) struct Compiled {
+    pub(super) rules: Rules,
+    pub(super) fields: Fields,
+    pub(super) ip_address: IpPolicy,
+    /// Events of which 64 bits of a keyed digest lie below are kept; `None` keeps all.
+    pub(super) sampling: Option<u64>,
+    pub(super) max_future_ms: i64,
+}
+
+/// The key is in here.
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled").finish_non_exhaustive()
+    }
+}
+
+/// How the event's own text fields are hidden. Not among them: what an event is found, ordered, scoped
+/// and kept by (id, action, kinds, severity, outcome, timestamp, tenant, retention category).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Fields {
+    actor_id: Option<Mode>,
+    actor_name: Option<Mode>,
+    on_behalf_of: Option<Mode>,
+    resource_id: Option<Mode>,
+    ip_address: Option<Mode>,
+    user_agent: Option<Mode>,
+    session_id: Option<Mode>,
+    request_id: Option<Mode>,
+    tags: Option<Mode>,
+}
+
+impl Fields {
+    pub(super) fn new(names: &Names) -> Self {
+        let mode_of = |name| names.mode(name);
+        Self {
+            actor_id: mode_of("actorId"),
+            actor_name: mode_of("actorName"),
+            on_behalf_of: mode_of("onBehalfOf"),
+            resource_id: mode_of("resourceId"),
+            ip_address: mode_of("ipAddress"),
+            user_agent: mode_of("userAgent"),
+            session_id: mode_of("sessionId"),
+            request_id: mode_of("requestId"),
+            tags: mode_of("tags"),
+        }
+    }
+
+    fn redact(self, event: &mut Event, keyed: &Keyed) {
+        let fields = [
+            (self.actor_id, &mut event.actor_id),
+            (self.actor_name, &mut event.actor_name),
+            (self.on_behalf_of, &mut event.on_behalf_of),
+            (self.resource_id, &mut event.resource_id),
+            (self.ip_address, &mut event.ip_address),
+            (self.user_agent, &mut event.user_agent),
+            (self.session_id, &mut event.session_id),
+            (self.request_id, &mut event.request_id),
+        ];
+        for (mode, field) in fields {
+            match (mode, &mut *field) {
+                (Some(Mode::Remove), field) => *field = None,
+                (Some(mode), Some(text)) => *text = keyed.hide_text(mode, text),
+                _ => {}
+            }
+        }
+        match self.tags {
+            Some(Mode::Remove) => event.tags.clear(),
+            Some(mode) => event.tags.iter_mut().for_each(|tag| *tag = keyed.hide_text(mode, tag)),
+            None => {}
+        }
+    }
+}
+
+/// What the policy made of an event.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// It goes into the log.
+    Keep(Prepared),
+    /// Sampling leaves it out.
+    Sampled {
+        /// The id it had or was given.
+        id: String,
+    },
+}
+
+/// An event ready for its place in the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    pub(crate) id: String,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) timestamp: i64,
+    /// A keyed digest of what the caller sent; only where the caller gave the id, since nobody can
+    /// send an event again under an id that was drawn here.
+    pub(crate) digest: Option<[u8; DIGEST_BYTES]>,
+    pub(crate) sealable: Sealable,
+    /// The event after policy, with its id, timestamp and diff.
+    pub(crate) event: Event,
+}
+
+impl Prepared {
+    /// How many bytes of canonical JSON it takes at the most.
+    pub(crate) fn max_len(&self) -> usize {
+        self.sealable.max_len()
+    }
+}
+
+impl Compiled {
+    /// Applies the policy to what a caller sent, and that was accepted at `accepted_ms`: by now, or when
+    /// it was put into an inbox.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the event, with a pointer to it.
+    pub(crate) fn apply(
+        &self,
+        event: Event,
+        now_ms: i64,
+        accepted_ms: i64,
+        new_id: impl FnOnce() -> String,
+    ) -> Result<Applied> {
+        let event = self.checked(event, Source::Caller, now_ms)?;
+        let (event, id, digest) = self.identify(event, new_id);
+        if !self.keeps(&event, &id) {
+            return Ok(Applied::Sampled { id });
+        }
+        self.prepare(event, id, digest, accepted_ms, true).map(Applied::Keep)
+    }
+
+    /// Applies the policy to an event of the log's own: nothing is sampled away or hidden.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply), but for the reserved actions.
+    pub(crate) fn apply_own(&self, event: Event, now_ms: i64, new_id: impl FnOnce() -> String) -> Result<Prepared> {
+        let event = self.checked(event, Source::Own, now_ms)?;
+        let (event, id, digest) = self.identify(event, new_id);
+        self.prepare(event, id, digest, now_ms, false)
+    }
+
+    /// Applies the policy again to an event that it was applied to before, and that went through an
+    /// inbox since. Under the same settings the bytes are the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply), and when the event lacks its id or timestamp.
+    pub(crate) fn apply_staged(
+        &self,
+        event: Event,
+        digest: Option<[u8; DIGEST_BYTES]>,
+        now_ms: i64,
+    ) -> Result<Prepared> {
+        let event = self.checked(event, Source::Staged, now_ms)?;
+        let id = event.id.clone().unwrap_or_default();
+        self.prepare(event, id, digest, now_ms, true)
+    }
+
+    fn checked(&self, event: Event, source: Source, now_ms: i64) -> Result<Event> {
+        match validate::check(&event, source, now_ms, self.max_future_ms) {
+            Ok(()) => Ok(event),
+            Err(error) => {
+                validate::dismantle(event);
+                Err(error)
+            }
+        }
+    }
+
+    fn identify(&self, mut event: Event, new_id: impl FnOnce() -> String) -> (Event, String, Option<[u8; 16]>) {
+        if let Some(id) = event.id.clone() {
+            let mut sent = Vec::with_capacity(512);
+            canonical::write_event(&mut sent, &event);
+            let digest = self.rules.keyed.digest(Domain::Digest, &sent);
+            (event, id, digest.first_chunk().copied())
+        } else {
+            let id = new_id();
+            event.id = Some(id.clone());
+            (event, id, None)
+        }
+    }
+
+    /// Whether sampling keeps the event: a function of its id alone, so that a retry falls alike.
+    fn keeps(&self, event: &Event, id: &str) -> bool {
+        let Some(threshold) = self.sampling else { return true };
+        let is_change = event.before.is_some() || event.after.is_some() || !event.changed.is_empty();
+        if is_change || event.severity != Severity::Info {
+            return true;
+        }
+        let digest = self.rules.keyed.digest(Domain::Sample, id.as_bytes());
+        digest.first_chunk().is_some_and(|bytes| u64::from_be_bytes(*bytes) < threshold)
+    }
+
+    fn prepare(
+        &self,
+        mut event: Event,
+        id: String,
+        digest: Option<[u8; DIGEST_BYTES]>,
+        accepted_ms: i64,
+        redact: bool,
+    ) -> Result<Prepared> {
+        // A clock before 1970 gives 0, which a later check of the same event lets pass.
+        let timestamp = *event.timestamp.get_or_insert(accepted_ms.max(0));
+        self.add_diff(&mut event, redact);
+        if redact {
+            self.redact(&mut event);
+        }
+        remove_repeated(&mut event.tags);
+        let sealable = canonical::sealed_parts(&event);
+        let size = sealable.max_len();
+        if size > MAX_EVENT_BYTES {
+            let message = format!(
+                "the event has {size} bytes of canonical JSON, its diff included; the limit is {MAX_EVENT_BYTES} \
+                 (MAX_EVENT_BYTES)"
+            );
+            return Err(Error::field(ErrorKind::LimitExceeded, "", message));
+        }
+        Ok(Prepared { id, timestamp, digest, sealable, event })
+    }
+
+    /// Compares the states as they were sent, so that a change of a hidden value still shows, and adds
+    /// what the caller says has changed.
+    fn add_diff(&self, event: &mut Event, redact: bool) {
+        if event.diff.is_none()
+            && let (Some(before), Some(after)) = (&event.before, &event.after)
+        {
+            event.diff =
+                Some(if redact { diff::diff_guided(before, after, &self.rules) } else { diff::diff(before, after) });
+        }
+        let changed = std::mem::take(&mut event.changed);
+        if changed.is_empty() {
+            return;
+        }
+        let ops = event.diff.get_or_insert_default();
+        let computed = ops.len();
+        let mut seen = std::collections::HashSet::new();
+        for path in &changed {
+            let path = if redact { self.rules.visible(path) } else { path };
+            if !seen.insert(path) || ops[..computed].iter().any(|op| pointer::overlap(&op.path, path)) {
+                continue;
+            }
+            // Where the caller took the value out of its states, all that is known is that it changed.
+            let side = |state: &Option<serde_json::Value>| {
+                let value = state.as_ref().and_then(|state| state.pointer(path)).cloned();
+                Some(value.unwrap_or_else(|| REDACTED.into()))
+            };
+            let (old, value) = (side(&event.before), side(&event.after));
+            ops.push(DiffOp { op: DiffKind::Replace, old, path: path.to_owned(), value });
+        }
+    }
+
+    fn redact(&self, event: &mut Event) {
+        let rules = &self.rules;
+        if let Some(metadata) = &mut event.metadata {
+            rules.redact_object(&rules.metadata, metadata);
+        }
+        if let Some(before) = &mut event.before {
+            rules.redact_value(&rules.before, before);
+        }
+        if let Some(after) = &mut event.after {
+            rules.redact_value(&rules.after, after);
+        }
+        if let Some(ops) = &mut event.diff {
+            rules.redact_diff(ops);
+        }
+        self.fields.redact(event, &rules.keyed);
+        if self.ip_address != IpPolicy::Keep
+            && let Some(text) = &mut event.ip_address
+        {
+            *text = address::reduce(self.ip_address, text, &rules.keyed);
+        }
+    }
+}
+
+/// Keeps the first of equal tags. There are few of them.
+fn remove_repeated(tags: &mut Vec<String>) {
+    let mut kept = 0;
+    while kept < tags.len() {
+        if tags[..kept].contains(&tags[kept]) {
+            tags.remove(kept);
+        } else {
+            kept += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

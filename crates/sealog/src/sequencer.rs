@@ -1,0 +1,377 @@
+//! Sequencing: one thread of each handle takes what is waiting, takes the journal's write lock, gives
+//! each event its place, seals it, commits, and answers.
+//!
+//! While one batch is being made durable the next one gathers in the queue; no timer delays a lone
+//! event. Nothing is remembered from one batch to the next of where the log stands: it is read under
+//! the lock, since other processes write too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+use crate::anchor::Anchor;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Receipt;
+use crate::journal::{Batch, Entry, Head, Journal, Row, StoredCheckpoint, Transaction};
+use crate::keyfile::KeySource;
+use crate::log::Rejected;
+use crate::policy::Prepared;
+use crate::tree::{self, Frontier, Key, Node};
+
+/// A batch takes no further request once it has so many events: other processes wait for it.
+const MAX_BATCH_EVENTS: usize = 4096;
+/// The same, in bytes of canonical JSON.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// What the thread is asked for. Each holds its room in the queue until it is answered.
+pub(crate) enum Request {
+    /// All of these events, or none.
+    Append { events: Vec<Prepared>, reply: oneshot::Sender<Result<Vec<Receipt>>>, room: OwnedSemaphorePermit },
+    /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
+    Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
+    /// The log's own event of a new key, and that key.
+    Rotate { event: Prepared, key: Key, reply: oneshot::Sender<Result<()>> },
+    /// Store what is only counted.
+    Count,
+    /// Finish.
+    Close { reply: oneshot::Sender<Result<()>> },
+}
+
+/// An event from an inbox.
+pub(crate) struct InboxRow {
+    /// The row's id there, under which it is set aside if it must be.
+    pub(crate) row_id: String,
+    /// Keyed digest of what stood there.
+    pub(crate) digest: String,
+    pub(crate) event: Prepared,
+}
+
+/// The thread's state.
+pub(crate) struct Sequencer {
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) key: Key,
+    pub(crate) key_source: KeySource,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) anchor: Option<Anchor>,
+    /// Events sampled away that are not stored yet.
+    pub(crate) sampled: Arc<AtomicU64>,
+    /// Told the log's size after each commit.
+    pub(crate) size: watch::Sender<u64>,
+}
+
+impl Sequencer {
+    /// Works until it is asked to close or nobody can ask any more.
+    pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) {
+        let mut requests = Vec::new();
+        while let Some(first) = queue.blocking_recv() {
+            let (mut events, mut bytes) = (0, 0);
+            let mut next = Some(first);
+            let mut last = None;
+            while let Some(request) = next {
+                match &request {
+                    Request::Append { events: list, .. } => {
+                        events += list.len();
+                        bytes += list.iter().map(Prepared::max_len).sum::<usize>();
+                    }
+                    Request::Drain { rows, .. } => {
+                        events += rows.len();
+                        bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
+                    }
+                    Request::Count => {}
+                    Request::Rotate { .. } | Request::Close { .. } => {
+                        last = Some(request);
+                        break;
+                    }
+                }
+                requests.push(request);
+                next = if events < MAX_BATCH_EVENTS && bytes < MAX_BATCH_BYTES { queue.try_recv().ok() } else { None };
+            }
+            self.answer(&mut requests);
+            match last {
+                Some(Request::Rotate { event, key, reply }) => {
+                    let _ = reply.send(self.rotate(&event, key));
+                }
+                Some(Request::Close { reply }) => {
+                    let _ = reply.send(self.finish());
+                    return;
+                }
+                _ => {}
+            }
+            // Packing only saves space: what keeps it from working now keeps the next batch from
+            // working too, and is reported there.
+            let _ = self.journal.pack();
+        }
+        let _ = self.finish();
+    }
+
+    /// Commits the requests as one batch and answers each.
+    fn answer(&mut self, requests: &mut Vec<Request>) {
+        if requests.is_empty() {
+            return;
+        }
+        let result = self.commit(requests);
+        let (size, mut answers) = match result {
+            Ok((size, answers)) => (Some(size), answers.into_iter()),
+            Err(error) => {
+                for request in requests.drain(..) {
+                    match request {
+                        Request::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
+                        Request::Drain { reply, .. } => drop(reply.send(Err(error.clone()))),
+                        _ => {}
+                    }
+                }
+                return;
+            }
+        };
+        if let Some(size) = size {
+            self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
+        }
+        for request in requests.drain(..) {
+            let answer = answers.next().unwrap_or_else(|| Ok(Vec::new()));
+            match request {
+                // A caller that no longer waits has dropped its end.
+                Request::Append { reply, room, .. } => {
+                    drop(room);
+                    let _ = reply.send(answer);
+                }
+                Request::Drain { reply, .. } => {
+                    let _ = reply.send(answer.map(drop));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// One batch: the log's size afterwards, and an answer for each request.
+    fn commit(&mut self, requests: &[Request]) -> Result<(u64, Vec<Result<Vec<Receipt>>>)> {
+        let mut transaction = self.journal.begin()?;
+        let head = transaction.head()?;
+        adopt_key(&mut self.key, &self.key_source, &head)?;
+        let now_ms = self.clock.now_ms();
+
+        let mut plan = Plan { first_seq: head.checkpoint.size, ..Plan::default() };
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            match request {
+                Request::Append { events, .. } => answers.push(plan.all_or_none(&mut *transaction, events)?),
+                Request::Drain { rows, rejected, .. } => {
+                    plan.rejected.extend_from_slice(rejected);
+                    for row in rows {
+                        if let Err(error) = plan.one(&mut *transaction, &row.event)? {
+                            let copy = serde_json::to_value(&row.event.event).ok();
+                            plan.rejected.push(Rejected::new(&row.row_id, &row.digest, now_ms, &error, copy));
+                        }
+                    }
+                    answers.push(Ok(Vec::new()));
+                }
+                _ => answers.push(Ok(Vec::new())),
+            }
+        }
+        let sampled = self.sampled.swap(0, Ordering::Relaxed);
+        if plan.fresh.is_empty() && plan.rejected.is_empty() && sampled == 0 {
+            return Ok((head.checkpoint.size, finish_answers(answers, head.checkpoint.size)));
+        }
+
+        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock)?;
+        let signer = self.key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
+        let checkpoint = (!plan.fresh.is_empty()).then(|| StoredCheckpoint {
+            size: sealed.frontier.size(),
+            frontier: sealed.frontier.to_bytes(),
+            note: signer.sign_checkpoint(sealed.frontier.size(), &sealed.frontier.root()).note().to_owned(),
+        });
+        let note = checkpoint.as_ref().map(|checkpoint| checkpoint.note.clone());
+        let stored = transaction.commit(&Batch {
+            first_seq: head.checkpoint.size,
+            rows: &sealed.rows,
+            nodes: &sealed.nodes,
+            checkpoint,
+            next_vkey: None,
+            rejected: &plan.rejected,
+            sampled,
+        });
+        if let Err(error) = stored {
+            self.sampled.fetch_add(sampled, Ordering::Relaxed);
+            return Err(error);
+        }
+        if let (Some(anchor), Some(note)) = (&mut self.anchor, note) {
+            anchor.offer(note, now_ms);
+        }
+        let size = sealed.frontier.size();
+        Ok((size, finish_answers(answers, size)))
+    }
+
+    /// Lets the old key sign the event that names the new one, and signs with the new one from then on.
+    fn rotate(&mut self, event: &Prepared, key: Key) -> Result<()> {
+        // First the file: whatever happens afterwards, it holds the key that the log asks for.
+        self.key_source.save(&key)?;
+        let mut transaction = self.journal.begin()?;
+        let head = transaction.head()?;
+        let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
+        let now_ms = self.clock.now_ms();
+        let sealed = Sealed::new(&head, &[event], now_ms, &*self.clock)?;
+        let size = sealed.frontier.size();
+        let note = key.sign_handover(old, size, &sealed.frontier.root()).note().to_owned();
+        transaction.commit(&Batch {
+            first_seq: head.checkpoint.size,
+            rows: &sealed.rows,
+            nodes: &sealed.nodes,
+            checkpoint: Some(StoredCheckpoint { size, frontier: sealed.frontier.to_bytes(), note: note.clone() }),
+            next_vkey: Some(key.vkey()),
+            rejected: &[],
+            sampled: 0,
+        })?;
+        self.key = key;
+        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
+        // A change of keys is worth a line elsewhere at once.
+        if let Some(anchor) = &mut self.anchor {
+            anchor.offer(note, now_ms);
+            anchor.flush()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if self.sampled.load(Ordering::Relaxed) > 0 {
+            self.answer(&mut vec![Request::Count]);
+        }
+        self.anchor.as_mut().map_or(Ok(()), Anchor::flush)
+    }
+}
+
+/// Takes up the key that another process has changed to, if the key file has it.
+fn adopt_key(key: &mut Key, source: &KeySource, head: &Head) -> Result<()> {
+    if key.signer_for(&head.vkey).is_some() {
+        return Ok(());
+    }
+    let reloaded = source.load()?.filter(|key| key.signer_for(&head.vkey).is_some());
+    *key = reloaded.ok_or_else(|| wrong_key(source, &head.vkey))?;
+    Ok(())
+}
+
+pub(crate) fn wrong_key(source: &KeySource, vkey: &str) -> Error {
+    Error::new(
+        ErrorKind::Key,
+        format!(
+            "the log is signed by {vkey}, and {} does not hold that key; open the log with its own",
+            source.describe()
+        ),
+    )
+}
+
+/// Which events of a batch are new, and what is known of the others.
+#[derive(Default)]
+struct Plan<'a> {
+    first_seq: u64,
+    fresh: Vec<&'a Prepared>,
+    /// Where in `fresh` an id that a caller chose stands.
+    chosen: HashMap<&'a str, usize>,
+    rejected: Vec<Rejected>,
+}
+
+impl<'a> Plan<'a> {
+    /// Plans a caller's events. The outer error is the journal's, the inner one the caller's.
+    fn all_or_none(
+        &mut self,
+        transaction: &mut dyn Transaction,
+        events: &'a [Prepared],
+    ) -> Result<Result<Vec<Receipt>>> {
+        let mark = self.fresh.len();
+        let mut receipts = Vec::with_capacity(events.len());
+        for (index, event) in events.iter().enumerate() {
+            match self.one(transaction, event)? {
+                Ok(receipt) => receipts.push(receipt),
+                Err(error) => {
+                    self.fresh.truncate(mark);
+                    self.chosen.retain(|_, place| *place < mark);
+                    let error = if events.len() > 1 { error.inside(&format!("/{index}")) } else { error };
+                    return Ok(Err(error));
+                }
+            }
+        }
+        Ok(Ok(receipts))
+    }
+
+    /// Plans one event. Its receipt has the tree size 0 while that is not known yet.
+    fn one(&mut self, transaction: &mut dyn Transaction, event: &'a Prepared) -> Result<Result<Receipt>> {
+        let mut receipt = Receipt {
+            id: event.id.clone(),
+            seq: self.first_seq + self.fresh.len() as u64,
+            timestamp: event.timestamp,
+            tree_size: 0,
+            removed: false,
+        };
+        // An id that the log has just drawn is nobody else's.
+        if let Some(digest) = event.digest {
+            if let Some(&place) = self.chosen.get(&*event.id) {
+                if self.fresh[place].digest != Some(digest) {
+                    return Ok(Err(conflict(&event.id, self.first_seq + place as u64)));
+                }
+                receipt.seq = self.first_seq + place as u64;
+                receipt.timestamp = self.fresh[place].timestamp;
+                return Ok(Ok(receipt));
+            }
+            if let Some(Entry { seq, tree_size, digest: known, timestamp }) = transaction.find(&event.id)? {
+                if known != Some(digest) {
+                    return Ok(Err(conflict(&event.id, seq)));
+                }
+                receipt.seq = seq;
+                receipt.timestamp = timestamp;
+                receipt.tree_size = tree_size;
+                return Ok(Ok(receipt));
+            }
+            self.chosen.insert(&event.id, self.fresh.len());
+        }
+        self.fresh.push(event);
+        Ok(Ok(receipt))
+    }
+}
+
+fn conflict(id: &str, seq: u64) -> Error {
+    Error::field(
+        ErrorKind::IdConflict,
+        "/id",
+        format!(
+            "the id {id:?} belongs to another event, at seq {seq}; an id may be sent again only with the same event"
+        ),
+    )
+}
+
+fn finish_answers(mut answers: Vec<Result<Vec<Receipt>>>, size: u64) -> Vec<Result<Vec<Receipt>>> {
+    for receipt in answers.iter_mut().flatten().flatten() {
+        if receipt.tree_size == 0 {
+            receipt.tree_size = size;
+        }
+    }
+    answers
+}
+
+/// A batch with places, salts and commitments, and the tree that holds it.
+struct Sealed<'a> {
+    rows: Vec<Row<'a>>,
+    nodes: Vec<Node>,
+    frontier: Frontier,
+}
+
+impl<'a> Sealed<'a> {
+    fn new(head: &Head, events: &[&'a Prepared], now_ms: i64, clock: &dyn Clock) -> Result<Self> {
+        let mut frontier = Frontier::from_bytes(head.checkpoint.size, &head.checkpoint.frontier)?;
+        let mut nodes = Vec::new();
+        let mut salts = vec![[0; 16]; events.len()];
+        clock.fill(salts.as_flattened_mut());
+        let rows = (head.checkpoint.size..)
+            .zip(events)
+            .zip(salts)
+            .map(|((seq, event), salt)| {
+                let mut body = Vec::new();
+                event.sealable.seal(now_ms, seq, &mut body);
+                let commitment = tree::commitment(&salt, &body);
+                frontier.append(&commitment, &mut |node| nodes.push(node));
+                Row { id: &event.id, digest: event.digest, commitment, salt, body }
+            })
+            .collect();
+        Ok(Self { rows, nodes, frontier })
+    }
+}

@@ -1,0 +1,6 @@
+//! The library through its public API: one binary, so that it links once.
+
+mod conformance;
+mod inbox;
+mod support;
+mod tampering;

@@ -1,0 +1,78 @@
+//! A log in a folder of its own, on a clock that stands still, which is verified after every step.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealog::rusqlite::Connection;
+use sealog::{AuditLog, Builder, Event, Logged, ManualClock, Receipt, VerifyOptions, VerifyReport};
+use tempfile::TempDir;
+
+/// 2026-01-01T00:00:00Z.
+pub(crate) const NOW_MS: i64 = 1_767_225_600_000;
+
+pub(crate) struct Fixture {
+    pub(crate) dir: TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a folder"), clock: Arc::new(ManualClock::new(NOW_MS, 7)) }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("audit.db")
+    }
+
+    pub(crate) fn builder(&self) -> Builder {
+        AuditLog::builder(self.path()).clock(self.clock.clone()).origin("example.com/audit")
+    }
+
+    pub(crate) async fn open(&self) -> AuditLog {
+        self.builder().open().await.expect("the log opens")
+    }
+
+    /// A connection to the log's file for whoever wants to damage it.
+    pub(crate) fn raw(&self) -> Connection {
+        Connection::open(self.path()).expect("the file opens")
+    }
+
+    /// All bytes of all files in the folder, one after the other.
+    pub(crate) fn all_bytes(&self) -> Vec<u8> {
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(self.dir.path()).expect("the folder lists") {
+            all.extend(std::fs::read(entry.expect("an entry").path()).expect("a file reads"));
+        }
+        all
+    }
+}
+
+/// Verifies the whole log and answers its size.
+pub(crate) async fn check(log: &AuditLog) -> u64 {
+    let report = report(log).await;
+    assert!(report.is_ok(), "{:#?}", report.problems);
+    report.size
+}
+
+pub(crate) async fn report(log: &AuditLog) -> VerifyReport {
+    log.verify(VerifyOptions::default(), |_| {}).await.expect("the log can be read")
+}
+
+/// What `verify` finds in a log that nobody has open for writing.
+pub(crate) async fn report_at(path: &Path, options: VerifyOptions) -> VerifyReport {
+    let log = AuditLog::builder(path).read_only(true).open().await.expect("the log opens");
+    log.verify(options, |_| {}).await.expect("the log can be read")
+}
+
+pub(crate) fn receipt(logged: Logged) -> Receipt {
+    match logged {
+        Logged::Recorded(receipt) => receipt,
+        Logged::Sampled { id } => panic!("{id} was sampled away"),
+    }
+}
+
+/// Logs `count` small events in one batch.
+pub(crate) async fn fill(log: &AuditLog, count: usize) {
+    let events = (0..count).map(|i| Event::new("record.viewed").actor(format!("u-{}", i % 7))).collect();
+    log.log_bulk(events).await.expect("the batch is logged");
+}

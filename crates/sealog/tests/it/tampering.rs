@@ -1,0 +1,247 @@
+//! What `verify` must find, and what it says of it.
+
+use sealog::rusqlite::{Connection, params};
+use sealog::{Event, Key, Problem, VerifyOptions};
+
+use crate::support::{Fixture, check, fill, report_at};
+
+/// A closed log of 600 events: frames, and the last three as rows.
+async fn closed_log() -> Fixture {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    for _ in 0..3 {
+        fill(&log, 199).await;
+    }
+    for i in 0..3 {
+        log.log(Event::new("single").actor(format!("u-{i}"))).await.unwrap();
+    }
+    check(&log).await;
+    log.close().await.unwrap();
+    fixture
+}
+
+async fn problems(fixture: &Fixture, options: VerifyOptions) -> Vec<Problem> {
+    let report = report_at(&fixture.path(), options).await;
+    for problem in &report.problems {
+        assert_ne!(problem.expected, problem.found, "{problem}");
+    }
+    report.problems
+}
+
+/// Damages the file and answers what is found: code and seq of each problem.
+async fn found(fixture: &Fixture, damage: impl FnOnce(&Connection)) -> Vec<(&'static str, u64)> {
+    let raw = fixture.raw();
+    damage(&raw);
+    drop(raw);
+    problems(fixture, VerifyOptions::default()).await.iter().map(|problem| (problem.code, problem.seq)).collect()
+}
+
+#[tokio::test]
+async fn a_changed_body_is_named() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        raw.execute("UPDATE event SET body = replace(CAST(body AS TEXT), 'u-1', 'u-9') WHERE seq = 598", [])
+            .unwrap_err();
+        raw.execute(
+            "UPDATE event SET body = CAST(replace(CAST(body AS TEXT), 'u-1', 'u-9') AS BLOB) WHERE seq = 598",
+            [],
+        )
+        .unwrap();
+    })
+    .await;
+    assert_eq!(found, [("commitment", 598)]);
+}
+
+#[tokio::test]
+async fn a_changed_body_with_a_new_commitment_is_found_by_the_tree() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        // The attacker computes the commitment anew: only the tree knows better.
+        let (salt, body): (Vec<u8>, Vec<u8>) = raw
+            .query_row("SELECT salt, body FROM event WHERE seq = 598", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        let body = String::from_utf8(body).unwrap().replace("u-1", "u-9").into_bytes();
+        let commitment = sha256(&[salt.as_slice(), &body].concat());
+        raw.execute("UPDATE event SET body = ?1, commitment = ?2 WHERE seq = 598", params![body, commitment]).unwrap();
+    })
+    .await;
+    // Between the checkpoint of size 598 and that of size 599 lies one event.
+    assert_eq!(found, [("checkpoint", 598)]);
+}
+
+#[tokio::test]
+async fn a_swapped_pair_is_named() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        raw.execute_batch(
+            "UPDATE event SET seq = -1 WHERE seq = 597; UPDATE event SET seq = 597 WHERE seq = 598;
+             UPDATE event SET seq = 598 WHERE seq = -1;
+             UPDATE event_id SET seq = -1 WHERE seq = 597; UPDATE event_id SET seq = 597 WHERE seq = 598;
+             UPDATE event_id SET seq = 598 WHERE seq = -1;",
+        )
+        .unwrap();
+    })
+    .await;
+    assert_eq!(found, [("column", 597), ("column", 598), ("checkpoint", 597)]);
+}
+
+#[tokio::test]
+async fn a_removed_row_is_named() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        raw.execute("DELETE FROM event WHERE seq = 598", []).unwrap();
+        raw.execute("DELETE FROM event_id WHERE seq = 598", []).unwrap();
+    })
+    .await;
+    assert_eq!(found, [("missing", 598), ("column", 0)]);
+}
+
+#[tokio::test]
+async fn a_removed_frame_is_named() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        raw.execute("DELETE FROM frame WHERE seq = (SELECT max(seq) FROM frame)", []).unwrap();
+    })
+    .await;
+    assert!(found.iter().all(|(code, seq)| *code == "missing" && (500..597).contains(seq)), "{found:?}");
+    assert!(found.len() > 30);
+}
+
+#[tokio::test]
+async fn a_damaged_frame_is_named() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        raw.execute("UPDATE frame SET bodies = substr(bodies, 2) WHERE seq = 199", []).unwrap();
+    })
+    .await;
+    assert!(found.iter().all(|(code, seq)| *code == "unreadable" && (199..265).contains(seq)), "{found:?}");
+    assert_eq!(found.first(), Some(&("unreadable", 199)));
+}
+
+#[tokio::test]
+async fn a_removed_tail_is_found_with_a_checkpoint_from_elsewhere() {
+    let fixture = closed_log().await;
+    let log = fixture.builder().read_only(true).open().await.unwrap();
+    let note = log.head().await.unwrap().checkpoint.note().to_owned();
+    drop(log);
+    let found = found(&fixture, |raw| {
+        raw.execute_batch(
+            "DELETE FROM event WHERE seq >= 598; DELETE FROM event_id WHERE seq >= 598;
+             DELETE FROM checkpoint WHERE size > 598;",
+        )
+        .unwrap();
+    })
+    .await;
+    // Consistent with itself, which is why the report says on what it rests.
+    assert_eq!(found, []);
+    let options = VerifyOptions { checkpoints: vec![note], ..VerifyOptions::default() };
+    let problems = problems(&fixture, options).await;
+    assert_eq!(problems.iter().map(|problem| (problem.code, problem.seq)).collect::<Vec<_>>(), [("truncated", 598)]);
+    assert_eq!((&*problems[0].expected, &*problems[0].found), ("600 events", "598"));
+}
+
+#[tokio::test]
+async fn rows_without_a_checkpoint_are_found() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        raw.execute("DELETE FROM checkpoint WHERE size = 600", []).unwrap();
+    })
+    .await;
+    assert_eq!(found, [("unsealed", 599), ("column", 0)]);
+}
+
+#[tokio::test]
+async fn a_forged_checkpoint_is_named() {
+    let fixture = closed_log().await;
+    let stranger = Key::generate("example.com/audit", &*fixture.clock).unwrap();
+    let found = found(&fixture, |raw| {
+        let note: String = raw.query_row("SELECT note FROM checkpoint WHERE size = 598", [], |row| row.get(0)).unwrap();
+        // The root of another tree, under the old signature.
+        let mut lines: Vec<_> = note.lines().collect();
+        let root = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        lines[2] = root;
+        raw.execute("UPDATE checkpoint SET note = ?1 WHERE size = 598", params![lines.join("\n") + "\n"]).unwrap();
+    })
+    .await;
+    assert_eq!(found.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["signature", "checkpoint"]);
+    drop(stranger);
+}
+
+#[tokio::test]
+async fn a_replaced_key_is_named() {
+    let fixture = closed_log().await;
+    let log = fixture.builder().read_only(true).open().await.unwrap();
+    let vkey = log.vkey().await.unwrap();
+    drop(log);
+    let stranger = Key::generate("example.com/audit", &*fixture.clock).unwrap();
+    let found = found(&fixture, |raw| {
+        raw.execute("UPDATE signer SET vkey = ?1", params![stranger.vkey()]).unwrap();
+    })
+    .await;
+    assert!(!found.is_empty() && found.iter().all(|(code, _)| *code == "signature"), "{found:?}");
+    let options = VerifyOptions { vkey: Some(vkey.clone()), ..VerifyOptions::default() };
+    let problems = problems(&fixture, options).await;
+    assert_eq!((problems[0].code, &problems[0].expected), ("key", &vkey));
+
+    // A key change that no event hands over to.
+    let fixture = closed_log().await;
+    let found = self::found(&fixture, |raw| {
+        raw.execute("INSERT INTO signer (since, vkey) VALUES (600, ?1)", params![stranger.vkey()]).unwrap();
+    })
+    .await;
+    assert_eq!(found, [("key", 599)]);
+}
+
+#[tokio::test]
+async fn changed_hashes_of_the_tree_are_named() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        raw.execute("UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND idx = 1", []).unwrap();
+    })
+    .await;
+    assert_eq!(found, [("tile", 256)]);
+    let fixture = closed_log().await;
+    let found = self::found(&fixture, |raw| {
+        raw.execute("UPDATE checkpoint SET frontier = zeroblob(length(frontier)) WHERE size = 600", []).unwrap();
+    })
+    .await;
+    assert_eq!(found, [("tile", 600)]);
+}
+
+#[tokio::test]
+async fn an_anchor_keeps_checkpoints_elsewhere() {
+    let fixture = Fixture::new();
+    let anchor = fixture.dir.path().join("anchor");
+    let open = || fixture.builder().anchor(&anchor).open();
+    let log = open().await.unwrap();
+    fill(&log, 10).await;
+    fill(&log, 10).await;
+    fixture.clock.advance(60_000);
+    fill(&log, 10).await;
+    log.close().await.unwrap();
+    let log = open().await.unwrap();
+    fill(&log, 10).await;
+    log.close().await.unwrap();
+
+    let kept = sealog::Checkpoint::parse_many(&std::fs::read_to_string(&anchor).unwrap()).unwrap();
+    assert_eq!(kept.iter().map(sealog::Checkpoint::size).collect::<Vec<_>>(), [10, 30, 40]);
+    let checkpoints = kept.iter().map(|checkpoint| checkpoint.note().to_owned()).collect();
+    let report = report_at(&fixture.path(), VerifyOptions { checkpoints, ..VerifyOptions::default() }).await;
+    assert!(report.is_ok(), "{:?}", report.problems);
+    assert_eq!(report.trust, sealog::Trust::Checkpoint);
+
+    // A log rewritten from scratch with the same key passes on its own, and not against the anchor.
+    std::fs::remove_file(fixture.path()).unwrap();
+    let log = fixture.open().await;
+    fill(&log, 50).await;
+    check(&log).await;
+    log.close().await.unwrap();
+    let checkpoints = kept.iter().map(|checkpoint| checkpoint.note().to_owned()).collect();
+    let problems = problems(&fixture, VerifyOptions { checkpoints, ..VerifyOptions::default() }).await;
+    assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["checkpoint"; 3]);
+}
+
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).to_vec()
+}
