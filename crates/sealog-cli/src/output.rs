@@ -29,17 +29,17 @@ pub(crate) fn write(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Output {
-    /// Writes one JSON document as one line.
-    pub(crate) fn document(self, document: &impl Serialize) -> Result<(), Failure> {
-        let mut line = serde_json::to_string(document).map_err(io::Error::from)?;
-        line.push('\n');
-        write(&line)
-    }
+/// Writes one JSON document as one line.
+pub(crate) fn document(document: &impl Serialize) -> Result<(), Failure> {
+    let mut line = serde_json::to_string(document).map_err(io::Error::from)?;
+    line.push('\n');
+    write(&line)
+}
 
+impl Output {
     /// Writes the document or the text, whichever was asked for.
     pub(crate) fn either(self, document: &Value, text: &str) -> Result<(), Failure> {
-        if self.json { self.document(document) } else { write(text) }
+        if self.json { self::document(document) } else { write(text) }
     }
 
     /// Says why the command failed.

@@ -18,8 +18,10 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const NAME: Style = colour(AnsiColor::Cyan);
 
-/// How much of a value a line shows, in characters.
+/// How much of a value is shown, in characters, where a step has a line to itself.
 const VALUE_CHARS: usize = 48;
+/// How much, where several steps share a line.
+const SHORT_VALUE_CHARS: usize = 20;
 
 /// The style of a severity.
 pub(crate) fn severity_style(severity: Severity) -> Style {
@@ -136,7 +138,7 @@ pub(crate) fn line(record: &Record) -> String {
 
 /// The first `most` steps of a diff on one line.
 fn short_diff(diff: &[DiffOp], most: usize) -> String {
-    let mut text = diff.iter().take(most).map(step).collect::<Vec<_>>().join("   ");
+    let mut text = diff.iter().take(most).map(|op| step_within(op, SHORT_VALUE_CHARS)).collect::<Vec<_>>().join("   ");
     if diff.len() > most {
         let _ = write!(text, "   {DIM}and {} more{DIM:#}", diff.len() - most);
     }
@@ -145,11 +147,15 @@ fn short_diff(diff: &[DiffOp], most: usize) -> String {
 
 /// One step: `- key`, `+ key: value` or `~ key: old → new`.
 pub(crate) fn step(op: &DiffOp) -> String {
+    step_within(op, VALUE_CHARS)
+}
+
+fn step_within(op: &DiffOp, chars: usize) -> String {
     let path = match op.path.strip_prefix('/') {
         Some(path) => safe(&path.replace('/', ".").replace("~1", "/").replace("~0", "~")),
         None => "(all of it)".to_owned(),
     };
-    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "…".to_owned(), value_text);
+    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "…".to_owned(), |value| value_text(value, chars));
     match op.op {
         DiffKind::Add => format!("{GOOD}+{GOOD:#} {path}: {}", shown(&op.value)),
         DiffKind::Remove => format!("{BAD}-{BAD:#} {path} {DIM}(was {}){DIM:#}", shown(&op.old)),
@@ -157,12 +163,12 @@ pub(crate) fn step(op: &DiffOp) -> String {
     }
 }
 
-fn value_text(value: &Value) -> String {
+fn value_text(value: &Value, chars: usize) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    cut(&safe(&text), VALUE_CHARS)
+    cut(&safe(&text), chars)
 }
 
 /// All of an event, one field a line.

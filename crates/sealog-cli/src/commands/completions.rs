@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use crate::cli::Cli;
 use crate::failure::Failure;
-use crate::output::{self, Output};
+use crate::output;
 
 /// Print the completions of a shell
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "sealog", &mut script);
         output::write(&String::from_utf8_lossy(&script))

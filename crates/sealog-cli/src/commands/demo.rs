@@ -98,7 +98,8 @@ impl Demo {
             return Ok(Folder::Temporary(dir));
         };
         std::fs::create_dir_all(dir).map_err(|error| Failure::file("make", dir, &error))?;
-        Ok(Folder::Named(dir.clone()))
+        // Shown in commands that are tried from elsewhere.
+        std::path::absolute(dir).map(Folder::Named).map_err(|error| Failure::file("find", dir, &error))
     }
 
     async fn show(&self, log: &AuditLog, dir: &Path, path: &Path, out: Output) -> Result<(), Failure> {
@@ -114,8 +115,7 @@ impl Demo {
         // From the file, as whoever receives it would.
         let proof = Proof::parse(&super::read_file(&proof_file)?)?.verify(&vkey)?;
 
-        let mut options = VerifyOptions::default();
-        options.vkey = Some(vkey.clone());
+        let options = VerifyOptions { vkey: Some(vkey.clone()), ..VerifyOptions::default() };
         let started = Instant::now();
         let report = log.verify(options, |_| {}).await?;
         let verify_seconds = started.elapsed().as_secs_f64();
@@ -123,7 +123,7 @@ impl Demo {
         if out.json {
             let severities: Map<String, Value> =
                 Severity::ALL.iter().zip(written.severities).map(|(name, n)| (name.to_string(), json!(n))).collect();
-            out.document(&json!({
+            output::document(&json!({
                 "log": path, "seed": self.seed, "events": size, "severities": severities,
                 "ingestSeconds": written.seconds, "eventsPerSecond": (size as f64 / written.seconds).round(),
                 "vkey": vkey, "proof": {"seq": proven, "file": proof_file}, "verify": report,

@@ -154,7 +154,7 @@ impl Import {
         let (tally, bad, seconds) = (importer.tally, importer.bad.count, started.elapsed().as_secs_f64());
         let size = log.head().await?.size;
         if out.json {
-            out.document(&json!({
+            output::document(&json!({
                 "files": files, "events": tally.events(), "new": tally.new, "existing": tally.existing,
                 "sampled": tally.sampled, "bad": bad, "size": size, "seconds": seconds,
             }))?;

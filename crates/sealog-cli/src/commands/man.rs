@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _};
 
 use crate::cli::Cli;
 use crate::failure::Failure;
-use crate::output::{self, Output};
+use crate::output;
 
 /// Print the manual page
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let Some(dir) = self.dir else {
             let mut page = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut page)?;

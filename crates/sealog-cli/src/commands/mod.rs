@@ -59,8 +59,8 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Checkpoint(command) => command.run(shared, out).await,
         Command::Key(command) => command.run(shared, out).await,
         Command::Rejected(command) => command.run(shared, out).await,
-        Command::Completions(command) => command.run(out),
-        Command::Man(command) => command.run(out),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
         Command::Import(_) | Command::Log(_) | Command::Tail(_) => unreachable!("run above"),
     }
 }

@@ -40,7 +40,7 @@ impl RejectedArgs {
             offset += rows.len() as u64;
             for row in rows {
                 if out.json {
-                    out.document(&row)?;
+                    output::document(&row)?;
                     continue;
                 }
                 let copy = row.copy.map(|copy| format!("  {}\n", render::cut(&render::safe(&copy.to_string()), 160)));

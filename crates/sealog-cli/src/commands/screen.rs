@@ -48,7 +48,8 @@ pub(super) fn text(told: &Told<'_>) -> String {
 }
 
 fn title(text: &mut String, what: &str, more: &str) {
-    let _ = writeln!(text, "\n{NAME}▌{NAME:#} {BOLD}{what}{BOLD:#}  {DIM}{more}{DIM:#}\n");
+    let more = if more.is_empty() { String::new() } else { format!("  {DIM}{more}{DIM:#}") };
+    let _ = writeln!(text, "\n{NAME}▌{NAME:#} {BOLD}{what}{BOLD:#}{more}\n");
 }
 
 fn header(text: &mut String, told: &Told<'_>) {
@@ -82,39 +83,69 @@ fn is_notable(record: &Record) -> bool {
     record.severity > Severity::Info || by_agent || !daily
 }
 
+/// From how many failed sign-ins of one address on somebody is guessing.
+const BURST: u64 = 5;
+
+/// From where a sign-in failed.
+fn guessed_from(record: &Record) -> Option<&str> {
+    record.ip_address.as_deref().filter(|_| record.action == actions::USER_LOGIN_FAILED)
+}
+
+/// How many lines of one action the story has at most, so that all kinds of events have their place.
+fn most_lines(record: &Record) -> usize {
+    match record.severity {
+        Severity::Info => 2,
+        Severity::Warning | Severity::Error => 3,
+        Severity::Critical => 4,
+    }
+}
+
 /// The newest notable events, oldest first; guesses of one password thief are one line.
 fn story(text: &mut String, recent: &[Record]) {
-    let mut lines: Vec<(&Record, u64)> = Vec::new();
-    let mut bursts: HashMap<&str, usize> = HashMap::new();
-    for record in recent.iter().rev().filter(|record| is_notable(record)) {
-        let guessed = (record.action == actions::USER_LOGIN_FAILED).then_some(record.ip_address.as_deref()).flatten();
-        if let Some(line) = guessed.and_then(|address| bursts.get(address)) {
-            lines[*line].1 += 1;
-            continue;
-        }
-        if lines.len() == STORY_LINES {
-            break;
-        }
-        if let Some(address) = guessed {
-            bursts.insert(address, lines.len());
-        }
-        lines.push((record, 1));
+    let mut guesses: HashMap<&str, u64> = HashMap::new();
+    for address in recent.iter().filter_map(guessed_from) {
+        *guesses.entry(address).or_default() += 1;
     }
-    lines.reverse();
-    title(text, "What happened", "the newest notable events, UTC");
+    let times = |record: &Record| guessed_from(record).and_then(|address| guesses.get(address)).map_or(1, |n| *n);
+    let is_alarming = |record: &&Record| record.severity == Severity::Critical || times(record) >= BURST;
+    let newest = || recent.iter().rev().filter(|record| is_notable(record));
+    // What should not be missed comes first, wherever it stands; the rest by how new it is.
+    let order = newest().filter(is_alarming).chain(newest().filter(|record| !is_alarming(record)));
+
+    let mut told: HashMap<&str, usize> = HashMap::new();
+    let mut lines: Vec<&Record> = Vec::new();
+    for record in order {
+        let repeated =
+            guessed_from(record).is_some_and(|address| lines.iter().any(|line| guessed_from(line) == Some(address)));
+        let of_this_action = told.entry(&record.action).or_default();
+        if lines.len() < STORY_LINES && !repeated && *of_this_action < most_lines(record) {
+            *of_this_action += 1;
+            lines.push(record);
+        }
+    }
+    lines.sort_by_key(|record| record.seq());
+    // Who works on whose behalf is known by id; here a name reads better.
+    let names: HashMap<&str, &str> =
+        recent.iter().filter_map(|record| record.actor_id.as_deref().zip(record.actor_name.as_deref())).collect();
+    title(text, "What happened", "some notable events of the newest, UTC");
     let mut day = String::new();
-    for (record, times) in lines {
+    for record in lines {
         let time = render::time(record.timestamp(), false);
         let (date, clock) = time.split_at_checked(10).unwrap_or((&time, ""));
         if date != day {
             let _ = writeln!(text, "  {DIM}{date}{DIM:#}");
             date.clone_into(&mut day);
         }
-        story_line(text, record, clock.trim(), times);
+        let whom = record.on_behalf_of.as_deref().and_then(|id| names.get(id));
+        let who = match (whom, &record.actor_id) {
+            (Some(whom), Some(actor)) => format!("{} for {}", render::safe(actor), render::safe(whom)),
+            _ => render::actor(record),
+        };
+        story_line(text, record, &who, clock.trim(), times(record));
     }
 }
 
-fn story_line(text: &mut String, record: &Record, clock: &str, times: u64) {
+fn story_line(text: &mut String, record: &Record, who: &str, clock: &str, times: u64) {
     let style = severity_style(record.severity);
     let mark = match (record.severity, record.outcome) {
         (Severity::Critical, _) => "‼",
@@ -122,7 +153,7 @@ fn story_line(text: &mut String, record: &Record, clock: &str, times: u64) {
         (Severity::Warning | Severity::Error, _) => "!",
         (Severity::Info, _) => "·",
     };
-    let who = render::cut(&render::actor(record), 30);
+    let who = render::cut(who, 30);
     let _ = write!(
         text,
         "  {DIM}{clock}{DIM:#} {style}{mark} {:<29}{style:#} {NAME}{who}{NAME:#}",

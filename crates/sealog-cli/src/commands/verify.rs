@@ -40,8 +40,8 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
-        let mut options = VerifyOptions::default();
-        options.vkey = self.vkey.map(|vkey| vkey.trim().to_owned());
+        let vkey = self.vkey.map(|vkey| vkey.trim().to_owned());
+        let mut options = VerifyOptions { vkey, ..VerifyOptions::default() };
         for file in self.checkpoint.iter().chain(&shared.anchor) {
             options.checkpoints.extend(notes(&read_file(file)?, file)?);
         }
@@ -60,7 +60,7 @@ impl Verify {
         let (report, seconds) = (report?, started.elapsed().as_secs_f64());
         let signer = log.vkey().await.ok();
         if out.json {
-            out.document(&document(&report, signer.as_deref(), seconds)?)?;
+            output::document(&document(&report, signer.as_deref(), seconds)?)?;
         } else {
             output::write(&text(&report, signer.as_deref(), &shared.log, compared, seconds))?;
         }

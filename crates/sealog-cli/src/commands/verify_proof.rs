@@ -33,7 +33,7 @@ impl VerifyProof {
         let checkpoint = proven.checkpoint();
         if out.json {
             let event: Value = serde_json::from_str(proven.canonical_json()).unwrap_or_default();
-            return out.document(&json!({
+            return output::document(&json!({
                 "ok": true,
                 "seq": proven.seq(),
                 "origin": checkpoint.origin(),

@@ -135,7 +135,8 @@ impl Generator {
         let target = self.world.people[other].id.clone();
         match self.draw.below(16) {
             0..=3 => {
-                let (old, new) = (self.world.people[other].role, self.draw.below(ROLES.len()));
+                let old = self.world.people[other].role;
+                let new = (old + 1 + self.draw.below(ROLES.len() - 1)) % ROLES.len();
                 self.world.people[other].role = new;
                 let severity = if new == ROLES.len() - 1 { Severity::Warning } else { Severity::Info };
                 self.by(actions::USER_ROLE_CHANGED, session)

@@ -108,3 +108,33 @@ fn require_text(record: &mut Map<String, Value>, name: &str) -> Result<String, S
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_format_is_guessed_from_what_only_it_has() {
+        let guess = |record: Value| Format::guess(&record);
+        assert_eq!(guess(json!({"action": "user.login"})), Some(Format::Native));
+        assert_eq!(
+            guess(json!({"eventSource": "s3.amazonaws.com", "eventName": "GetObject"})),
+            Some(Format::Cloudtrail)
+        );
+        assert_eq!(guess(json!({"auditID": "a"})), Some(Format::Kubernetes));
+        assert_eq!(guess(json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1"})), Some(Format::Kubernetes));
+        for other in [json!({"kind": "Event", "apiVersion": "v1"}), json!({"a": 1}), json!([1]), json!("x")] {
+            assert_eq!(guess(other), None);
+        }
+    }
+
+    #[test]
+    fn an_event_of_our_own_is_taken_as_it_is() {
+        let event = Format::Native.map(json!({"action": "x.y", "before": null})).unwrap();
+        assert_eq!(event.before, Some(Value::Null));
+        let error = Format::Native.map(json!({"action": "x", "acter": "u"})).unwrap_err();
+        assert!(error.starts_with("this is no event of Sealog: unknown field `acter`"), "{error}");
+    }
+}
