@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Log(sealog::Error),
     /// The command was called in a way that cannot work.
     Usage(String),
+    /// What was asked for is not there.
+    NotFound(String),
     /// Something outside the log failed: a file, a terminal.
     File(String),
     /// All was said already; only the exit code is left.
@@ -30,6 +32,7 @@ impl Failure {
         match self {
             Self::Log(error) => error.kind().exit_code(),
             Self::Usage(_) => ErrorKind::InvalidArgument.exit_code(),
+            Self::NotFound(_) => ErrorKind::NotFound.exit_code(),
             Self::File(_) => ErrorKind::Storage.exit_code(),
             Self::Reported(code) => *code,
             Self::PipeClosed => 0,
@@ -41,7 +44,7 @@ impl Failure {
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Log(error) => Some(error.to_string()),
-            Self::Usage(message) | Self::File(message) => Some(message.clone()),
+            Self::Usage(message) | Self::NotFound(message) | Self::File(message) => Some(message.clone()),
             Self::Reported(_) | Self::PipeClosed | Self::Interrupted => None,
         }
     }
@@ -51,6 +54,7 @@ impl Failure {
         let (code, message, pointer) = match self {
             Self::Log(error) => (error.kind().code(), error.message(), error.pointer()),
             Self::Usage(message) => (ErrorKind::InvalidArgument.code(), message.as_str(), None),
+            Self::NotFound(message) => (ErrorKind::NotFound.code(), message.as_str(), None),
             Self::File(message) => ("file", message.as_str(), None),
             Self::Reported(_) | Self::PipeClosed | Self::Interrupted => return None,
         };

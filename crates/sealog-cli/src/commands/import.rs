@@ -138,7 +138,7 @@ impl Import {
                 "file": name, "format": format.map(Format::name), "events": tally.events(), "new": tally.new,
                 "existing": tally.existing, "sampled": tally.sampled, "bad": bad,
             }));
-            if !out.json {
+            if !out.json && (result.is_ok() || tally.events() > 0) {
                 let format = format.map(|format| format!(" {DIM}({}){DIM:#}", format.name())).unwrap_or_default();
                 importer.bar.suspend(|| output::write(&format!("{name}{format}  {}\n", tally.text())))?;
             }
@@ -204,7 +204,8 @@ impl Importer<'_> {
                 },
                 () = interrupt.pressed(), if open => open = false,
             }
-            open &= failure.is_none() && !self.bad.must_stop();
+            // Asked again here: while batches keep coming, nobody waits for the press.
+            open &= failure.is_none() && !self.bad.must_stop() && !interrupt.is_pressed();
         }
         failure.map_or(Ok(found), Err)
     }
@@ -213,8 +214,11 @@ impl Importer<'_> {
     fn send(&self, batch: Batch) -> impl Future<Output = (Batch, sealog::Result<Vec<Logged>>)> + use<> {
         let log = self.log.clone();
         async move {
-            let events = batch.iter().map(|(_, event)| event.clone()).collect();
-            let result = log.log_bulk(events).await;
+            let result = match batch.as_slice() {
+                // Alone, what is wrong is said of the event, not of a place in the batch.
+                [(_, event)] => log.log(event.clone()).await.map(|logged| vec![logged]),
+                many => log.log_bulk(many.iter().map(|(_, event)| event.clone()).collect()).await,
+            };
             (batch, result)
         }
     }

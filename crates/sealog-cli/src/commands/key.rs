@@ -88,7 +88,10 @@ fn generate(shared: &Shared, out: Output, origin: &str, print: bool) -> Result<(
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let write = |mut file: std::fs::File| file.write_all(key.to_text().as_bytes()).and_then(|()| file.sync_all());
-    options.open(&path).and_then(write).map_err(|error| Failure::file("make the key", &path, &error))?;
+    options.open(&path).and_then(write).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure::Usage(format!("there is a key in {} already", path.display())),
+        _ => Failure::file("make the key", &path, &error),
+    })?;
     let text = format!("{}\n{DIM}The secret key is in {}; keep it safe.{DIM:#}\n", key.vkey(), path.display());
     out.either(&json!({"vkey": key.vkey(), "file": path}), &text)
 }

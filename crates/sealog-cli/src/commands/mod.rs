@@ -68,12 +68,19 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
 /// The event that a person means by its id or its seq. A number is a seq, unless there is no such
 /// seq and an event with that id.
 async fn find(log: &AuditLog, which: &str) -> Result<Record, Failure> {
-    if let Ok(seq) = which.parse::<u64>()
-        && let Some(record) = log.read(seq, 1).await?.events.into_iter().next().filter(|record| record.seq() == seq)
-    {
+    let Ok(seq) = which.parse::<u64>() else { return Ok(log.get(which).await?) };
+    if let Some(record) = log.read(seq, 1).await?.events.into_iter().next().filter(|record| record.seq() == seq) {
         return Ok(record);
     }
-    Ok(log.get(which).await?)
+    match log.get(which).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let size = log.head().await?.size;
+            Err(Failure::NotFound(format!(
+                "there is no event with the seq {seq}, or with that id; the log holds {size}"
+            )))
+        }
+        found => Ok(found?),
+    }
 }
 
 /// Writes a file that was asked for by name.

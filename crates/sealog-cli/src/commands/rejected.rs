@@ -45,7 +45,7 @@ impl RejectedArgs {
                 }
                 let copy = row.copy.map(|copy| format!("  {}\n", render::cut(&render::safe(&copy.to_string()), 160)));
                 output::write(&format!(
-                    "{DIM}{}{DIM:#}  {BOLD}{}{BOLD:#}  {WARN}{}{WARN:#}  {}\n  {DIM}sha256 {}{DIM:#}\n{}",
+                    "{DIM}{}{DIM:#}  {BOLD}{}{BOLD:#}  {WARN}{}{WARN:#}  {}\n  {DIM}digest {}{DIM:#}\n{}",
                     render::time(row.rejected_at, false),
                     render::safe(&row.id),
                     row.code,

@@ -64,7 +64,8 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
             // What was read is still acknowledged.
             () = interrupt.pressed(), if lines.is_some() => lines = None,
         }
-        if bad.must_stop() || failure.is_some() {
+        // Asked again here: while lines keep coming, nobody waits for the press.
+        if bad.must_stop() || failure.is_some() || interrupt.is_pressed() {
             lines = None;
         }
     }

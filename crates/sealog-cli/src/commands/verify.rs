@@ -54,6 +54,8 @@ impl Verify {
             .verify(options, move |progress| {
                 drawn.set_length(progress.total);
                 drawn.set_position(progress.checked);
+                let rate = progress.checked as f64 / started.elapsed().as_secs_f64().max(1e-9);
+                drawn.set_message(format!("{}/s", render::count(rate as u64)));
             })
             .await;
         bar.finish_and_clear();
@@ -72,7 +74,7 @@ fn progress_bar() -> ProgressBar {
     if !shows_progress() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("verifying {wide_bar} {human_pos}/{human_len} events  {per_sec}  {eta}");
+    let style = ProgressStyle::with_template("verifying {wide_bar} {human_pos}/{human_len} events  {msg}  {eta}");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
