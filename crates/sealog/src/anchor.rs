@@ -2,7 +2,7 @@
 //! rewrite the log and its key still cannot rewrite what was said of it before.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +22,16 @@ pub(crate) struct Anchor {
 
 impl Anchor {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(|error| failed(path, error))?;
+        let mut options = OpenOptions::new();
+        let mut file = options.create(true).read(true).append(true).open(path).map_err(|error| failed(path, error))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(|error| failed(path, error))?;
+        // A crash may have left the beginning of a checkpoint, which nobody could read, and behind which
+        // nobody could read the next one.
+        let whole = whole_notes(&text);
+        if whole < text.len() {
+            file.set_len(whole as u64).map_err(|error| failed(path, error))?;
+        }
         Ok(Self { path: path.to_owned(), file, pending: None, kept_at: None })
     }
 
@@ -46,6 +55,19 @@ impl Anchor {
         self.pending = None;
         Ok(())
     }
+}
+
+/// How many bytes of `text` end with a whole line of a signature.
+fn whole_notes(text: &[u8]) -> usize {
+    let mut whole = 0;
+    let mut end = 0;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        end += line.len();
+        if line.starts_with("\u{2014} ".as_bytes()) && line.ends_with(b"\n") {
+            whole = end;
+        }
+    }
+    whole
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {

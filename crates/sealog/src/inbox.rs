@@ -197,7 +197,7 @@ impl Worker {
         let mut found = Vec::new();
         let mut bytes = 0;
         while let Some(row) = rows.next().map_err(storage)? {
-            let event = match row.get_ref(2).map_err(storage)? {
+            let mut event = match row.get_ref(2).map_err(storage)? {
                 ValueRef::Text(text) | ValueRef::Blob(text) if text.len() > 2 * MAX_EVENT_BYTES => Err(Error::new(
                     ErrorKind::LimitExceeded,
                     format!("the event has {} bytes; the limit is {MAX_EVENT_BYTES}", text.len()),
@@ -211,13 +211,25 @@ impl Worker {
                 )),
             };
             bytes += event.as_ref().map_or(0, String::len);
-            found.push(Found {
-                position: row.get(0).map_err(storage)?,
-                row_id: row.get(1).map_err(storage)?,
-                event,
-                inserted_at: row.get(3).map_err(storage)?,
-                digest: row.get(4).map_err(storage)?,
+            // Any value may stand in any column, and none may stop those behind it.
+            let id = row.get_ref(1).map_err(storage)?;
+            let row_id = match id {
+                ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+                other => other.data_type().to_string(),
+            };
+            if id.as_str().is_err() {
+                event = Err(Error::new(ErrorKind::InvalidEvent, "the column id is no text"));
+            }
+            let inserted_at = row.get_ref(3).map_err(storage)?.as_i64().unwrap_or_else(|_| {
+                event = Err(Error::new(ErrorKind::InvalidEvent, "the column inserted_at is no whole number"));
+                0
             });
+            let digest = match row.get_ref(4).map_err(storage)? {
+                ValueRef::Null => None,
+                other => Some(other.as_str().unwrap_or_default().to_owned()),
+            };
+            let position = row.get(0).map_err(storage)?;
+            found.push(Found { position, row_id, event, inserted_at, digest });
             if bytes > MAX_EVENT_BYTES {
                 break;
             }
@@ -239,7 +251,7 @@ impl Worker {
                 Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
                 Ok(Applied::Sampled { .. }) => sampled += 1,
                 Err(error) => {
-                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redact_foreign(value));
+                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redacted_copy(&value));
                     rejected.push(Rejected::new(&row.row_id, &digest, now_ms, &error, copy));
                 }
             }
@@ -285,17 +297,20 @@ fn prepare(
     digest: Option<String>,
     now_ms: i64,
 ) -> Result<Applied> {
-    let mut event = Event::from_json(text)?;
+    let staged = match digest {
+        Some(mark) => Some(policy.read_staged(&mark, text.as_bytes()).ok_or_else(not_the_librarys)?),
+        None => None,
+    };
+    // What is wrong is kept, so it must not quote what was sent.
+    let mut event = Event::from_json_unquoted(text)?;
     event.id.get_or_insert_with(|| row_id.to_owned());
-    let staged = digest.map(|digest| {
-        let digest = u128::from_str_radix(&digest, 16).ok().filter(|_| digest.len() == 32);
-        digest
-            .map(u128::to_be_bytes)
-            .ok_or_else(|| Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out"))
-    });
     match staged {
-        Some(digest) => policy.apply_staged(event, Some(digest?), now_ms).map(Applied::Keep),
+        Some(digest) => policy.apply_staged(event, Some(digest), now_ms).map(Applied::Keep),
         // It was accepted when it was inserted.
-        None => policy.apply(event, now_ms, inserted_at, || row_id.to_owned()),
+        None => policy.apply_accepted(event, now_ms, inserted_at, || row_id.to_owned()),
     }
+}
+
+fn not_the_librarys() -> Error {
+    Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out")
 }

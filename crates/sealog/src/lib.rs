@@ -1,6 +1,7 @@
-//! Sealog: the audit log for applications.
+#![doc = include_str!("../README.md")]
 
 mod anchor;
+mod builder;
 mod canonical;
 mod clock;
 mod error;
@@ -14,6 +15,7 @@ mod sequencer;
 mod tree;
 mod verify;
 
+pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{
@@ -21,8 +23,9 @@ pub use event::{
     MAX_DEPTH, MAX_EVENT_BYTES, MAX_FIELD_BYTES, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_STATE_BYTES, MAX_TAG_BYTES,
     MAX_TAGS, MAX_USER_AGENT_BYTES, Outcome, Receipt, Record, Severity, actions,
 };
-pub use log::{AuditLog, Builder, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
+pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
+/// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
 pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};

@@ -1,6 +1,6 @@
 //! The log: open it, write to it, read it, prove it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,22 +9,21 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::anchor::Anchor;
-use crate::clock::{Clock, SystemClock, new_id};
+use crate::builder::Builder;
+use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Receipt, Record};
-use crate::inbox::{Drain, Inbox};
-use crate::journal::sqlite::{self, Birth, Reader};
-use crate::journal::{Snapshot, StoredCheckpoint};
-use crate::keyfile::KeySource;
-use crate::policy::{Applied, Compiled, Policy, Prepared, hex_digest};
-use crate::sequencer::{Request, Sequencer, wrong_key};
-use crate::tree::{self, Checkpoint, Frontier, Key, Proof, TilePath};
+use crate::inbox::Inbox;
+use crate::journal::Snapshot;
+use crate::journal::sqlite::{self, Reader};
+use crate::policy::{Applied, Compiled, Prepared};
+use crate::sequencer::Request;
+use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
 
 /// The most memory that events waiting to be written may take, in KiB of canonical JSON. Callers
 /// wait for room; nothing is dropped.
-const MAX_QUEUE_KIB: usize = 64 * 1024;
+pub(crate) const MAX_QUEUE_KIB: usize = 64 * 1024;
 /// The most events of one [`AuditLog::read`].
 pub const MAX_READ_EVENTS: usize = 10_000;
 /// [`AuditLog::read`] answers fewer events than asked for once it holds so many bytes of them.
@@ -57,190 +56,24 @@ const MAX_IDLE_READERS: usize = 4;
 /// waits for it and reports what went wrong.
 #[derive(Clone)]
 pub struct AuditLog {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    path: PathBuf,
-    clock: Arc<dyn Clock>,
-    readers: Mutex<Vec<Reader>>,
-    size: watch::Receiver<u64>,
-    writer: Option<Writer>,
+pub(crate) struct Shared {
+    pub(crate) path: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) readers: Mutex<Vec<Reader>>,
+    pub(crate) size: watch::Receiver<u64>,
+    pub(crate) writer: Option<Writer>,
 }
 
 /// What a handle has that may write.
-struct Writer {
-    policy: Arc<Compiled>,
-    key_source: KeySource,
-    queue: mpsc::UnboundedSender<Request>,
-    room: Arc<Semaphore>,
-    sampled: Arc<AtomicU64>,
-    inboxes: Mutex<Vec<Inbox>>,
-}
-
-/// How to open a log: [`AuditLog::builder`].
-#[derive(Debug)]
-#[must_use = "a builder does nothing until it is opened"]
-pub struct Builder {
-    path: PathBuf,
-    key: Option<KeySource>,
-    origin: Option<String>,
-    policy: Policy,
-    inboxes: Vec<PathBuf>,
-    anchor: Option<PathBuf>,
-    clock: Option<Arc<dyn Clock>>,
-    read_only: bool,
-    create: bool,
-}
-
-impl Builder {
-    /// The file that holds the signing key and the log's secret. Default: the log's path with `.key`
-    /// added. A new log makes it, readable by its owner only. Whoever holds it can sign this log:
-    /// keep it apart from the log where you can, and keep a copy.
-    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.key = Some(KeySource::File(path.into()));
-        self
-    }
-
-    /// The key itself, instead of a file: from an environment variable or a secret store.
-    pub fn key(mut self, key: Key) -> Self {
-        self.key = Some(KeySource::Given(key));
-        self
-    }
-
-    /// The log's name in its checkpoints, when it is created with a new key: by custom a URL without
-    /// its scheme, such as `example.com/audit`. Default: `sealog.local/` and a random number.
-    pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.origin = Some(origin.into());
-        self
-    }
-
-    /// What is redacted and sampled. Default: [`Policy::default`].
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// The application's own SQLite file: the table `sealog_inbox` is made there, and what the
-    /// application inserts into it, in its own transactions, is drained into this log.
-    ///
-    /// ```sql
-    /// INSERT INTO sealog_inbox(event) VALUES ('{"action": "invoice.paid", "actorId": "u-17"}');
-    /// ```
-    ///
-    /// The file should be in WAL mode, as SQLite recommends for more than one connection.
-    pub fn inbox(mut self, path: impl Into<PathBuf>) -> Self {
-        self.inboxes.push(path.into());
-        self
-    }
-
-    /// A file elsewhere, best on another machine's disk, to which the newest checkpoint is appended:
-    /// at the first batch, then at most once a minute, and on closing. What it holds,
-    /// [`VerifyOptions::checkpoints`] checks the log against.
-    pub fn anchor(mut self, path: impl Into<PathBuf>) -> Self {
-        self.anchor = Some(path.into());
-        self
-    }
-
-    /// Where time and randomness come from. Default: [`SystemClock`].
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Opens the log for reading only: needs no key, writes nothing. The log must exist.
-    pub fn read_only(mut self, read_only: bool) -> Self {
-        self.read_only = read_only;
-        self
-    }
-
-    /// Whether a log that is not there is created (the default) or is an error.
-    pub fn create(mut self, create: bool) -> Self {
-        self.create = create;
-        self
-    }
-
-    /// Opens the log.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` when there is no log and none is to be created; `Format` when the file is something
-    /// else or a newer program's; `Key` when the key is missing, malformed or another log's;
-    /// `InvalidArgument` when the policy or the origin is wrong; `Storage` when the disk fails.
-    pub async fn open(self) -> Result<AuditLog> {
-        blocking(move || self.open_now()).await
-    }
-
-    fn open_now(self) -> Result<AuditLog> {
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        if self.read_only {
-            let mut reader = sqlite::open_reader(&self.path)?;
-            let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
-            let (_, size) = watch::channel(size);
-            let readers = Mutex::new(vec![reader]);
-            return Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers, size, writer: None }) });
-        }
-
-        let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
-        // Before anything is created, since a wrong policy is the caller's mistake.
-        self.policy.compile([0; 32])?;
-        let journal = sqlite::open(&self.path, self.create, || {
-            let key = match key_source.load()? {
-                Some(key) => key,
-                None => {
-                    let key = Key::generate(&self.origin.unwrap_or_else(|| random_origin(&*clock)), &*clock)?;
-                    key_source.save(&key)?;
-                    key
-                }
-            };
-            let empty = Frontier::new();
-            let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
-            let checkpoint = StoredCheckpoint { size: 0, frontier: empty.to_bytes(), note };
-            Ok(Birth { vkey: key.vkey().to_owned(), checkpoint })
-        })?;
-        let head = journal.head()?;
-        let key = key_source.load()?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Key,
-                format!("{} is not there, and the log cannot be written to without it", key_source.describe()),
-            )
-        })?;
-        if key.signer_for(&head.vkey).is_none() {
-            return Err(wrong_key(&key_source, &head.vkey));
-        }
-
-        let policy = Arc::new(self.policy.compile(*key.secret())?);
-        let anchor = self.anchor.as_deref().map(Anchor::open).transpose()?;
-        let (queue, requests) = mpsc::unbounded_channel();
-        let (size_sender, size) = watch::channel(head.checkpoint.size);
-        let sampled = Arc::new(AtomicU64::new(0));
-        let sequencer = Sequencer {
-            journal: Box::new(journal),
-            key,
-            key_source: key_source.clone(),
-            clock: clock.clone(),
-            anchor,
-            sampled: sampled.clone(),
-            size: size_sender,
-        };
-        std::thread::Builder::new()
-            .name("sealog-sequencer".to_owned())
-            .spawn(move || sequencer.run(requests))
-            .map_err(|error| {
-                Error::new(ErrorKind::Storage, "cannot start the sequencer's thread").with_source(error)
-            })?;
-
-        let mut inboxes = Vec::new();
-        for path in self.inboxes {
-            let drain =
-                Drain { policy: policy.clone(), clock: clock.clone(), queue: queue.clone(), sampled: sampled.clone() };
-            inboxes.push(Inbox::open(path, drain)?);
-        }
-        let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
-        let inboxes = Mutex::new(inboxes);
-        let writer = Some(Writer { policy, key_source, queue, room, sampled, inboxes });
-        Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers: Mutex::default(), size, writer }) })
-    }
+pub(crate) struct Writer {
+    pub(crate) policy: Arc<Compiled>,
+    pub(crate) queue: mpsc::UnboundedSender<Request>,
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) sampled: Arc<AtomicU64>,
+    pub(crate) inboxes: Mutex<Vec<Inbox>>,
 }
 
 /// The newest state of a log.
@@ -330,17 +163,7 @@ impl AuditLog {
 
     /// Options for opening the log at `path`.
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
-        Builder {
-            path: path.into(),
-            key: None,
-            origin: None,
-            policy: Policy::default(),
-            inboxes: Vec::new(),
-            anchor: None,
-            clock: None,
-            read_only: false,
-            create: true,
-        }
+        Builder::new(path.into())
     }
 
     /// Logs one event. When this returns, the event is durable, sealed and visible.
@@ -450,8 +273,8 @@ impl AuditLog {
     /// let staged = log.log_in(&mut tx, Event::new("invoice.paid").resource("invoice", "i-4"))?;
     /// tx.commit()?;
     ///
-    /// let logged = log.sequenced(&staged.id).await?;
-    /// assert_eq!(logged.receipt().unwrap().seq, 0);
+    /// let receipt = log.sequenced(&staged.id).await?;
+    /// assert_eq!(receipt.seq, 0);
     /// # Ok(()) }
     /// ```
     ///
@@ -483,17 +306,14 @@ impl AuditLog {
         let writer = self.writer()?;
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
-                let json = serde_json::to_string(&prepared.event).map_err(|error| {
-                    Error::new(ErrorKind::InvalidEvent, "the event cannot be written as JSON").with_source(error)
-                })?;
-                // Always there: it tells that the policy was applied, and a row that is drained twice.
-                let digest = prepared.digest.unwrap_or_else(|| writer.policy.digest(prepared.sealable.unsealed()));
+                let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
+                let mark = writer.policy.mark_staged(&prepared);
                 // Only a handle with one inbox knows which rows its position speaks of.
                 let drained = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
                     [inbox] => inbox.drained().to_string(),
                     _ => String::new(),
                 };
-                let params = vec![prepared.id.clone(), json, hex_digest(digest), drained];
+                let params = vec![prepared.id.clone(), json, mark, drained];
                 let sql = include_str!("journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
                 Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }) })
             }
@@ -543,7 +363,7 @@ impl AuditLog {
                 }
                 (None, None) => {
                     // Another process may sequence it, which only looking tells.
-                    let _ = tokio::time::timeout(POLL_INTERVAL, size.changed()).await;
+                    a_change_or_a_moment(&mut size).await;
                 }
             }
         }
@@ -623,10 +443,7 @@ impl AuditLog {
             if now > size {
                 return Ok(now);
             }
-            if tokio::time::timeout(POLL_INTERVAL, known.changed()).await.is_ok_and(|changed| changed.is_err()) {
-                // This handle writes nothing any more, and others may still.
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
+            a_change_or_a_moment(&mut known).await;
         }
     }
 
@@ -703,24 +520,9 @@ impl AuditLog {
     /// `Key` when the key is not kept in a file.
     pub async fn rotate_key(&self) -> Result<String> {
         let writer = self.writer()?;
-        let source = writer.key_source.clone();
-        let clock = self.shared.clock.clone();
-        let (old, new) = blocking(move || {
-            let old = source
-                .load()?
-                .ok_or_else(|| Error::new(ErrorKind::Key, format!("{} is not there any more", source.describe())))?;
-            let new = old.rotated(&*clock)?;
-            Ok((old, new))
-        })
-        .await?;
-        let vkey = new.vkey().to_owned();
-        let event =
-            Event::new("sealog.key.rotated").metadata(serde_json::json!({"oldVkey": old.vkey(), "newVkey": vkey}));
-        let event = writer.policy.apply_own(event, self.shared.clock.now_ms(), || new_id(&*self.shared.clock))?;
         let (reply, answer) = oneshot::channel();
-        writer.queue.send(Request::Rotate { event, key: new, reply }).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())??;
-        Ok(vkey)
+        writer.queue.send(Request::Rotate { policy: writer.policy.clone(), reply }).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
     }
 
     /// How many `info` events were sampled away, as the policy says. A crash may lose the last few of
@@ -826,7 +628,7 @@ impl std::fmt::Debug for AuditLog {
 impl Writer {
     fn apply(&self, shared: &Shared, event: Event) -> Result<Applied> {
         let now_ms = shared.clock.now_ms();
-        self.policy.apply(event, now_ms, now_ms, || new_id(&*shared.clock))
+        self.policy.apply(event, now_ms, || new_id(&*shared.clock))
     }
 
     async fn append(&self, events: Vec<Prepared>) -> Result<Vec<Receipt>> {
@@ -852,20 +654,16 @@ pub(crate) fn count_sampled(sampled: &AtomicU64, queue: &mpsc::UnboundedSender<R
     }
 }
 
+/// Waits until this handle has written something, but not long: others write too.
+async fn a_change_or_a_moment(size: &mut watch::Receiver<u64>) {
+    if tokio::time::timeout(POLL_INTERVAL, size.changed()).await.is_ok_and(|changed| changed.is_err()) {
+        // A handle that does not write has no changes to tell, and says so at once.
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the log is closed")
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
-}
-
-fn random_origin(clock: &dyn Clock) -> String {
-    let mut number = [0; 8];
-    clock.fill(&mut number);
-    format!("sealog.local/{:016x}", u64::from_be_bytes(number))
 }
 
 /// The records `from..to`, each of which must be there.
@@ -891,7 +689,7 @@ fn read_records(snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<Vec<R
 }
 
 /// Runs what blocks on a thread for that.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

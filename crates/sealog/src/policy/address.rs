@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_hash_is_of_the_address_and_not_of_its_spelling() {
         let keyed = Keyed::new(&[7; 32]);
-        let hash = |address| reduce(IpPolicy::Hash, address, &keyed);
+        let hash = |address: &str| reduce(IpPolicy::Hash, address, &keyed);
         assert_eq!(hash("2001:db8::1"), hash("[2001:DB8:0:0::1]:443"));
         assert_eq!(hash("203.0.113.9"), hash("::ffff:203.0.113.9"));
         assert!(hash("203.0.113.9").starts_with("hmac:"));

@@ -132,7 +132,11 @@ fn domain_length(run: &str) -> Option<usize> {
         domain = domain.trim_end_matches(['.', '-']);
         let (before, last) = domain.rsplit_once('.')?;
         let mut chars = last.chars();
-        if !before.starts_with('.') && chars.next().is_some_and(char::is_alphabetic) && chars.next().is_some() {
+        if !before.is_empty()
+            && !before.starts_with('.')
+            && chars.next().is_some_and(char::is_alphabetic)
+            && chars.next().is_some()
+        {
             return Some(domain.len());
         }
         domain = before;
@@ -150,10 +154,11 @@ fn find_card_number(text: &str, from: usize) -> Option<Range<usize>> {
             continue;
         }
         let is_fraction = at >= 2 && bytes[at - 1] == b'.' && bytes[at - 2].is_ascii_digit();
-        if starts_word(bytes, at) && !is_fraction {
-            if let Some(end) = card_number_end(bytes, at) {
-                return Some(at..end);
-            }
+        if starts_word(bytes, at)
+            && !is_fraction
+            && let Some(end) = card_number_end(bytes, at)
+        {
+            return Some(at..end);
         }
         at += run(bytes, at, |byte| byte.is_ascii_digit());
     }
@@ -192,7 +197,7 @@ fn is_card(digits: &[u8]) -> bool {
             single => single,
         })
         .sum();
-    known_network && sum % 10 == 0
+    known_network && sum.is_multiple_of(10)
 }
 
 /// A JSON Web Token, signed (three parts, the last may be empty) or encrypted (five): its header begins

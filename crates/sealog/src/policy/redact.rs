@@ -169,10 +169,10 @@ impl Rules {
             let is_index = segment == "-" || !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
             let (mut mode, mut inner) = self.enter(&place, Some(&segment), is_index);
             if let Some(cleaned) = self.clean(&segment) {
-                let (also, more) = self.enter(&place, Some(&cleaned), false);
-                mode = stronger(mode, also);
-                inner.before.extend(more.before);
-                inner.after.extend(more.after);
+                let (by_cleaned, further) = self.enter(&place, Some(&cleaned), false);
+                mode = stronger(mode, by_cleaned);
+                inner.before.extend(further.before);
+                inner.after.extend(further.after);
             }
             place = inner;
             if mode.is_some() {

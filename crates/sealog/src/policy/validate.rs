@@ -206,6 +206,7 @@ struct Problem {
     path: Vec<String>,
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "boxed where it is made, to keep the result of each step small")]
 impl Problem {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Box<Self> {
         Box::new(Self { kind, message: message.into(), path: Vec::new() })

@@ -191,6 +191,15 @@ impl Key {
         Ok(Self { signers, secret: self.secret.clone() })
     }
 
+    /// The same key with the signing key of this verifier key as the newest one, if it is here. The
+    /// others stay: one that the log seems never to have taken up may yet be in what a crash left of it.
+    pub(crate) fn with_newest(mut self, vkey: &str) -> Option<Self> {
+        let place = self.signers.iter().position(|signer| signer.vkey == vkey)?;
+        let signer = self.signers.remove(place);
+        self.signers.push(signer);
+        Some(self)
+    }
+
     /// The signing key whose verifier key this is, if it is here.
     pub(crate) fn signer_for(&self, vkey: &str) -> Option<&Signer> {
         self.signers.iter().find(|signer| signer.vkey == vkey)
@@ -262,11 +271,6 @@ impl Signer {
     fn to_text(&self) -> String {
         let key = [&[ALG_ED25519], self.key.as_bytes().as_slice()].concat();
         format!("PRIVATE+KEY+{}+{:08x}+{}", self.name, self.id, BASE64_STANDARD.encode(key))
-    }
-
-    /// The public half, `name+id+base64`.
-    pub(crate) fn vkey(&self) -> &str {
-        &self.vkey
     }
 
     /// The checkpoint of a tree, signed by this key alone.

@@ -53,7 +53,7 @@ pub(super) fn hashes(leaves: &dyn Leaves, level: u8, from: u64, to: u64) -> Resu
 pub(crate) fn root_at(size: u64, leaves: &dyn Leaves) -> Result<Hash> {
     // Not asked of the library, which takes the empty tree for a special case as well.
     if size == 0 {
-        return Ok(EMPTY_ROOT);
+        return Ok(super::EMPTY_ROOT);
     }
     Reader::run(size, leaves, |reader| Ok(tlog_tiles::tree_hash(size, reader)?.0))
 }

@@ -36,7 +36,7 @@ pub(crate) use self::{
 };
 
 #[cfg(test)]
-pub(crate) use leaves::root_at;
+pub(crate) use self::{check::check_inclusion, leaves::root_at};
 
 use std::fmt;
 

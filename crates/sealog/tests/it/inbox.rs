@@ -120,6 +120,12 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
     app.execute("INSERT INTO sealog_inbox(event) VALUES (x'ff00')", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event) VALUES (1.5)", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event, digest) VALUES ('{\"action\": \"a\"}', 'forged')", []).unwrap();
+    for column in ["id", "inserted_at", "digest"] {
+        for value in ["x'00ff'", "CAST(x'61ff' AS TEXT)", "''"] {
+            let sql = format!("INSERT INTO sealog_inbox(event, {column}) VALUES ('{{\"action\": \"a\"}}', {value})");
+            app.execute(&sql, []).unwrap();
+        }
+    }
     let good: String = app
         .query_row("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"good\"}') RETURNING id", [], |row| {
             row.get(0)
@@ -127,14 +133,14 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
         .unwrap();
     log.sequenced(&good).await.unwrap();
 
-    assert_eq!(log.rejected_count().await.unwrap(), 17);
+    assert_eq!(log.rejected_count().await.unwrap(), 17 + 9);
     let rejected = log.rejected(0, 100).await.unwrap();
     assert!(rejected.iter().zip(&bad).all(|(rejected, id)| rejected.id == *id));
     assert_eq!(rejected[6].code, "reserved_action");
     assert_eq!(rejected[11].code, "limit_exceeded");
     // What is kept of it is redacted.
     assert_eq!(rejected[12].copy.as_ref().unwrap()["metadata"]["password"], "[REDACTED]");
-    assert_eq!(log.rejected(16, 5).await.unwrap().len(), 1);
+    assert_eq!(log.rejected(16, 50).await.unwrap().len(), 10);
     let error = log.sequenced(&bad[0]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidEvent);
     assert_eq!(check(&log).await, 1);

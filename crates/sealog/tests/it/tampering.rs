@@ -223,6 +223,14 @@ async fn an_anchor_keeps_checkpoints_elsewhere() {
     fill(&log, 10).await;
     log.close().await.unwrap();
 
+    // A crash in the middle of an append.
+    let mut torn = std::fs::read(&anchor).unwrap();
+    let whole = torn.len();
+    torn.extend_from_slice(b"example.com/audit\n41\nAAAA");
+    std::fs::write(&anchor, torn).unwrap();
+    open().await.unwrap().close().await.unwrap();
+    assert_eq!(std::fs::metadata(&anchor).unwrap().len(), whole as u64);
+
     let kept = sealog::Checkpoint::parse_many(&std::fs::read_to_string(&anchor).unwrap()).unwrap();
     assert_eq!(kept.iter().map(sealog::Checkpoint::size).collect::<Vec<_>>(), [10, 30, 40]);
     let checkpoints = kept.iter().map(|checkpoint| checkpoint.note().to_owned()).collect();

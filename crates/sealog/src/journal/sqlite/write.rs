@@ -73,7 +73,8 @@ impl Journal for SqliteJournal {
         }
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let transaction = transaction.map_err(storage)?;
-        let packed = pack_oldest(&transaction, &mut self.packer)?;
+        let due = self.unpacked >= PACK_FROM_EVENTS;
+        let found = if due { pack_oldest(&transaction, &mut self.packer)? } else { 0 };
         let size = read_head(&transaction)?.checkpoint.size;
         if thin {
             transaction
@@ -84,7 +85,10 @@ impl Journal for SqliteJournal {
                 .map_err(storage)?;
         }
         transaction.commit().map_err(storage)?;
-        self.unpacked = self.unpacked.saturating_sub(packed.max(1));
+        if due {
+            // Fewer rows than counted: another handle has packed them.
+            self.unpacked = if found < PACK_FROM_EVENTS { found } else { self.unpacked - found };
+        }
         if thin {
             self.checkpoints = 0;
             // The next thinning starts a stretch earlier, where this one may have left a neighbour.
@@ -176,7 +180,7 @@ enum Form {
 
 fn insert_rows(connection: &Connection, packer: &mut Packer, first_seq: u64, rows: &[Row<'_>]) -> Result<Form> {
     let stored: Vec<_> =
-        rows.iter().map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: &row.body }).collect();
+        rows.iter().map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: row.body }).collect();
     if rows.len() >= FRAME_AT_ONCE_EVENTS {
         insert_frames(connection, packer, first_seq, &stored)?;
         return Ok(Form::Frames);
@@ -200,7 +204,8 @@ fn insert_frames(connection: &Connection, packer: &mut Packer, mut seq: u64, mut
     Ok(())
 }
 
-/// Packs the oldest rows, each stretch of neighbours on its own. Answers how many.
+/// Packs the oldest rows, each stretch of neighbours on its own, if there are enough of them for full
+/// frames: a small frame stays small for good. Answers how many rows there were, up to that number.
 fn pack_oldest(connection: &Connection, packer: &mut Packer) -> Result<usize> {
     let mut rows: Vec<(u64, Vec<u8>, Vec<u8>, Vec<u8>)> = Vec::with_capacity(PACK_FROM_EVENTS);
     {
@@ -211,6 +216,9 @@ fn pack_oldest(connection: &Connection, packer: &mut Packer) -> Result<usize> {
         for row in found {
             rows.push(row.map_err(storage)?);
         }
+    }
+    if rows.len() < PACK_FROM_EVENTS {
+        return Ok(rows.len());
     }
     let mut delete = connection.prepare_cached(include_str!("queries/delete_packed.sql")).map_err(storage)?;
     for stretch in rows.chunk_by(|a, b| a.0 + 1 == b.0) {

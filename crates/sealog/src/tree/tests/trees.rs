@@ -54,23 +54,3 @@ fn a_frontier_of_the_wrong_length_is_refused_with_evidence() {
     let largest = Frontier::from_bytes(MAX_SIZE, &[7; 63 * 32]).unwrap();
     assert_ne!(largest.root(), EMPTY_ROOT);
 }
-
-#[test]
-#[ignore = "a measurement: run it in release, alone"]
-fn throughput_of_append() {
-    const LEAVES: u32 = 10_000_000;
-    let mut frontier = Frontier::new();
-    let mut nodes = 0_u64;
-    let mut leaf = leaf_hash(b"any");
-    let start = std::time::Instant::now();
-    for number in 0..LEAVES {
-        leaf[..4].copy_from_slice(&number.to_le_bytes());
-        frontier.append(&leaf, &mut |_| nodes += 1);
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "{:.2} million appends/s, {nodes} nodes, root {:02x?}",
-        f64::from(LEAVES) / seconds / 1e6,
-        frontier.root()
-    );
-}

@@ -1,0 +1,210 @@
+//! Opening a log: the options, and how the parts are put together.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::anchor::Anchor;
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inbox::{Drain, Inbox};
+use crate::journal::StoredCheckpoint;
+use crate::journal::sqlite::{self, Birth};
+use crate::keyfile::KeySource;
+use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
+use crate::policy::Policy;
+use crate::sequencer::{Sequencer, wrong_key};
+use crate::tree::{Frontier, Key};
+
+/// How to open a log: [`AuditLog::builder`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is opened"]
+pub struct Builder {
+    path: PathBuf,
+    key: Option<KeySource>,
+    origin: Option<String>,
+    policy: Policy,
+    inboxes: Vec<PathBuf>,
+    anchor: Option<PathBuf>,
+    clock: Option<Arc<dyn Clock>>,
+    read_only: bool,
+    create: bool,
+}
+
+impl Builder {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            key: None,
+            origin: None,
+            policy: Policy::default(),
+            inboxes: Vec::new(),
+            anchor: None,
+            clock: None,
+            read_only: false,
+            create: true,
+        }
+    }
+
+    /// The file that holds the signing key and the log's secret. Default: the log's path with `.key`
+    /// added. A new log makes it, readable by its owner only. Whoever holds it can sign this log:
+    /// keep it apart from the log where you can, and keep a copy.
+    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.key = Some(KeySource::File(path.into()));
+        self
+    }
+
+    /// The key itself, instead of a file: from an environment variable or a secret store.
+    pub fn key(mut self, key: Key) -> Self {
+        self.key = Some(KeySource::Given(key));
+        self
+    }
+
+    /// The log's name in its checkpoints, when it is created with a new key: by custom a URL without
+    /// its scheme, such as `example.com/audit`. Default: `sealog.local/` and a random number.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// What is redacted and sampled. Default: [`Policy::default`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The application's own SQLite file: the table `sealog_inbox` is made there, and what the
+    /// application inserts into it, in its own transactions, is drained into this log.
+    ///
+    /// ```sql
+    /// INSERT INTO sealog_inbox(event) VALUES ('{"action": "invoice.paid", "actorId": "u-17"}');
+    /// ```
+    ///
+    /// The file should be in WAL mode, as SQLite recommends for more than one connection.
+    pub fn inbox(mut self, path: impl Into<PathBuf>) -> Self {
+        self.inboxes.push(path.into());
+        self
+    }
+
+    /// A file elsewhere, best on another machine's disk, to which the newest checkpoint is appended:
+    /// at the first batch, then at most once a minute, and on closing. What it holds,
+    /// [`VerifyOptions::checkpoints`] checks the log against.
+    pub fn anchor(mut self, path: impl Into<PathBuf>) -> Self {
+        self.anchor = Some(path.into());
+        self
+    }
+
+    /// Where time and randomness come from. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Opens the log for reading only: needs no key, writes nothing. The log must exist.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Whether a log that is not there is created (the default) or is an error.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Opens the log.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when there is no log and none is to be created; `Format` when the file is something
+    /// else or a newer program's; `Key` when the key is missing, malformed or another log's;
+    /// `InvalidArgument` when the policy or the origin is wrong; `Storage` when the disk fails.
+    pub async fn open(self) -> Result<AuditLog> {
+        blocking(move || self.open_now()).await
+    }
+
+    fn open_now(self) -> Result<AuditLog> {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        if self.read_only {
+            let mut reader = sqlite::open_reader(&self.path)?;
+            let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
+            let (_, size) = watch::channel(size);
+            let readers = Mutex::new(vec![reader]);
+            return Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers, size, writer: None }) });
+        }
+
+        let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
+        // Before anything is created, since a wrong policy is the caller's mistake.
+        self.policy.compile([0; 32])?;
+        let journal = sqlite::open(&self.path, self.create, || {
+            let key = match key_source.load()? {
+                Some(key) => key,
+                None => {
+                    let key = Key::generate(&self.origin.unwrap_or_else(|| random_origin(&*clock)), &*clock)?;
+                    key_source.save(&key)?;
+                    key
+                }
+            };
+            let empty = Frontier::new();
+            let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
+            let checkpoint = StoredCheckpoint { size: 0, frontier: empty.to_bytes(), note };
+            Ok(Birth { vkey: key.vkey().to_owned(), checkpoint })
+        })?;
+        let head = journal.head()?;
+        let key = key_source.load()?.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Key,
+                format!("{} is not there, and the log cannot be written to without it", key_source.describe()),
+            )
+        })?;
+        if key.signer_for(&head.vkey).is_none() {
+            return Err(wrong_key(&key_source, &head.vkey));
+        }
+
+        let policy = Arc::new(self.policy.compile(*key.secret())?);
+        let anchor = self.anchor.as_deref().map(Anchor::open).transpose()?;
+        let (queue, requests) = mpsc::unbounded_channel();
+        let (size_sender, size) = watch::channel(head.checkpoint.size);
+        let sampled = Arc::new(AtomicU64::new(0));
+        let sequencer = Sequencer {
+            journal: Box::new(journal),
+            key,
+            key_source,
+            clock: clock.clone(),
+            anchor,
+            sampled: sampled.clone(),
+            size: size_sender,
+        };
+        std::thread::Builder::new()
+            .name("sealog-sequencer".to_owned())
+            .spawn(move || sequencer.run(requests))
+            .map_err(|error| {
+                Error::new(ErrorKind::Storage, "cannot start the sequencer's thread").with_source(error)
+            })?;
+
+        let mut inboxes = Vec::new();
+        for path in self.inboxes {
+            let drain =
+                Drain { policy: policy.clone(), clock: clock.clone(), queue: queue.clone(), sampled: sampled.clone() };
+            inboxes.push(Inbox::open(path, drain)?);
+        }
+        let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
+        let inboxes = Mutex::new(inboxes);
+        let writer = Some(Writer { policy, queue, room, sampled, inboxes });
+        Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers: Mutex::default(), size, writer }) })
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn random_origin(clock: &dyn Clock) -> String {
+    let mut number = [0; 8];
+    clock.fill(&mut number);
+    format!("sealog.local/{:016x}", u64::from_be_bytes(number))
+}
