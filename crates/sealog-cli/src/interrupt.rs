@@ -16,6 +16,7 @@ impl Interrupt {
             if tokio::signal::ctrl_c().await.is_ok() {
                 let _ = pressed.send(true);
                 if tokio::signal::ctrl_c().await.is_ok() {
+                    #[expect(clippy::disallowed_methods, reason = "whoever presses twice does not want to wait")]
                     std::process::exit(EXIT_INTERRUPTED.into());
                 }
             }
