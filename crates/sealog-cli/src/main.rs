@@ -1,2 +1,5 @@
-//! The command line of Sealog.
-fn main() {}
+//! The program `sealog`.
+
+fn main() -> std::process::ExitCode {
+    sealog_cli::run()
+}

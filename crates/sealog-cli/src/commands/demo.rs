@@ -1,0 +1,201 @@
+//! `sealog demo`
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use sealog::{AuditLog, Event, Logged, Proof, Record, Severity, VerifyOptions, actions};
+use serde_json::{Map, Value, json};
+
+use super::screen::{self, Told};
+use super::{verify, write_file};
+use crate::failure::Failure;
+use crate::generator::Generator;
+use crate::output::{self, Output};
+
+/// Monday, 2026-03-02, 07:00 UTC: the story is the same whenever it is told.
+const START_MS: i64 = 1_772_434_800_000;
+/// How many events are written in one transaction.
+const BATCH_EVENTS: usize = 1_000;
+/// From how many of the newest events the story is told.
+const RECENT: u64 = 4_000;
+
+/// See what it does: a company's day, sealed, shown, proven and verified
+///
+/// Writes a new log with events of a company that does not exist, tells what happened, shows a change
+/// and a hidden secret, proves one event, and verifies the whole. The same seed tells the same story.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealog demo
+  sealog demo --events 200000 --dir /tmp/big
+  sealog demo --json")]
+pub(crate) struct Demo {
+    /// How many events
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    events: u64,
+    /// Which story
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+    /// Write the log into this folder [default: a new temporary one]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Leave the temporary folder in any case [default: when the output is a terminal]
+    #[arg(long)]
+    keep: bool,
+}
+
+/// The folder, and whether it stays.
+enum Folder {
+    Named(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+/// What was counted while writing.
+#[derive(Debug, Default)]
+struct Written {
+    seconds: f64,
+    severities: [u64; 4],
+    /// The newest event that carried a secret: its seq and what was sent.
+    secret: Option<(u64, Map<String, Value>)>,
+}
+
+impl Demo {
+    pub(crate) async fn run(self, out: Output) -> Result<(), Failure> {
+        let folder = self.folder()?;
+        let dir = match &folder {
+            Folder::Named(dir) => dir.clone(),
+            Folder::Temporary(dir) => dir.path().to_owned(),
+        };
+        let path = dir.join("audit.db");
+        if path.exists() {
+            return Err(Failure::Usage(format!("there is a log in {} already; name another folder", dir.display())));
+        }
+        // The demo's files are its own: no setting of the environment reaches them.
+        let log = AuditLog::builder(&path).origin("demo.sealog.local").open().await?;
+        let shown = self.show(&log, &dir, &path, out).await;
+        let closed = log.close().await;
+        shown?;
+        closed?;
+        if let Folder::Temporary(dir) = folder
+            && self.stays()
+        {
+            let _ = dir.keep();
+        }
+        Ok(())
+    }
+
+    /// Whether somebody will try the commands that the demo ends with.
+    fn stays(&self) -> bool {
+        self.keep || std::io::IsTerminal::is_terminal(&std::io::stdout())
+    }
+
+    fn folder(&self) -> Result<Folder, Failure> {
+        let Some(dir) = &self.dir else {
+            let dir = tempfile::Builder::new().prefix("sealog-demo-").tempdir();
+            let dir = dir.map_err(|error| Failure::file("make", &std::env::temp_dir(), &error))?;
+            return Ok(Folder::Temporary(dir));
+        };
+        std::fs::create_dir_all(dir).map_err(|error| Failure::file("make", dir, &error))?;
+        // Shown in commands that are tried from elsewhere.
+        std::path::absolute(dir).map(Folder::Named).map_err(|error| Failure::file("find", dir, &error))
+    }
+
+    async fn show(&self, log: &AuditLog, dir: &Path, path: &Path, out: Output) -> Result<(), Failure> {
+        let written = write(log, self.seed, self.events).await?;
+        let size = log.head().await?.size;
+        let recent = recent(log, size).await?;
+
+        let picked = recent.iter().rev().find(|record| record.severity == Severity::Critical);
+        let proven = picked.or(recent.last()).map_or(0, Record::seq);
+        let proof_file = dir.join(format!("event-{proven}.tlog-proof"));
+        write_file(&proof_file, &log.proof(proven).await?.to_text())?;
+        let vkey = log.vkey().await?;
+        // From the file, as whoever receives it would.
+        let proof = Proof::parse(&super::read_file(&proof_file)?)?.verify(&vkey)?;
+
+        let options = VerifyOptions { vkey: Some(vkey.clone()), ..VerifyOptions::default() };
+        let started = Instant::now();
+        let report = log.verify(options, |_| {}).await?;
+        let verify_seconds = started.elapsed().as_secs_f64();
+
+        if out.json {
+            let severities: Map<String, Value> =
+                Severity::ALL.iter().zip(written.severities).map(|(name, n)| (name.to_string(), json!(n))).collect();
+            output::document(&json!({
+                "log": path, "seed": self.seed, "events": size, "severities": severities,
+                "ingestSeconds": written.seconds, "eventsPerSecond": (size as f64 / written.seconds).round(),
+                "vkey": vkey, "proof": {"seq": proven, "file": proof_file}, "verify": report,
+                "verifySeconds": verify_seconds, "ok": report.is_ok(), "kept": self.dir.is_some() || self.stays(),
+            }))?;
+        } else {
+            let secret = match &written.secret {
+                Some((seq, sent)) => log.read(*seq, 1).await?.events.pop().map(|record| (record, sent)),
+                None => None,
+            };
+            let told = Told {
+                size,
+                seconds: written.seconds,
+                severities: written.severities,
+                recent: &recent,
+                secret: secret.as_ref().map(|(record, sent)| (record, *sent)),
+                proof: &proof,
+                proof_file: &proof_file,
+                vkey: &vkey,
+                log: path,
+                verified: &verify::text(&report, Some(&vkey), path, 0, verify_seconds),
+                stays: self.dir.is_some() || self.stays(),
+            };
+            output::write(&screen::text(&told))?;
+        }
+        if report.is_ok() { Ok(()) } else { Err(Failure::Reported(1)) }
+    }
+}
+
+/// Writes the story, one batch being made while another is on its way.
+async fn write(log: &AuditLog, seed: u64, events: u64) -> Result<Written, Failure> {
+    let mut written = Written::default();
+    let mut story = Generator::new(seed, START_MS).take(usize::try_from(events).unwrap_or(usize::MAX)).peekable();
+    let mut in_flight = VecDeque::new();
+    let started = Instant::now();
+    while story.peek().is_some() || !in_flight.is_empty() {
+        let batch: Vec<Event> = story.by_ref().take(BATCH_EVENTS).collect();
+        let mut secret = None;
+        for (place, event) in batch.iter().enumerate() {
+            written.severities[event.severity as usize] += 1;
+            if event.action == actions::API_KEY_CREATED || event.action == actions::USER_SIGNUP {
+                secret = event.metadata.clone().map(|metadata| (place, metadata));
+            }
+        }
+        if !batch.is_empty() {
+            let log = log.clone();
+            in_flight.push_back((tokio::spawn(async move { log.log_bulk(batch).await }), secret));
+        }
+        if in_flight.len() > 1 || story.peek().is_none() {
+            let Some((task, secret)) = in_flight.pop_front() else { continue };
+            let logged = task.await.map_err(|error| Failure::File(format!("a batch was lost: {error}")))??;
+            if let Some((place, metadata)) = secret
+                && let Some(receipt) = logged.get(place).and_then(Logged::receipt)
+            {
+                written.secret = Some((receipt.seq, metadata));
+            }
+        }
+    }
+    written.seconds = started.elapsed().as_secs_f64();
+    Ok(written)
+}
+
+async fn recent(log: &AuditLog, size: u64) -> Result<Vec<Record>, Failure> {
+    let mut recent = Vec::new();
+    let mut next = size.saturating_sub(RECENT);
+    while next < size {
+        let page = log.read(next, BATCH_EVENTS).await?;
+        if page.next_seq <= next {
+            break;
+        }
+        next = page.next_seq;
+        recent.extend(page.events);
+    }
+    Ok(recent)
+}

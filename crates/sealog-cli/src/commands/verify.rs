@@ -1,0 +1,191 @@
+//! `sealog verify`
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use sealog::{Trust, VerifyOptions, VerifyReport};
+use serde_json::{Value, json};
+
+use super::read_file;
+use crate::cli::Shared;
+use crate::failure::Failure;
+use crate::output::{self, Output, shows_progress};
+use crate::render::{self, BAD, BOLD, DIM, GOOD, WARN};
+
+/// Check the whole log
+///
+/// Recomputes every commitment and the tree, and checks each checkpoint's signature, that no seq is
+/// missing, and that all columns agree with the sealed bodies. Alone it can only say that the log
+/// agrees with itself. With --vkey it says that it is this log; with older checkpoints, kept where
+/// the log's owner cannot reach them, that nothing up to them was rewritten.
+///
+/// Exits with 1 when there is damage.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealog verify
+  sealog verify --vkey \"$(cat audit.vkey)\" --checkpoint 2026-03-02.checkpoint
+  sealog verify --anchor /mnt/elsewhere/audit.anchor --json")]
+pub(crate) struct Verify {
+    /// An older checkpoint that today's log must extend; may be given again
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    /// The public key of the log, as `sealog key show` printed it when it was made
+    #[arg(long, value_name = "VKEY", env = "SEALOG_VKEY")]
+    vkey: Option<String>,
+}
+
+impl Verify {
+    pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
+        let vkey = self.vkey.map(|vkey| vkey.trim().to_owned());
+        let mut options = VerifyOptions { vkey, ..VerifyOptions::default() };
+        for file in self.checkpoint.iter().chain(&shared.anchor) {
+            options.checkpoints.extend(notes(&read_file(file)?, file)?);
+        }
+        let compared = options.checkpoints.len();
+        let log = shared.open_to_read().await?;
+        let started = Instant::now();
+        let bar = progress_bar();
+        let drawn = bar.clone();
+        let report = log
+            .verify(options, move |progress| {
+                drawn.set_length(progress.total);
+                drawn.set_position(progress.checked);
+                let rate = progress.checked as f64 / started.elapsed().as_secs_f64().max(1e-9);
+                drawn.set_message(format!("{}/s", render::count(rate as u64)));
+            })
+            .await;
+        bar.finish_and_clear();
+        let (report, seconds) = (report?, started.elapsed().as_secs_f64());
+        let signer = log.vkey().await.ok();
+        if out.json {
+            output::document(&document(&report, signer.as_deref(), seconds)?)?;
+        } else {
+            output::write(&text(&report, signer.as_deref(), &shared.log, compared, seconds))?;
+        }
+        if report.is_ok() { Ok(()) } else { Err(Failure::Reported(1)) }
+    }
+}
+
+fn progress_bar() -> ProgressBar {
+    if !shows_progress() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("verifying {wide_bar} {human_pos}/{human_len} events  {msg}  {eta}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn document(report: &VerifyReport, signer: Option<&str>, seconds: f64) -> Result<Value, Failure> {
+    let mut document = serde_json::to_value(report).map_err(std::io::Error::from)?;
+    document["ok"] = json!(report.is_ok());
+    document["vkey"] = json!(signer);
+    document["seconds"] = json!(seconds);
+    Ok(document)
+}
+
+/// The report for a person.
+pub(super) fn text(report: &VerifyReport, signer: Option<&str>, path: &Path, compared: usize, seconds: f64) -> String {
+    let mut text = if report.is_ok() {
+        format!("{GOOD}Whole:{GOOD:#} every event of {} is what was sealed.\n", path.display())
+    } else {
+        format!("{BAD}Damaged:{BAD:#} {} is not what was sealed.\n", path.display())
+    };
+    let rate = (report.size as f64 / seconds.max(1e-9)) as u64;
+    let _ = writeln!(
+        text,
+        "\n  {DIM}size       {DIM:#} {}  {DIM}checked in {seconds:.2} s, {} a second{DIM:#}",
+        render::counted(report.size, "event"),
+        render::count(rate)
+    );
+    let _ = writeln!(text, "  {DIM}root       {DIM:#} {}", report.root);
+    if let Some(signer) = signer {
+        let _ = writeln!(text, "  {DIM}signer     {DIM:#} {signer}");
+    }
+    let given = if compared > 0 { format!(", {compared} of them given") } else { String::new() };
+    let _ = writeln!(text, "  {DIM}checkpoints{DIM:#} {} checked{given}", render::count(report.checkpoints));
+    if report.is_ok() {
+        let _ = writeln!(text, "  {DIM}trust      {DIM:#} {}", trust(report.trust));
+        return text;
+    }
+    let _ = writeln!(text, "\n{}:", render::counted(report.problems.len() as u64, "problem"));
+    for problem in &report.problems {
+        let _ = writeln!(
+            text,
+            "\n  {BAD}seq {}{BAD:#}  {BOLD}{}{BOLD:#}  {}\n    {DIM}expected{DIM:#} {}\n    {DIM}found{DIM:#}    {}",
+            problem.seq,
+            problem.code,
+            render::safe(&problem.message),
+            render::safe(&problem.expected),
+            render::safe(&problem.found)
+        );
+    }
+    text
+}
+
+/// On what the result rests, in words.
+fn trust(trust: Trust) -> String {
+    match trust {
+        Trust::SelfConsistent => format!(
+            "{WARN}the log is only consistent with itself{WARN:#}, since whoever holds file and key could have \
+             rewritten both;\n              give --vkey, and --checkpoint or --anchor, to know more"
+        ),
+        Trust::Key => {
+            "it is signed by the key that was given; who holds that key could still have rewritten it,\n              \
+                       which --checkpoint or --anchor would show"
+                .to_owned()
+        }
+        Trust::Checkpoint => "it extends the checkpoints that were given: nothing up to them was changed".to_owned(),
+        Trust::KeyAndCheckpoint => "it is signed by the key that was given, and extends the checkpoints that were \
+                                    given:\n              nothing up to them was changed"
+            .to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The signed notes in a file: one, or many one after the other as an anchor has them.
+fn notes(text: &str, path: &Path) -> Result<Vec<String>, Failure> {
+    let mut notes: Vec<String> = Vec::new();
+    let mut signed = true;
+    for line in text.split_inclusive('\n') {
+        let is_signature = line.starts_with("\u{2014} ");
+        // A note ends with its signatures; whatever follows them is the next one.
+        if signed && !is_signature {
+            if line.trim().is_empty() {
+                continue;
+            }
+            notes.push(String::new());
+        }
+        signed = is_signature;
+        if let Some(note) = notes.last_mut() {
+            note.push_str(line);
+        }
+    }
+    // The last one of an anchor may be cut off by a crash of its writer; what stands before it counts.
+    if notes.len() > 1 && !(signed && text.ends_with('\n')) {
+        notes.pop();
+    }
+    if notes.is_empty() {
+        return Err(Failure::Usage(format!("{} holds no checkpoint", path.display())));
+    }
+    Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_told_apart_by_their_signatures() {
+        let one = "log\n1\nroot\n\n\u{2014} log sig\n";
+        let two = "log\n2\nroot\n\n\u{2014} log sig\n\u{2014} witness sig\n";
+        let path = Path::new("anchor");
+        assert_eq!(notes(one, path).unwrap(), [one]);
+        assert_eq!(notes(&format!("{one}{two}"), path).unwrap(), [one, two]);
+        assert_eq!(notes(&format!("{one}\n{two}\n"), path).unwrap(), [one, two]);
+        assert_eq!(notes(&format!("{one}log\n3\nro"), path).unwrap(), [one]);
+        assert!(notes("\n", path).is_err());
+    }
+}

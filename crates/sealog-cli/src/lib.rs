@@ -1,0 +1,71 @@
+//! The command line of Sealog, the audit log for applications.
+//!
+//! The program is one call, [`run`]. What else is public serves others in this workspace: the
+//! [`Generator`] gives the benchmark its input, and [`sources`] maps whole files in tests.
+
+mod cli;
+mod commands;
+mod failure;
+mod generator;
+mod interrupt;
+mod output;
+mod render;
+pub mod sources;
+
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+pub use generator::Generator;
+
+use cli::Cli;
+use failure::Failure;
+use output::Output;
+
+/// The program `sealog`, by the arguments and the environment of this process.
+pub fn run() -> ExitCode {
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        cli.shared.key_is_explicit = matches.value_source("key") == Some(ValueSource::CommandLine);
+        Ok(cli)
+    });
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    anstream::ColorChoice::from(cli.shared.color).write_global();
+    let out = Output { json: cli.shared.json };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::File(format!("cannot start: {error}"));
+            out.failure(&failure);
+            return failure.exit_code().into();
+        }
+    };
+    let result = runtime.block_on(commands::run(cli));
+    // A thread that waits for input is not waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out.failure(&failure);
+            failure.exit_code().into()
+        }
+    }
+}
+
+/// What clap has to say: help and versions are no failure, and a program gets its JSON.
+fn usage(error: &clap::Error) -> ExitCode {
+    let as_json = std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|flag| flag == "--json");
+    if as_json && error.use_stderr() {
+        let text = error.to_string();
+        let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+        Output { json: true }.failure(&Failure::Usage(message.to_owned()));
+    } else {
+        // Nobody is left to tell when this fails.
+        let _ = error.print();
+    }
+    u8::try_from(error.exit_code()).unwrap_or(2).into()
+}

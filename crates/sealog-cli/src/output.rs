@@ -1,0 +1,60 @@
+//! What is written where: results to standard output, all else to standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstream::AutoStream;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Standard output, for people or for programs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    /// One JSON document, or one line an event.
+    pub(crate) json: bool,
+}
+
+/// Says something beside the result. Nothing depends on it, so a closed standard error is no failure.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(AutoStream::auto(io::stderr().lock()), "{text}");
+}
+
+/// Writes text that may have colours, which are left out where nobody would see them. Flushed, so that
+/// what was written is out when the process is killed.
+pub(crate) fn write(text: &str) -> Result<(), Failure> {
+    let mut out = AutoStream::auto(io::stdout().lock());
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes one JSON document as one line.
+pub(crate) fn document(document: &impl Serialize) -> Result<(), Failure> {
+    let mut line = serde_json::to_string(document).map_err(io::Error::from)?;
+    line.push('\n');
+    write(&line)
+}
+
+impl Output {
+    /// Writes the document or the text, whichever was asked for.
+    pub(crate) fn either(self, document: &Value, text: &str) -> Result<(), Failure> {
+        if self.json { self::document(document) } else { write(text) }
+    }
+
+    /// Says why the command failed.
+    pub(crate) fn failure(self, failure: &Failure) {
+        if self.json {
+            if let Some(document) = failure.json() {
+                note(&document.to_string());
+            }
+        } else if let Some(text) = failure.text() {
+            note(&format!("{RED}error:{RED:#} {text}", RED = crate::render::BAD));
+        }
+    }
+}
+
+/// Whether progress is worth drawing.
+pub(crate) fn shows_progress() -> bool {
+    io::stderr().is_terminal()
+}

@@ -1,0 +1,254 @@
+//! Events as people read them.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Color, Style};
+use jiff::Timestamp;
+use sealog::{DiffKind, DiffOp, Outcome, Record, Severity};
+use serde_json::Value;
+
+const fn colour(colour: AnsiColor) -> Style {
+    Style::new().fg_color(Some(Color::Ansi(colour)))
+}
+
+pub(crate) const BAD: Style = colour(AnsiColor::Red).bold();
+pub(crate) const GOOD: Style = colour(AnsiColor::Green).bold();
+pub(crate) const WARN: Style = colour(AnsiColor::Yellow);
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const NAME: Style = colour(AnsiColor::Cyan);
+
+/// How much of a value is shown, in characters, where a step has a line to itself.
+const VALUE_CHARS: usize = 48;
+/// How much, where several steps share a line.
+const SHORT_VALUE_CHARS: usize = 20;
+
+/// The style of a severity.
+pub(crate) fn severity_style(severity: Severity) -> Style {
+    match severity {
+        Severity::Info => DIM,
+        Severity::Warning => WARN,
+        Severity::Error => colour(AnsiColor::Red),
+        Severity::Critical => colour(AnsiColor::Magenta).bold(),
+    }
+}
+
+/// A time in UTC, to the second or the millisecond.
+pub(crate) fn time(ms: i64, millis: bool) -> String {
+    let format = if millis { "%Y-%m-%d %H:%M:%S%.3f" } else { "%Y-%m-%d %H:%M:%S" };
+    Timestamp::from_millisecond(ms).map_or_else(|_| format!("{ms} ms"), |time| time.strftime(format).to_string())
+}
+
+/// Text from an event, safe on a terminal: what would move the cursor or hide text is shown escaped.
+pub(crate) fn safe(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(hidden) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::with_capacity(text.len() + 8), |mut safe, c| {
+        if hidden(c) {
+            let _ = write!(safe, "{}", c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+        safe
+    })
+}
+
+/// At most `chars` characters, with an ellipsis where something was cut.
+pub(crate) fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some(_) => format!("{}…", text.chars().take(chars.saturating_sub(1)).collect::<String>()),
+        None => text.to_owned(),
+    }
+}
+
+/// 1234567 → `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 event`, `2 events`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// Who did it: the name where there is one, and for whom.
+pub(crate) fn actor(record: &Record) -> String {
+    let who = record.actor_name.as_deref().or(record.actor_id.as_deref()).unwrap_or("—");
+    match &record.on_behalf_of {
+        Some(whom) => format!("{} for {}", safe(who), safe(whom)),
+        None => safe(who),
+    }
+}
+
+/// What it was done to, `type/id`.
+pub(crate) fn resource(record: &Record) -> String {
+    match (&record.resource_type, &record.resource_id) {
+        (Some(kind), Some(id)) => format!("{}/{}", safe(kind), safe(id)),
+        (Some(kind), None) => safe(kind),
+        _ => String::new(),
+    }
+}
+
+fn outcome(outcome: Outcome) -> String {
+    let style = match outcome {
+        Outcome::Success => GOOD,
+        Outcome::Failure => WARN,
+        Outcome::Denied => BAD,
+    };
+    format!("{style}{outcome}{style:#}")
+}
+
+/// One event on one line, and a second one with what changed.
+pub(crate) fn line(record: &Record) -> String {
+    let severity = severity_style(record.severity);
+    let mut line = format!(
+        "{DIM}{:>7}  {}{DIM:#}  {severity}{:<8}{severity:#}  {BOLD}{:<30}{BOLD:#}  {NAME}{}{NAME:#}",
+        record.seq(),
+        time(record.timestamp(), false),
+        record.severity,
+        safe(&record.action),
+        actor(record),
+    );
+    let resource = resource(record);
+    if !resource.is_empty() {
+        let _ = write!(line, "  {DIM}→{DIM:#} {resource}");
+    }
+    if let Some(what) = record.outcome.filter(|outcome| *outcome != Outcome::Success) {
+        let _ = write!(line, "  {}", outcome(what));
+    }
+    line.push('\n');
+    if let Some(diff) = record.diff().filter(|diff| !diff.is_empty()) {
+        let _ = writeln!(line, "{:>40}{}", "", short_diff(diff, 3));
+    }
+    line
+}
+
+/// The first `most` steps of a diff on one line.
+fn short_diff(diff: &[DiffOp], most: usize) -> String {
+    let mut text = diff.iter().take(most).map(|op| step_within(op, SHORT_VALUE_CHARS)).collect::<Vec<_>>().join("   ");
+    if diff.len() > most {
+        let _ = write!(text, "   {DIM}and {} more{DIM:#}", diff.len() - most);
+    }
+    text
+}
+
+/// One step: `- key`, `+ key: value` or `~ key: old → new`.
+pub(crate) fn step(op: &DiffOp) -> String {
+    step_within(op, VALUE_CHARS)
+}
+
+fn step_within(op: &DiffOp, chars: usize) -> String {
+    let path = match op.path.strip_prefix('/') {
+        Some(path) => safe(&path.replace('/', ".").replace("~1", "/").replace("~0", "~")),
+        None => "(all of it)".to_owned(),
+    };
+    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "…".to_owned(), |value| value_text(value, chars));
+    match op.op {
+        DiffKind::Add => format!("{GOOD}+{GOOD:#} {path}: {}", shown(&op.value)),
+        DiffKind::Remove => format!("{BAD}-{BAD:#} {path} {DIM}(was {}){DIM:#}", shown(&op.old)),
+        DiffKind::Replace => format!("{WARN}~{WARN:#} {path}: {} {DIM}→{DIM:#} {}", shown(&op.old), shown(&op.value)),
+    }
+}
+
+fn value_text(value: &Value, chars: usize) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    cut(&safe(&text), chars)
+}
+
+/// All of an event, one field a line.
+pub(crate) fn card(record: &Record) -> String {
+    let severity = severity_style(record.severity);
+    let mut text = format!("{BOLD}{}{BOLD:#}  {severity}{}{severity:#}", safe(&record.action), record.severity);
+    if let Some(what) = record.outcome {
+        let _ = write!(text, "  {}", outcome(what));
+    }
+    text.push('\n');
+    let mut field = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {DIM}{name:<12}{DIM:#}{}", safe(value));
+        }
+    };
+    field("seq", Some(&record.seq().to_string()));
+    field("id", Some(record.id()));
+    field("time", Some(&format!("{} UTC", time(record.timestamp(), true))));
+    field("recorded", Some(&format!("{} UTC", time(record.recorded_at(), true))));
+    field("actor", record.actor_id.as_deref());
+    field("  type", record.actor_type.as_deref());
+    field("  name", record.actor_name.as_deref());
+    field("  for", record.on_behalf_of.as_deref());
+    field("resource", Some(resource(record)).filter(|resource| !resource.is_empty()).as_deref());
+    field("address", record.ip_address.as_deref());
+    field("program", record.user_agent.as_deref());
+    field("session", record.session_id.as_deref());
+    field("request", record.request_id.as_deref());
+    field("tags", Some(record.tags.join(", ")).filter(|tags| !tags.is_empty()).as_deref());
+    field("tenant", record.tenant.as_deref());
+    field("retention", record.retention_category.as_deref());
+    if let Some(diff) = record.diff() {
+        let _ = writeln!(text, "  {DIM}changes{DIM:#}");
+        if diff.is_empty() {
+            text.push_str("    none: before and after are equal\n");
+        }
+        for op in diff {
+            let _ = writeln!(text, "    {}", step(op));
+        }
+    }
+    let parts = [("metadata", record.metadata.clone().map(Value::Object))]
+        .into_iter()
+        .chain([("before", record.before.clone()), ("after", record.after.clone())]);
+    for (name, value) in parts {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {DIM}{name}{DIM:#}");
+            for line in serde_json::to_string_pretty(&value).unwrap_or_default().lines() {
+                let _ = writeln!(text, "    {}", safe(line));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_an_event_can_steer_the_terminal() {
+        assert_eq!(safe("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(safe("user\u{202e}gpj.exe"), "user\\u{202e}gpj.exe");
+        assert_eq!(safe("Zoë → ok"), "Zoë → ok");
+    }
+
+    #[test]
+    fn numbers_and_lengths() {
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count(12), "12");
+        assert_eq!(counted(1, "event"), "1 event");
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcd", 4), "abcd");
+        assert_eq!(time(1_772_434_800_123, true), "2026-03-02 07:00:00.123");
+    }
+
+    #[test]
+    fn a_step_reads_like_a_sentence() {
+        let op: DiffOp =
+            serde_json::from_value(serde_json::json!({"op": "replace", "path": "/a/b~1c", "old": 1, "value": "x"}))
+                .unwrap();
+        assert_eq!(anstream::adapter::strip_str(&step(&op)).to_string(), "~ a.b/c: 1 → x");
+    }
+}
