@@ -20,6 +20,7 @@ use crate::keyfile::KeySource;
 use crate::log::Rejected;
 use crate::policy::{Compiled, Prepared};
 use crate::tree::{self, Frontier, Key, Node};
+use crate::verify::KEY_ROTATED;
 
 /// A batch takes no further request once it has so many events: other processes wait for it.
 const MAX_BATCH_EVENTS: usize = 4096;
@@ -217,8 +218,7 @@ impl Sequencer {
         // First the file: whatever happens afterwards, it holds the key that the log asks for.
         self.key_source.save(&key)?;
         let vkey = key.vkey().to_owned();
-        let event =
-            Event::new("sealog.key.rotated").metadata(serde_json::json!({"oldVkey": head.vkey, "newVkey": vkey}));
+        let event = Event::new(KEY_ROTATED).metadata(serde_json::json!({"oldVkey": head.vkey, "newVkey": vkey}));
         let event = policy.apply_own(event, self.clock.now_ms(), || new_id(&*self.clock))?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
