@@ -5,5 +5,7 @@ mod conformance;
 mod faults;
 mod inbox;
 mod model;
+mod queries;
 mod support;
 mod tampering;
+mod upgrade;
