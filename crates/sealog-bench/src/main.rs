@@ -1,2 +1,86 @@
-//! Benchmarks beside the peers.
-fn main() {}
+//! `sealog-bench`: the same work on Sealog and on its peers, in one run and one table.
+//!
+//! Exit codes: 0 when every hold holds, 1 when one does not, 2 for wrong usage, 3 when a contestant
+//! or the machine failed.
+
+mod ingest;
+mod input;
+mod machine;
+mod measure;
+mod peers;
+mod report;
+mod stand_in;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+/// What can go wrong here is told to a person and ends the run.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The same work on Sealog and on its peers, in one table.
+#[derive(Debug, Parser)]
+#[command(name = "sealog-bench")]
+struct Args {
+    /// What to measure.
+    name: Name,
+    /// Print one JSON document instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Lengthens or shortens the run: 0.1 takes a tenth of the events.
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    scale: f64,
+    /// `generator`, `manifests`, or a file of events, one JSON object a line, plain or zstd.
+    #[arg(long, default_value = "generator")]
+    input: String,
+    /// Where the contestants write, on the disk to measure [default: target/bench].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Name {
+    /// Events in: batches of 1,000, and 64 tasks of single calls.
+    Ingest,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err("a number above 0".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sealog-bench: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Runs the benchmark, prints its report, and answers whether every hold holds.
+fn run(args: &Args) -> Result<bool> {
+    let dir = args.dir.clone().unwrap_or_else(|| workspace().join("target/bench"));
+    std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let report = match args.name {
+        Name::Ingest => ingest::run(&args.input, args.scale, &dir)?,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(report.holds())
+}
+
+/// The folder of the workspace this program was built from.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is two folders below the workspace")
+}

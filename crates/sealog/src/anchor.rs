@@ -23,15 +23,8 @@ pub(crate) struct Anchor {
 impl Anchor {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let mut options = OpenOptions::new();
-        let mut file = options.create(true).read(true).append(true).open(path).map_err(|error| failed(path, error))?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(|error| failed(path, error))?;
-        // A crash may have left the beginning of a checkpoint, which nobody could read, and behind which
-        // nobody could read the next one.
-        let whole = whole_notes(&text);
-        if whole < text.len() {
-            file.set_len(whole as u64).map_err(|error| failed(path, error))?;
-        }
+        let file = options.create(true).read(true).append(true).open(path).map_err(|error| failed(path, error))?;
+        drop_torn_end(&file).map_err(|error| failed(path, error))?;
         Ok(Self { path: path.to_owned(), file, pending: None, kept_at: None })
     }
 
@@ -50,11 +43,35 @@ impl Anchor {
     /// Keeps what is not kept yet.
     pub(crate) fn flush(&mut self) -> Result<()> {
         let Some(note) = &self.pending else { return Ok(()) };
-        let written = self.file.write_all(note.as_bytes()).and_then(|()| self.file.sync_all());
+        let written = append(&self.file, note.as_bytes());
         written.map_err(|error| failed(&self.path, error))?;
         self.pending = None;
         Ok(())
     }
+}
+
+/// Appends durably, and leaves nothing of what could not be written. Other processes may keep the same
+/// file: the lock keeps one from cutting off what another one is writing.
+fn append(mut file: &File, note: &[u8]) -> std::io::Result<()> {
+    file.lock()?;
+    let before = file.metadata()?.len();
+    let written = file.write_all(note).and_then(|()| file.sync_all());
+    let undone = if written.is_err() { file.set_len(before) } else { Ok(()) };
+    file.unlock()?;
+    written.and(undone)
+}
+
+/// A crash may have left the beginning of a checkpoint, which nobody could read, and behind which nobody
+/// could read the next one.
+fn drop_torn_end(mut file: &File) -> std::io::Result<()> {
+    file.lock()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let whole = whole_notes(&text);
+    if whole < text.len() {
+        file.set_len(whole as u64)?;
+    }
+    file.unlock()
 }
 
 /// How many bytes of `text` end with a whole line of a signature.

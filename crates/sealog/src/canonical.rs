@@ -5,6 +5,7 @@
 //! bytes are what the log commits to.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
@@ -188,13 +189,20 @@ fn equal_numbers(a: &Number, b: &Number) -> bool {
 ///
 /// Whatever takes time is done before the journal's write lock is held; what is left for the moment
 /// of sequencing is two numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Sealable {
     bytes: Vec<u8>,
     /// Where `,"recordedAt":…` goes.
     recorded_at: usize,
     /// Where `,"seq":…` goes.
     seq: usize,
+}
+
+/// An event is nobody's business in a message for developers.
+impl fmt::Debug for Sealable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealable({} bytes)", self.bytes.len())
+    }
 }
 
 impl Sealable {

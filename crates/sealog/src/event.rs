@@ -27,8 +27,9 @@ pub const MAX_TAG_BYTES: usize = 256;
 pub const MAX_METADATA_BYTES: usize = 256 * 1024;
 /// The largest `before` or `after`, each, in bytes of canonical JSON.
 pub const MAX_STATE_BYTES: usize = 1024 * 1024;
-/// The largest event as it is stored, in bytes of canonical JSON, its diff included.
-pub const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
+/// The largest event as it is stored, in bytes of canonical JSON, its diff included. Two states of
+/// [`MAX_STATE_BYTES`] that have nothing in common fit, with the diff that repeats them both.
+pub const MAX_EVENT_BYTES: usize = 5 * 1024 * 1024;
 /// How deep metadata, `before` and `after` may nest: a scalar has depth 0, `[[]]` depth 2.
 pub const MAX_DEPTH: usize = 64;
 /// The most changed pointers a caller may send along with a change it redacted itself.
@@ -349,6 +350,21 @@ impl Event {
     pub fn from_json(json: &str) -> Result<Self> {
         serde_json::from_str(json)
             .map_err(|error| Error::new(ErrorKind::InvalidEvent, format!("this is no event: {error}")))
+    }
+
+    /// As [`Event::from_json`], with errors that say what was expected and never quote what was found:
+    /// for messages that are kept.
+    pub(crate) fn from_json_unquoted(json: &str) -> Result<Self> {
+        serde_json::from_str(json).map_err(|error| {
+            let mut message = error.to_string();
+            let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
+            if quotes.iter().any(|quote| message.starts_with(quote))
+                && let Some(expected) = message.rfind(", expected")
+            {
+                message.replace_range(..expected + 2, "");
+            }
+            Error::new(ErrorKind::InvalidEvent, format!("this is no event: {message}"))
+        })
     }
 
     /// Sets the id: sending the event again with it is safe.

@@ -251,7 +251,7 @@ impl Worker {
                 Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
                 Ok(Applied::Sampled { .. }) => sampled += 1,
                 Err(error) => {
-                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redact_foreign(value));
+                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redacted_copy(&value));
                     rejected.push(Rejected::new(&row.row_id, &digest, now_ms, &error, copy));
                 }
             }
@@ -297,17 +297,20 @@ fn prepare(
     digest: Option<String>,
     now_ms: i64,
 ) -> Result<Applied> {
-    let mut event = Event::from_json(text)?;
+    let staged = match digest {
+        Some(mark) => Some(policy.read_staged(&mark, text.as_bytes()).ok_or_else(not_the_librarys)?),
+        None => None,
+    };
+    // What is wrong is kept, so it must not quote what was sent.
+    let mut event = Event::from_json_unquoted(text)?;
     event.id.get_or_insert_with(|| row_id.to_owned());
-    let staged = digest.map(|digest| {
-        let digest = u128::from_str_radix(&digest, 16).ok().filter(|_| digest.len() == 32);
-        digest
-            .map(u128::to_be_bytes)
-            .ok_or_else(|| Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out"))
-    });
     match staged {
-        Some(digest) => policy.apply_staged(event, Some(digest?), now_ms).map(Applied::Keep),
+        Some(digest) => policy.apply_staged(event, Some(digest), now_ms).map(Applied::Keep),
         // It was accepted when it was inserted.
         None => policy.apply_accepted(event, now_ms, inserted_at, || row_id.to_owned()),
     }
+}
+
+fn not_the_librarys() -> Error {
+    Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out")
 }

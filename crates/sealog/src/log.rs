@@ -16,7 +16,7 @@ use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Recei
 use crate::inbox::Inbox;
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
-use crate::policy::{Applied, Compiled, Prepared, hex_digest};
+use crate::policy::{Applied, Compiled, Prepared};
 use crate::sequencer::Request;
 use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
@@ -306,17 +306,14 @@ impl AuditLog {
         let writer = self.writer()?;
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
-                let json = serde_json::to_string(&prepared.event).map_err(|error| {
-                    Error::new(ErrorKind::InvalidEvent, "the event cannot be written as JSON").with_source(error)
-                })?;
-                // Always there: it tells that the policy was applied, and a row that is drained twice.
-                let digest = prepared.digest.unwrap_or_else(|| writer.policy.digest(prepared.sealable.unsealed()));
+                let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
+                let mark = writer.policy.mark_staged(&prepared);
                 // Only a handle with one inbox knows which rows its position speaks of.
                 let drained = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
                     [inbox] => inbox.drained().to_string(),
                     _ => String::new(),
                 };
-                let params = vec![prepared.id.clone(), json, hex_digest(digest), drained];
+                let params = vec![prepared.id.clone(), json, mark, drained];
                 let sql = include_str!("journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
                 Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }) })
             }

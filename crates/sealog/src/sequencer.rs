@@ -27,6 +27,10 @@ const MAX_BATCH_EVENTS: usize = 4096;
 /// The same, in bytes of canonical JSON.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
+/// How often the thread steps aside for the next of several callers before it goes on without: some
+/// ten microseconds on an idle machine.
+const PATIENCE_YIELDS: u32 = 32;
+
 /// What the thread is asked for. Each holds its room in the queue until it is answered.
 pub(crate) enum Request {
     /// All of these events, or none.
@@ -50,6 +54,26 @@ pub(crate) struct InboxRow {
     pub(crate) event: Prepared,
 }
 
+/// Where an event is, or will be with this batch: then the size of the tree is not known yet.
+struct Place {
+    seq: u64,
+    timestamp: i64,
+    tree_size: Option<u64>,
+}
+
+fn receipt(event: Prepared, place: Place, size: u64) -> Receipt {
+    Receipt {
+        id: event.id,
+        seq: place.seq,
+        timestamp: place.timestamp,
+        tree_size: place.tree_size.unwrap_or(size),
+        removed: false,
+    }
+}
+
+/// What a batch makes of one request: the place of each of its events, or what is wrong with one.
+type Answer = Result<Vec<Place>>;
+
 /// The thread's state.
 pub(crate) struct Sequencer {
     pub(crate) journal: Box<dyn Journal>,
@@ -67,29 +91,10 @@ impl Sequencer {
     /// Works until it is asked to close or nobody can ask any more.
     pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) {
         let mut requests = Vec::new();
+        let mut answered = 0;
         while let Some(first) = queue.blocking_recv() {
-            let (mut events, mut bytes) = (0, 0);
-            let mut next = Some(first);
-            let mut last = None;
-            while let Some(request) = next {
-                match &request {
-                    Request::Append { events: list, .. } => {
-                        events += list.len();
-                        bytes += list.iter().map(Prepared::max_len).sum::<usize>();
-                    }
-                    Request::Drain { rows, .. } => {
-                        events += rows.len();
-                        bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
-                    }
-                    Request::Count => {}
-                    Request::Rotate { .. } | Request::Close { .. } => {
-                        last = Some(request);
-                        break;
-                    }
-                }
-                requests.push(request);
-                next = if events < MAX_BATCH_EVENTS && bytes < MAX_BATCH_BYTES { queue.try_recv().ok() } else { None };
-            }
+            let last = gather(first, &mut queue, &mut requests, answered);
+            answered = requests.len();
             self.answer(&mut requests);
             match last {
                 Some(Request::Rotate { policy, reply }) => {
@@ -113,9 +118,8 @@ impl Sequencer {
         if requests.is_empty() {
             return;
         }
-        let result = self.commit(requests);
-        let (size, mut answers) = match result {
-            Ok((size, answers)) => (Some(size), answers.into_iter()),
+        let (size, answers) = match self.commit(requests) {
+            Ok(answered) => answered,
             Err(error) => {
                 for request in requests.drain(..) {
                     match request {
@@ -127,16 +131,16 @@ impl Sequencer {
                 return;
             }
         };
-        if let Some(size) = size {
-            self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
-        }
-        for request in requests.drain(..) {
-            let answer = answers.next().unwrap_or_else(|| Ok(Vec::new()));
+        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
+        for (request, answer) in requests.drain(..).zip(answers) {
             match request {
                 // A caller that no longer waits has dropped its end.
-                Request::Append { reply, room, .. } => {
+                Request::Append { events, reply, room } => {
                     drop(room);
-                    let _ = reply.send(answer);
+                    let receipts = answer.map(|places| {
+                        events.into_iter().zip(places).map(|(event, place)| receipt(event, place, size)).collect()
+                    });
+                    let _ = reply.send(receipts);
                 }
                 Request::Drain { reply, .. } => {
                     let _ = reply.send(answer.map(drop));
@@ -147,7 +151,7 @@ impl Sequencer {
     }
 
     /// One batch: the log's size afterwards, and an answer for each request.
-    fn commit(&mut self, requests: &[Request]) -> Result<(u64, Vec<Result<Vec<Receipt>>>)> {
+    fn commit(&mut self, requests: &[Request]) -> Result<(u64, Vec<Answer>)> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
         adopt_key(&mut self.key, &self.key_source, &head)?;
@@ -162,7 +166,7 @@ impl Sequencer {
                     plan.rejected.extend_from_slice(rejected);
                     for row in rows {
                         if let Err(error) = plan.one(&mut *transaction, &row.event)? {
-                            let copy = serde_json::to_value(&row.event.event).ok();
+                            let copy = serde_json::from_slice(row.event.sealable.unsealed()).ok();
                             plan.rejected.push(Rejected::new(&row.row_id, &row.digest, now_ms, &error, copy));
                         }
                     }
@@ -172,10 +176,11 @@ impl Sequencer {
             }
         }
         if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.load(Ordering::Relaxed) == 0 {
-            return Ok((head.checkpoint.size, finish_answers(answers, head.checkpoint.size)));
+            return Ok((head.checkpoint.size, answers));
         }
 
-        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock)?;
+        let mut bodies = Vec::new();
+        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut bodies)?;
         let signer = self.key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let checkpoint = (!plan.fresh.is_empty()).then(|| StoredCheckpoint {
             size: sealed.frontier.size(),
@@ -201,7 +206,7 @@ impl Sequencer {
             anchor.offer(note, now_ms);
         }
         let size = sealed.frontier.size();
-        Ok((size, finish_answers(answers, size)))
+        Ok((size, answers))
     }
 
     /// Lets the old key sign the event that names the new one, and signs with the new one from then on.
@@ -222,7 +227,8 @@ impl Sequencer {
         let event = policy.apply_own(event, self.clock.now_ms(), || new_id(&*self.clock))?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
-        let sealed = Sealed::new(&head, &[&event], now_ms, &*self.clock)?;
+        let mut bodies = Vec::new();
+        let sealed = Sealed::new(&head, &[&event], now_ms, &*self.clock, &mut bodies)?;
         let size = sealed.frontier.size();
         let note = key.sign_handover(old, size, &sealed.frontier.root()).note().to_owned();
         transaction.commit(&Batch {
@@ -234,6 +240,7 @@ impl Sequencer {
             rejected: &[],
             sampled: 0,
         })?;
+        let vkey = key.vkey().to_owned();
         self.key = key;
         self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
         // A change of keys is worth a line elsewhere at once.
@@ -250,6 +257,48 @@ impl Sequencer {
         }
         self.anchor.as_mut().map_or(Ok(()), Anchor::flush)
     }
+}
+
+/// Gathers what is waiting into `requests`. Answers the request that must come after them, if there is
+/// one.
+///
+/// Callers who were `answered` together come back one by one. Without a moment's patience the first of
+/// them would get a batch of its own, and the others would wait for that. So as long as some keep
+/// coming, the thread steps aside for as many as there were; a lone caller never waits.
+fn gather(
+    first: Request,
+    queue: &mut mpsc::UnboundedReceiver<Request>,
+    requests: &mut Vec<Request>,
+    answered: usize,
+) -> Option<Request> {
+    let (mut events, mut bytes) = (0, 0);
+    let mut next = Some(first);
+    while let Some(request) = next {
+        match &request {
+            Request::Append { events: list, .. } => {
+                events += list.len();
+                bytes += list.iter().map(Prepared::max_len).sum::<usize>();
+            }
+            Request::Drain { rows, .. } => {
+                events += rows.len();
+                bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
+            }
+            Request::Count => {}
+            Request::Rotate { .. } | Request::Close { .. } => return Some(request),
+        }
+        requests.push(request);
+        if events >= MAX_BATCH_EVENTS || bytes >= MAX_BATCH_BYTES {
+            return None;
+        }
+        next = queue.try_recv().ok();
+        let mut yields = 0;
+        while next.is_none() && requests.len() < answered && yields < PATIENCE_YIELDS {
+            yields += 1;
+            std::thread::yield_now();
+            next = queue.try_recv().ok();
+        }
+    }
+    None
 }
 
 /// Takes up the key that another process has changed to, if the key file has it.
@@ -284,16 +333,12 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Plans a caller's events. The outer error is the journal's, the inner one the caller's.
-    fn all_or_none(
-        &mut self,
-        transaction: &mut dyn Transaction,
-        events: &'a [Prepared],
-    ) -> Result<Result<Vec<Receipt>>> {
+    fn all_or_none(&mut self, transaction: &mut dyn Transaction, events: &'a [Prepared]) -> Result<Answer> {
         let mark = self.fresh.len();
-        let mut receipts = Vec::with_capacity(events.len());
+        let mut places = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
             match self.one(transaction, event)? {
-                Ok(receipt) => receipts.push(receipt),
+                Ok(place) => places.push(place),
                 Err(error) => {
                     self.fresh.truncate(mark);
                     self.chosen.retain(|_, place| *place < mark);
@@ -302,41 +347,31 @@ impl<'a> Plan<'a> {
                 }
             }
         }
-        Ok(Ok(receipts))
+        Ok(Ok(places))
     }
 
-    /// Plans one event. Its receipt has the tree size 0 while that is not known yet.
-    fn one(&mut self, transaction: &mut dyn Transaction, event: &'a Prepared) -> Result<Result<Receipt>> {
-        let mut receipt = Receipt {
-            id: event.id.clone(),
-            seq: self.first_seq + self.fresh.len() as u64,
-            timestamp: event.timestamp,
-            tree_size: 0,
-            removed: false,
-        };
+    /// Plans one event.
+    fn one(&mut self, transaction: &mut dyn Transaction, event: &'a Prepared) -> Result<Result<Place>> {
         // An id that the log has just drawn is nobody else's.
         if let Some(digest) = event.digest {
-            if let Some(&place) = self.chosen.get(&*event.id) {
-                if self.fresh[place].digest != Some(digest) {
-                    return Ok(Err(conflict(&event.id, self.first_seq + place as u64)));
+            if let Some(&index) = self.chosen.get(&*event.id) {
+                let seq = self.first_seq + index as u64;
+                if self.fresh[index].digest != Some(digest) {
+                    return Ok(Err(conflict(&event.id, seq)));
                 }
-                receipt.seq = self.first_seq + place as u64;
-                receipt.timestamp = self.fresh[place].timestamp;
-                return Ok(Ok(receipt));
+                return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None }));
             }
             if let Some(Entry { seq, tree_size, digest: known, timestamp }) = transaction.find(&event.id)? {
                 if known != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }
-                receipt.seq = seq;
-                receipt.timestamp = timestamp;
-                receipt.tree_size = tree_size;
-                return Ok(Ok(receipt));
+                return Ok(Ok(Place { seq, timestamp, tree_size: Some(tree_size) }));
             }
             self.chosen.insert(&event.id, self.fresh.len());
         }
+        let seq = self.first_seq + self.fresh.len() as u64;
         self.fresh.push(event);
-        Ok(Ok(receipt))
+        Ok(Ok(Place { seq, timestamp: event.timestamp, tree_size: None }))
     }
 }
 
@@ -350,15 +385,6 @@ fn conflict(id: &str, seq: u64) -> Error {
     )
 }
 
-fn finish_answers(mut answers: Vec<Result<Vec<Receipt>>>, size: u64) -> Vec<Result<Vec<Receipt>>> {
-    for receipt in answers.iter_mut().flatten().flatten() {
-        if receipt.tree_size == 0 {
-            receipt.tree_size = size;
-        }
-    }
-    answers
-}
-
 /// A batch with places, salts and commitments, and the tree that holds it.
 struct Sealed<'a> {
     rows: Vec<Row<'a>>,
@@ -367,18 +393,34 @@ struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    fn new(head: &Head, events: &[&'a Prepared], now_ms: i64, clock: &dyn Clock) -> Result<Self> {
+    /// Seals `events` behind `head`. Their canonical JSON goes into `bodies`, one after the other.
+    fn new(
+        head: &Head,
+        events: &[&'a Prepared],
+        now_ms: i64,
+        clock: &dyn Clock,
+        bodies: &'a mut Vec<u8>,
+    ) -> Result<Self> {
         let mut frontier = Frontier::from_bytes(head.checkpoint.size, &head.checkpoint.frontier)?;
         let mut nodes = Vec::new();
         let mut salts = vec![[0; 16]; events.len()];
         clock.fill(salts.as_flattened_mut());
-        let rows = (head.checkpoint.size..)
-            .zip(events)
+        bodies.reserve(events.iter().map(|event| event.max_len()).sum());
+        let mut ends = Vec::with_capacity(events.len());
+        for (seq, event) in (head.checkpoint.size..).zip(events) {
+            event.sealable.seal(now_ms, seq, bodies);
+            ends.push(bodies.len());
+        }
+        let bodies = &*bodies;
+        let mut start = 0;
+        let rows = events
+            .iter()
             .zip(salts)
-            .map(|((seq, event), salt)| {
-                let mut body = Vec::new();
-                event.sealable.seal(now_ms, seq, &mut body);
-                let commitment = tree::commitment(&salt, &body);
+            .zip(ends)
+            .map(|((event, salt), end)| {
+                let body = &bodies[start..end];
+                start = end;
+                let commitment = tree::commitment(&salt, body);
                 frontier.append(&commitment, &mut |node| nodes.push(node));
                 Row { id: &event.id, digest: event.digest, commitment, salt, body }
             })

@@ -136,7 +136,7 @@ pub(crate) struct Row<'a> {
     pub(crate) digest: Option<[u8; 16]>,
     pub(crate) commitment: [u8; 32],
     pub(crate) salt: [u8; 16],
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: &'a [u8],
 }
 
 /// An event in the journal. The bytes are as stored: whoever trusts them has checked them first.

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::address;
 use super::hide::{Domain, Keyed, REDACTED};
 use super::names::Names;
+use super::paths::Paths;
 use super::redact::Rules;
 use super::validate::{self, Source};
 use super::{IpPolicy, Mode, diff, pointer};
@@ -114,14 +117,18 @@ pub(crate) struct Prepared {
     /// send an event again under an id that was drawn here.
     pub(crate) digest: Option<[u8; DIGEST_BYTES]>,
     pub(crate) sealable: Sealable,
-    /// The event after policy, with its id, timestamp and diff.
-    pub(crate) event: Event,
 }
 
 impl Prepared {
     /// How many bytes of canonical JSON it takes at the most.
     pub(crate) fn max_len(&self) -> usize {
         self.sealable.max_len()
+    }
+
+    /// The event after policy, with its id, timestamp and diff.
+    #[cfg(test)]
+    pub(crate) fn event(&self) -> Event {
+        serde_json::from_slice(self.sealable.unsealed()).expect("what was prepared is an event")
     }
 }
 
@@ -183,6 +190,33 @@ impl Compiled {
         self.prepare(event, id, digest, now_ms, true)
     }
 
+    /// A copy of what was meant as an event and is none, with the same values hidden: a row of an inbox
+    /// that is set aside. Whatever shape it has, it must be no deeper than a JSON parser reads.
+    pub(crate) fn redacted_copy(&self, row: &Value) -> Value {
+        let (mut row, rules) = (row.clone(), &self.rules);
+        let documents = [("metadata", &rules.metadata), ("before", &rules.before), ("after", &rules.after)];
+        for (name, paths) in documents {
+            if let Some(document) = row.get_mut(name) {
+                rules.redact_value(paths, document);
+            }
+        }
+        // Metadata that is no object has no names to go by.
+        if let Some(metadata) = row.get_mut("metadata").filter(|metadata| !metadata.is_object()) {
+            *metadata = REDACTED.into();
+        }
+        // A diff names its fields in pointers, where the rules by name would not find them.
+        for name in ["diff", "changed"] {
+            if let Some(pointers) = row.get_mut(name) {
+                *pointers = REDACTED.into();
+            }
+        }
+        if let Some(Value::String(text)) = row.get_mut("ipAddress") {
+            *text = address::reduce(self.ip_address, text, &rules.keyed);
+        }
+        rules.redact_value(&Paths::default(), &mut row);
+        row
+    }
+
     fn checked(&self, event: Event, source: Source, now_ms: i64) -> Result<Event> {
         match validate::check(&event, source, now_ms, self.max_future_ms) {
             Ok(()) => Ok(event),
@@ -241,7 +275,7 @@ impl Compiled {
             );
             return Err(Error::field(ErrorKind::LimitExceeded, "", message));
         }
-        Ok(Prepared { id, timestamp, digest, sealable, event })
+        Ok(Prepared { id, timestamp, digest, sealable })
     }
 
     /// Compares the states as they were sent, so that a change of a hidden value still shows, and adds
@@ -266,7 +300,7 @@ impl Compiled {
                 continue;
             }
             // Where the caller took the value out of its states, all that is known is that it changed.
-            let side = |state: &Option<serde_json::Value>| {
+            let side = |state: &Option<Value>| {
                 let value = state.as_ref().and_then(|state| state.pointer(path)).cloned();
                 Some(value.unwrap_or_else(|| REDACTED.into()))
             };

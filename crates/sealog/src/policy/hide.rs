@@ -33,6 +33,8 @@ pub(super) enum Domain {
     Value,
     /// An id, for sampling.
     Sample,
+    /// A staged event and the digest of what was sent.
+    Staged,
 }
 
 impl Domain {
@@ -42,6 +44,7 @@ impl Domain {
             Domain::Digest => b"sealog digest\0",
             Domain::Value => b"sealog value\0",
             Domain::Sample => b"sealog sample\0",
+            Domain::Staged => b"sealog staged\0",
         }
     }
 }

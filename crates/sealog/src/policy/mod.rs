@@ -9,7 +9,7 @@ pub(crate) mod arbitrary;
 mod compiled;
 mod detect;
 mod diff;
-mod foreign;
+mod digest;
 mod hide;
 mod names;
 mod paths;
@@ -31,7 +31,6 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) use compiled::{Applied, Compiled, Prepared};
 pub use diff::{diff, readable};
-pub(crate) use foreign::hex_digest;
 
 /// What no log should hold, under the names it usually has. Redacted unless
 /// [`Policy::keep`] says otherwise.

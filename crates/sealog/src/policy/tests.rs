@@ -6,7 +6,7 @@ use crate::event::Event;
 fn metadata(policy: &Policy, metadata: Value) -> Value {
     let event = Event::new("a").metadata(metadata);
     match policy.compile([7; 32]).unwrap().apply(event, 1, || "i".into()).unwrap() {
-        Applied::Keep(prepared) => prepared.event.metadata.unwrap().into(),
+        Applied::Keep(prepared) => prepared.event().metadata.unwrap().into(),
         Applied::Sampled { .. } => panic!("all are kept"),
     }
 }

@@ -360,3 +360,26 @@ async fn the_size_is_told_to_those_who_wait() {
     assert_eq!(waiting.await.unwrap(), 5);
     assert_eq!(log.grown(4).await.unwrap(), 5);
 }
+
+#[tokio::test]
+async fn old_checkpoints_are_thinned_and_the_newest_stay() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    for batch in 0..900 {
+        fill(&log, if batch % 2 == 0 { 40 } else { 1 }).await;
+    }
+    let size = check(&log).await;
+    let count = || -> u64 {
+        fixture.raw().query_row("SELECT count(*) FROM checkpoint", [], |row| row.get(0)).unwrap()
+    };
+    // The 64 newest, one for each 4,096 events, and those since the last thinning.
+    assert!(count() < 64 + size.div_ceil(4096) + 256 + 2, "{}", count());
+    log.close().await.unwrap();
+    let log = fixture.open().await;
+    fill(&log, 1).await;
+    fill(&log, 1).await;
+    log.close().await.unwrap();
+    assert!(count() < 64 + size.div_ceil(4096) + 4, "{}", count());
+    let reader = fixture.builder().read_only(true).open().await.unwrap();
+    assert_eq!(check(&reader).await, size + 2);
+}

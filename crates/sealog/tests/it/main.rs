@@ -3,6 +3,7 @@
 mod concurrency;
 mod conformance;
 mod faults;
+mod format;
 mod inbox;
 mod model;
 mod queries;

@@ -14,6 +14,8 @@ const PACK_FROM_EVENTS: usize = 4 * FRAME_EVENTS;
 const NEWEST_CHECKPOINTS: usize = 64;
 /// Thinning waits for so many new checkpoints, so that it costs little.
 const THIN_FROM_CHECKPOINTS: usize = 256;
+/// One thinning looks at so many: more than all handles write between two of one.
+const THIN_AT_ONCE_CHECKPOINTS: usize = 16 * THIN_FROM_CHECKPOINTS;
 /// Of older ones one is kept for so many events: enough to say where damage begins.
 const CHECKPOINT_STRETCH_EVENTS: u64 = 4096;
 
@@ -26,8 +28,6 @@ pub(crate) struct SqliteJournal {
     unpacked: usize,
     /// Checkpoints that were written since the last thinning, by this connection.
     checkpoints: usize,
-    /// Checkpoints below this size were thinned before.
-    thinned_to: u64,
 }
 
 impl SqliteJournal {
@@ -43,7 +43,6 @@ impl SqliteJournal {
             unpacker: Unpacker::new()?,
             unpacked,
             checkpoints,
-            thinned_to: 0,
         })
     }
 
@@ -75,12 +74,11 @@ impl Journal for SqliteJournal {
         let transaction = transaction.map_err(storage)?;
         let due = self.unpacked >= PACK_FROM_EVENTS;
         let found = if due { pack_oldest(&transaction, &mut self.packer)? } else { 0 };
-        let size = read_head(&transaction)?.checkpoint.size;
         if thin {
             transaction
                 .prepare_cached(include_str!("queries/thin_checkpoints.sql"))
                 .and_then(|mut statement| {
-                    statement.execute(params![NEWEST_CHECKPOINTS, CHECKPOINT_STRETCH_EVENTS, self.thinned_to])
+                    statement.execute(params![NEWEST_CHECKPOINTS, CHECKPOINT_STRETCH_EVENTS, THIN_AT_ONCE_CHECKPOINTS])
                 })
                 .map_err(storage)?;
         }
@@ -91,8 +89,6 @@ impl Journal for SqliteJournal {
         }
         if thin {
             self.checkpoints = 0;
-            // The next thinning starts a stretch earlier, where this one may have left a neighbour.
-            self.thinned_to = size.saturating_sub(size % CHECKPOINT_STRETCH_EVENTS + CHECKPOINT_STRETCH_EVENTS);
         }
         Ok(self.unpacked >= PACK_FROM_EVENTS)
     }
@@ -180,7 +176,7 @@ enum Form {
 
 fn insert_rows(connection: &Connection, packer: &mut Packer, first_seq: u64, rows: &[Row<'_>]) -> Result<Form> {
     let stored: Vec<_> =
-        rows.iter().map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: &row.body }).collect();
+        rows.iter().map(|row| StoredRow { commitment: &row.commitment, salt: &row.salt, body: row.body }).collect();
     if rows.len() >= FRAME_AT_ONCE_EVENTS {
         insert_frames(connection, packer, first_seq, &stored)?;
         return Ok(Form::Frames);

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::policy::{Detector, Policy, arbitrary};
@@ -18,7 +18,7 @@ fn keep(policy: &Compiled, event: Event) -> Prepared {
 }
 
 fn kept(policy: &Policy, event: Event) -> Value {
-    serde_json::to_value(keep(&compile(policy), event).event).unwrap()
+    serde_json::to_value(keep(&compile(policy), event).event()).unwrap()
 }
 
 fn changed(policy: &Policy, before: Value, after: Value) -> Value {
@@ -152,18 +152,24 @@ fn the_logs_own_events_are_neither_sampled_nor_hidden() {
     let policy = compile(&Policy::default().sample_info(0.0));
     let event = Event::new("sealog.settings.changed").change(json!({"token": 1}), json!({"token": 2}));
     let own = policy.apply_own(event.clone(), NOW_MS, || "i".into()).unwrap();
-    assert_eq!(own.event.after, Some(json!({"token": 2})));
-    assert_eq!(own.event.diff.map(|ops| ops.len()), Some(1));
+    assert_eq!(own.event().after, Some(json!({"token": 2})));
+    assert_eq!(own.event().diff.map(|ops| ops.len()), Some(1));
     assert_eq!(policy.apply(event, NOW_MS, String::new).unwrap_err().kind(), ErrorKind::ReservedAction);
 }
 
 #[test]
 fn an_event_that_grows_past_the_whole_limit_is_refused() {
+    // Two states of the largest size that have nothing in common fit.
     let state = |letter: &str| json!({ "text": letter.repeat(1_040_000) });
     let event = Event::new("a").metadata(json!({"x": "y".repeat(200_000)})).change(state("a"), state("b"));
-    let error = compile(&Policy::default()).apply(event, NOW_MS, String::new).unwrap_err();
+    assert!(compile(&Policy::default()).apply(event, NOW_MS, String::new).is_ok());
+
+    // Short values that are hashed grow.
+    let event = Event { before: Some(json!(vec![json!({"pwd": "x"}); 80_000])), ..Event::new("a") };
+    let policy = Policy::default().redact_with("pwd", Mode::Hash);
+    let error = compile(&policy).apply(event, NOW_MS, String::new).map(|_| ()).unwrap_err();
     assert_eq!((error.kind(), error.pointer()), (ErrorKind::LimitExceeded, Some("")));
-    assert!(error.message().contains("MAX_EVENT_BYTES") && error.message().contains("4194304"), "{error}");
+    assert!(error.message().contains("MAX_EVENT_BYTES") && error.message().contains("5242880"), "{error}");
 }
 
 #[test]
@@ -185,7 +191,7 @@ fn staged_events_need_what_staging_gives() {
     let pins: Vec<_> = (0..15_000).map(|n| json!({ "pin": n })).collect();
     let policy = compile(&Policy::default().redact_with("pin", Mode::Hash));
     let staged = keep(&policy, Event::new("a").metadata(json!({ "pins": pins })));
-    let again = policy.apply_staged(staged.event.clone(), None, NOW_MS).unwrap();
+    let again = policy.apply_staged(staged.event().clone(), None, NOW_MS).unwrap();
     assert_eq!(again.sealable, staged.sealable);
 }
 
@@ -201,13 +207,31 @@ fn a_forged_diff_is_hidden_too() {
     assert_eq!(prepared.digest, Some([9; 16]));
     let hidden = json!("[REDACTED]");
     assert_eq!(
-        serde_json::to_value(prepared.event.diff).unwrap(),
+        serde_json::to_value(prepared.event().diff).unwrap(),
         json!([
             {"op": "replace", "path": "/user/password", "old": hidden, "value": hidden},
             {"op": "replace", "path": "/secret", "old": hidden, "value": hidden},
             {"op": "add", "path": "/x", "value": {"token": hidden}}
         ])
     );
+}
+
+#[test]
+fn the_copy_of_what_is_no_event_is_redacted_too() {
+    let policy = compile(&Policy::default().redact_path("after.list.x").ip_address(IpPolicy::Truncate));
+    let row = json!({
+        "acton": "a", "password": 1, "after": {"list": [{"x": 2, "TOKEN": 3, "y": 4}]}, "ipAddress": "203.0.113.9",
+        "diff": [{"op": "add", "path": "/password", "value": 5}], "changed": ["/password/hunter2"]
+    });
+    let hidden = "[REDACTED]";
+    assert_eq!(
+        policy.redacted_copy(&row),
+        json!({
+            "acton": "a", "password": hidden, "after": {"list": [{"x": hidden, "TOKEN": hidden, "y": 4}]},
+            "ipAddress": "203.0.113.0", "diff": hidden, "changed": hidden
+        })
+    );
+    assert_eq!(policy.redacted_copy(&json!([{"password": 1}])), json!([{ "password": hidden }]));
 }
 
 /// Policies that differ in all that idempotence could break on.

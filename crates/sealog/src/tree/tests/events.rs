@@ -106,7 +106,7 @@ fn a_malformed_proof_is_refused_with_what_was_expected_and_found() {
         (with(3, "AAAA"), "line 4"),
         (with(3, &format!(" {}", lines[3])), "line 4"),
         (with(3, hashes.trim_end()), "at most 63 hashes"),
-        ("x".repeat(7_000_000), "at most"),
+        ("x".repeat(9_000_000), "at most"),
     ];
     for (text, place) in bad {
         let error = Proof::parse(&text).unwrap_err();

@@ -51,12 +51,14 @@ CREATE TABLE checkpoint (
 -- Rows of inboxes that were no valid events.
 CREATE TABLE sealog_rejected (
     number      INTEGER PRIMARY KEY,
-    id          TEXT NOT NULL UNIQUE,
+    id          TEXT NOT NULL,
     rejected_at INTEGER NOT NULL,
     code        TEXT NOT NULL,
     reason      TEXT NOT NULL,
     digest      TEXT NOT NULL,
-    copy        TEXT
+    copy        TEXT,
+    -- A row that is drained twice is the same row.
+    UNIQUE (id, digest)
 ) STRICT;
 
 -- Small counters that are no evidence.

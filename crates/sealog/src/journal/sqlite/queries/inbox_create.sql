@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS sealog_inbox (
     event,
     -- The event's timestamp where its JSON names none, milliseconds since the Unix epoch.
     inserted_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
-    -- Set by the library: what the caller sent, digested before the policy was applied.
+    -- Set by the library: a digest of what the caller sent, and a code that vouches for it.
     digest      TEXT,
     -- Set by the library: all rows up to this position are in the log.
     drained     INTEGER

@@ -1,0 +1,43 @@
+# Everything here sets itself up: on a Debian machine with Rust, Node.js and gcc no other command is
+# needed first. `scripts/need` says how.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench fuzz
+
+# Programs of Debian's that tests run.
+TEST_NEEDS :=
+# What programs write and git keeps: it must come out as it was committed.
+GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract
+FUZZ_SECONDS ?= 30
+BENCH_ARGS ?=
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Write, show, prove and verify a log in a temporary folder
+	cargo run --release --locked -p sealog-cli -- demo
+
+test: ## Run every test there is
+	scripts/need $(TEST_NEEDS)
+	cargo test --workspace --all-features --locked
+
+check: ## What CI runs: format, lints, docs, licences, tests, generated files
+	scripts/need cargo-deny g++
+	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo fmt --manifest-path crates/sealog-bench/auditlog-peer/Cargo.toml --check
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --no-deps --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked
+	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
+	$(MAKE) test
+	@git diff --exit-code -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" \
+		|| { echo 'generated files have changed: look at them, then commit them' >&2; exit 1; }
+
+bench: ## Measure beside the peers; BENCH_ARGS='--scale 0.1 --json' and the like
+	cargo run --release --locked -p sealog-bench -- ingest $(BENCH_ARGS)
+
+fuzz: ## Fuzz each parser for FUZZ_SECONDS (30)
+	scripts/need cargo-fuzz g++
+	scripts/fuzz $(FUZZ_SECONDS)

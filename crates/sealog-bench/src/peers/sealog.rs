@@ -1,0 +1,98 @@
+//! Ours, with its defaults: ids, policy, canonical JSON, commitments, signed checkpoints.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sealog::{AuditLog, Event};
+use tokio::runtime::Runtime;
+
+use super::{BATCH_EVENTS, Contestant, run_tasks, runtime};
+use crate::measure::{Run, bytes_below};
+use crate::{Error, Result};
+
+/// Batches in flight: while one waits for the disk, the next is prepared.
+const IN_FLIGHT: usize = 2;
+
+/// `log_bulk` in batches.
+pub(crate) struct Sealog;
+
+impl Contestant for Sealog {
+    fn name(&self) -> &'static str {
+        "sealog"
+    }
+
+    fn run(&self, dir: &Path, events: Vec<Event>, budget: Duration) -> Result<Run> {
+        let runtime = runtime()?;
+        let log = runtime.block_on(AuditLog::open(dir.join("audit.db")))?;
+        let mut batches = Vec::new();
+        let mut events = events.into_iter();
+        loop {
+            let batch: Vec<Event> = events.by_ref().take(BATCH_EVENTS).collect();
+            if batch.is_empty() {
+                break;
+            }
+            batches.push(batch);
+        }
+
+        let (events, elapsed) = runtime.block_on(async {
+            let start = Instant::now();
+            let mut in_flight = VecDeque::with_capacity(IN_FLIGHT);
+            let mut acknowledged = 0;
+            for batch in batches {
+                if start.elapsed() >= budget {
+                    break;
+                }
+                if in_flight.len() == IN_FLIGHT
+                    && let Some(oldest) = in_flight.pop_front()
+                {
+                    acknowledged += join(oldest).await?;
+                }
+                let log = log.clone();
+                in_flight.push_back(tokio::spawn(async move { log.log_bulk(batch).await }));
+            }
+            for batch in in_flight {
+                acknowledged += join(batch).await?;
+            }
+            Ok::<_, Error>((acknowledged, start.elapsed()))
+        })?;
+        close(&runtime, log, dir, events, elapsed)
+    }
+}
+
+type Batch = tokio::task::JoinHandle<sealog::Result<Vec<sealog::Logged>>>;
+
+async fn join(batch: Batch) -> Result<u64> {
+    Ok(batch.await??.len() as u64)
+}
+
+/// `log`, one event a call.
+pub(crate) struct SealogCalls;
+
+impl Contestant for SealogCalls {
+    fn name(&self) -> &'static str {
+        "sealog"
+    }
+
+    fn run(&self, dir: &Path, events: Vec<Event>, budget: Duration) -> Result<Run> {
+        let runtime = runtime()?;
+        let log = runtime.block_on(AuditLog::open(dir.join("audit.db")))?;
+        let (events, elapsed) = run_tasks(&runtime, events, budget, {
+            let log = log.clone();
+            move |event| {
+                let log = log.clone();
+                async move {
+                    log.log(event).await?;
+                    Ok(())
+                }
+            }
+        })?;
+        close(&runtime, log, dir, events, elapsed)
+    }
+}
+
+fn close(runtime: &Runtime, log: AuditLog, dir: &Path, events: u64, elapsed: Duration) -> Result<Run> {
+    let bytes = bytes_below(dir)?;
+    runtime.block_on(log.close())?;
+    Ok(Run { events, elapsed, bytes, closed_bytes: bytes_below(dir)? })
+}
