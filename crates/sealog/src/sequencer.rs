@@ -243,10 +243,11 @@ impl Sequencer {
         let vkey = key.vkey().to_owned();
         self.key = key;
         self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
-        // A change of keys is worth a line elsewhere at once.
+        // A change of keys is worth a line elsewhere at once. The change is made whether or not that
+        // works: it is tried again, as with any other batch.
         if let Some(anchor) = &mut self.anchor {
             anchor.offer(note, now_ms);
-            anchor.flush()?;
+            let _ = anchor.flush();
         }
         Ok(vkey)
     }
@@ -361,7 +362,12 @@ impl<'a> Plan<'a> {
                 }
                 return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None }));
             }
-            if let Some(Entry { seq, tree_size, digest: known, timestamp }) = transaction.find(&event.id)? {
+            let found = match transaction.find(&event.id) {
+                // Damage to one event is no reason to refuse the others of the batch.
+                Err(error) if error.kind() == ErrorKind::Integrity => return Ok(Err(error)),
+                found => found?,
+            };
+            if let Some(Entry { seq, tree_size, digest: known, timestamp }) = found {
                 if known != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }

@@ -116,7 +116,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     )
 }
 
-fn flip(value: &Value, place: &prop::sample::Index) -> Value {
+fn flip(value: &Value, place: prop::sample::Index) -> Value {
     match value {
         Value::Integer(n) => Value::Integer(n ^ (1 << place.index(64))),
         Value::Text(text) => {
@@ -161,7 +161,7 @@ impl Damage {
         let (row, other) = (self.row.index(rows.len()), self.other.index(rows.len()));
         let column = self.column.index(columns);
         match self.act {
-            Act::Flip => rows[row][column] = flip(&rows[row][column], &self.place),
+            Act::Flip => rows[row][column] = flip(&rows[row][column], self.place),
             Act::Lengthen => rows[row][column] = resize(&rows[row][column], true),
             Act::Shorten => rows[row][column] = resize(&rows[row][column], false),
             Act::SwapCells => {
@@ -175,10 +175,10 @@ impl Damage {
             Act::Delete => drop(rows.remove(row)),
             Act::Copy => {
                 let mut copy = rows[row].clone();
-                copy[0] = flip(&copy[0], &self.place);
+                copy[0] = flip(&copy[0], self.place);
                 rows.push(copy);
             }
-            Act::Move => rows[row][0] = flip(&rows[row][0], &self.place),
+            Act::Move => rows[row][0] = flip(&rows[row][0], self.place),
         }
     }
 }
