@@ -20,6 +20,7 @@ use crate::keyfile::KeySource;
 use crate::log::Rejected;
 use crate::policy::{Compiled, Prepared};
 use crate::tree::{self, Frontier, Key, Node};
+use crate::verify::KEY_ROTATED;
 
 /// A batch takes no further request once it has so many events: other processes wait for it.
 const MAX_BATCH_EVENTS: usize = 4096;
@@ -222,8 +223,7 @@ impl Sequencer {
         // First the file: whatever happens afterwards, it holds the key that the log asks for.
         self.key_source.save(&key)?;
         let vkey = key.vkey().to_owned();
-        let event =
-            Event::new("sealog.key.rotated").metadata(serde_json::json!({"oldVkey": head.vkey, "newVkey": vkey}));
+        let event = Event::new(KEY_ROTATED).metadata(serde_json::json!({"oldVkey": head.vkey, "newVkey": vkey}));
         let event = policy.apply_own(event, self.clock.now_ms(), || new_id(&*self.clock))?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
@@ -243,10 +243,11 @@ impl Sequencer {
         let vkey = key.vkey().to_owned();
         self.key = key;
         self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
-        // A change of keys is worth a line elsewhere at once.
+        // A change of keys is worth a line elsewhere at once. The change is made whether or not that
+        // works: it is tried again, as with any other batch.
         if let Some(anchor) = &mut self.anchor {
             anchor.offer(note, now_ms);
-            anchor.flush()?;
+            let _ = anchor.flush();
         }
         Ok(vkey)
     }
@@ -361,7 +362,12 @@ impl<'a> Plan<'a> {
                 }
                 return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None }));
             }
-            if let Some(Entry { seq, tree_size, digest: known, timestamp }) = transaction.find(&event.id)? {
+            let found = match transaction.find(&event.id) {
+                // Damage to one event is no reason to refuse the others of the batch.
+                Err(error) if error.kind() == ErrorKind::Integrity => return Ok(Err(error)),
+                found => found?,
+            };
+            if let Some(Entry { seq, tree_size, digest: known, timestamp }) = found {
                 if known != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }

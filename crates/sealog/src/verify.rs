@@ -4,6 +4,8 @@
 //! compared with what is stored. What does not fit is reported with its place and both values, and the
 //! check goes on.
 
+mod ends;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -13,7 +15,6 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Record;
 use crate::journal::sqlite::Reader;
 use crate::journal::{Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
@@ -22,6 +23,8 @@ use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 const STRIDE_EVENTS: u64 = 4096;
 /// A report names at most so many problems; a log with more is beyond naming them.
 const MAX_PROBLEMS: usize = 1000;
+/// The event that says that another key signs from there on.
+pub(crate) const KEY_ROTATED: &str = "sealog.key.rotated";
 
 /// What a check of the log is measured against.
 ///
@@ -127,6 +130,7 @@ pub(crate) fn verify(
         good_to: 0,
         checkpoints: 0,
         signers,
+        rotations: Vec::new(),
     };
     check.key(options.vkey.as_deref());
 
@@ -210,6 +214,8 @@ struct Check {
     good_to: u64,
     checkpoints: u64,
     signers: Vec<Signer>,
+    /// Events that say that another key signs from there on.
+    rotations: Vec<u64>,
 }
 
 /// The columns that a body repeats.
@@ -217,6 +223,8 @@ struct Check {
 struct Columns<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
+    #[serde(borrow)]
+    action: Cow<'a, str>,
     seq: u64,
 }
 
@@ -274,7 +282,19 @@ impl Check {
             let mut stored = Vec::new();
             let mut next = from;
             while stored.last().is_none_or(|last: &StoredCheckpoint| last.size < to) {
-                let more = snapshot.checkpoints(next, 1024)?;
+                let more = match snapshot.checkpoints(next, 1024) {
+                    Err(error) if error.kind() == ErrorKind::Integrity => {
+                        self.report(
+                            from,
+                            "checkpoint",
+                            "a checkpoint cannot be read",
+                            "a signed note",
+                            error.message(),
+                        );
+                        break;
+                    }
+                    more => more?,
+                };
                 let Some(last) = more.last() else { break };
                 next = last.size + 1;
                 stored.extend(more);
@@ -283,6 +303,8 @@ impl Check {
 
             let mut commitments = Vec::with_capacity((to - from) as usize);
             self.rows(snapshot, from, to, &mut commitments)?;
+            // Each event once, whatever a damaged file gives.
+            commitments.resize((to - from) as usize, [0; 32]);
             let mut stored = stored.into_iter().peekable();
             self.checkpoints_here(&mut stored, given);
             for commitment in commitments {
@@ -335,10 +357,15 @@ impl Check {
             Err(error) => return Err(error),
         }
         for (seq, id) in ids {
-            match snapshot.place(&id)? {
-                Some(place) if place == seq => {}
-                Some(place) => self.report(seq, "column", "the id is entered for another event", seq, place),
-                None => self.report(seq, "column", "the id is not entered", format!("an entry for {id:?}"), "none"),
+            match snapshot.place(&id) {
+                Ok(Some(place)) if place == seq => {}
+                Ok(Some(place)) => self.report(seq, "column", "the id is entered for another event", seq, place),
+                Ok(None) => self.report(seq, "column", "the id is not entered", format!("an entry for {id:?}"), "none"),
+                Err(error) if error.kind() == ErrorKind::Integrity => {
+                    let expected = format!("an entry for {id:?}");
+                    self.report(seq, "column", "what is entered for the id cannot be read", expected, error.message());
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -365,6 +392,9 @@ impl Check {
         }
         match serde_json::from_slice::<Columns<'_>>(row.body) {
             Ok(columns) => {
+                if columns.action == KEY_ROTATED {
+                    self.rotations.push(seq);
+                }
                 if columns.seq != seq {
                     self.report(seq, "column", "the event belongs to another place", seq, columns.seq);
                 }
@@ -416,13 +446,15 @@ impl Check {
             }
         };
         // The key that a rotation replaced signs up to and with the rotation.
-        let signers = self.signers.iter().rev().find(|signer| signer.since < size || signer.since == 0);
-        if let Some(signer) = signers
-            && let Err(error) = checkpoint.verify(&signer.vkey)
-        {
-            let message = format!("the checkpoint of size {size} is not signed by the log's key");
-            let vkey = signer.vkey.clone();
-            self.report(self.good_to, "signature", &message, vkey, error.message().to_owned());
+        let signer = self.signers.iter().rposition(|signer| signer.since < size || signer.since == 0);
+        // The key that takes over signs the rotation too.
+        let next = self.signers.iter().position(|signer| signer.since == size && size > 0);
+        for index in [signer, next].into_iter().flatten() {
+            let vkey = self.signers[index].vkey.clone();
+            if let Err(error) = checkpoint.verify(&vkey) {
+                let message = format!("the checkpoint of size {size} is not signed by the log's key");
+                self.report(self.good_to, "signature", &message, vkey, error.message());
+            }
         }
         if checkpoint.size() != size {
             let message = "a checkpoint speaks of another size";
@@ -471,72 +503,6 @@ impl Check {
                 }
                 Err(error) => return Err(error),
             }
-        }
-        Ok(())
-    }
-
-    /// Each change of keys must be an event that the old key signed.
-    fn handovers(&mut self, snapshot: &mut dyn Snapshot) -> Result<()> {
-        for pair in self.signers.clone().windows(2) {
-            let [old, new] = pair else { continue };
-            let mut found = None;
-            let at = new.since.saturating_sub(1);
-            let read = snapshot.rows(at, new.since, &mut |_, row| {
-                found = String::from_utf8(row.body.to_vec()).ok().and_then(Record::from_canonical);
-                Ok(())
-            });
-            match read {
-                Err(error) if error.kind() != ErrorKind::Integrity => return Err(error),
-                // Reported with the rows.
-                Err(_) => continue,
-                Ok(()) => {}
-            }
-            let metadata = found.as_ref().filter(|record| record.action == "sealog.key.rotated");
-            let metadata = metadata.and_then(|record| record.metadata.as_ref());
-            let named = |name: &str| metadata.and_then(|metadata| metadata.get(name)).and_then(|vkey| vkey.as_str());
-            if (named("oldVkey"), named("newVkey")) != (Some(&*old.vkey), Some(&*new.vkey)) {
-                let found = found.as_ref().map_or("none", |record| record.action.as_str()).to_owned();
-                let expected = format!("sealog.key.rotated from {} to {}", old.vkey, new.vkey);
-                self.report(at, "key", "no event hands over to the key that signs from here", expected, found);
-            }
-            if snapshot.checkpoints(new.since, 1)?.first().is_none_or(|checkpoint| checkpoint.size != new.since) {
-                self.report(
-                    at,
-                    "signature",
-                    "the old key's signature over the change of keys is gone",
-                    "a checkpoint",
-                    "none",
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// Is there anything beyond what is sealed?
-    fn ends(&mut self, snapshot: &mut dyn Snapshot) -> Result<()> {
-        let size = snapshot.head()?.checkpoint.size;
-        let mut beyond = None;
-        let read = snapshot.rows(size, i64::MAX as u64, &mut |seq, _| {
-            beyond.get_or_insert(seq);
-            Err(Error::new(ErrorKind::InvalidArgument, "one is enough"))
-        });
-        match read {
-            Err(error) if error.kind() == ErrorKind::InvalidArgument => {}
-            Err(error) if error.kind() == ErrorKind::Integrity => beyond = Some(size),
-            other => other?,
-        }
-        if let Some(seq) = beyond {
-            self.report(
-                seq,
-                "unsealed",
-                "there is an event that no checkpoint covers",
-                format!("{size} events"),
-                "more",
-            );
-        }
-        let ids = snapshot.count_ids()?;
-        if ids != size {
-            self.report(0, "column", "there are more or fewer ids than events", size, ids);
         }
         Ok(())
     }

@@ -54,8 +54,8 @@ pub(crate) trait Snapshot {
     /// The seq that is entered for this id.
     fn place(&mut self, id: &str) -> Result<Option<u64>>;
 
-    /// How many ids there are.
-    fn count_ids(&mut self) -> Result<u64>;
+    /// How many rows there are, those that no other query would find included.
+    fn census(&mut self) -> Result<Census>;
 
     /// The rows `from..to` that exist, in order, each with its seq.
     fn rows(&mut self, from: u64, to: u64, each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>) -> Result<()>;
@@ -105,6 +105,17 @@ pub(crate) struct StoredCheckpoint {
 pub(crate) struct Signer {
     pub(crate) since: u64,
     pub(crate) vkey: String,
+}
+
+/// How many rows there are, wherever they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Census {
+    pub(crate) ids: u64,
+    /// Events; one that is there twice counts twice.
+    pub(crate) events: u64,
+    pub(crate) nodes: u64,
+    /// Checkpoints of sizes that no tree has.
+    pub(crate) stray_checkpoints: u64,
 }
 
 /// What the table of ids knows of one id.

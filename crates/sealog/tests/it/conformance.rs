@@ -369,9 +369,7 @@ async fn old_checkpoints_are_thinned_and_the_newest_stay() {
         fill(&log, if batch % 2 == 0 { 40 } else { 1 }).await;
     }
     let size = check(&log).await;
-    let count = || -> u64 {
-        fixture.raw().query_row("SELECT count(*) FROM checkpoint", [], |row| row.get(0)).unwrap()
-    };
+    let count = || -> u64 { fixture.raw().query_row("SELECT count(*) FROM checkpoint", [], |row| row.get(0)).unwrap() };
     // The 64 newest, one for each 4,096 events, and those since the last thinning.
     assert!(count() < 64 + size.div_ceil(4096) + 256 + 2, "{}", count());
     log.close().await.unwrap();

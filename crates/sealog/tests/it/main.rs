@@ -1,8 +1,12 @@
 //! The library through its public API: one binary, so that it links once.
 
+mod concurrency;
 mod conformance;
 mod faults;
 mod format;
 mod inbox;
+mod model;
+mod queries;
 mod support;
 mod tampering;
+mod upgrade;

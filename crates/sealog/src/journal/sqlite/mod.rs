@@ -173,6 +173,14 @@ fn open_failed(path: &Path, error: rusqlite::Error) -> Error {
 
 /// What SQLite reports, as an error for callers.
 pub(crate) fn storage(error: rusqlite::Error) -> Error {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    if matches!(
+        error,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+    ) {
+        let message = format!("the log's file holds a value that nobody wrote there ({error})");
+        return Error::new(ErrorKind::Integrity, message).with_source(error);
+    }
     let (kind, advice) = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             (ErrorKind::Busy, "another writer held the log for too long; send the events again")

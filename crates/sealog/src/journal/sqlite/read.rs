@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::frame::Unpacker;
 use super::{IdKey, optional, read_checkpoint, read_rejected, storage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Entry, Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{Census, Entry, Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::log::Rejected;
 use crate::tree::Hash;
 
@@ -62,8 +62,12 @@ impl Snapshot for View<'_> {
         Ok(find_id(self.connection, id)?.map(|(seq, ..)| seq))
     }
 
-    fn count_ids(&mut self) -> Result<u64> {
-        count(self.connection, include_str!("queries/count_ids.sql"))
+    fn census(&mut self) -> Result<Census> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/census.sql")).map_err(storage)?;
+        let census = statement.query_row([], |row| {
+            Ok(Census { ids: row.get(0)?, events: row.get(1)?, nodes: row.get(2)?, stray_checkpoints: row.get(3)? })
+        });
+        census.map_err(storage)
     }
 
     fn rows(&mut self, from: u64, to: u64, each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>) -> Result<()> {
@@ -98,7 +102,8 @@ impl Snapshot for View<'_> {
                 )
             })?;
             self.unpacker.unpack(seq, count, column(row, 4)?)?;
-            let first = usize::try_from(from.saturating_sub(seq)).unwrap_or(usize::MAX);
+            // From the cursor on, so that frames which overlap give no event twice.
+            let first = usize::try_from(cursor.saturating_sub(seq)).unwrap_or(usize::MAX);
             let last = usize::try_from(to - seq).unwrap_or(usize::MAX).min(count);
             for index in first..last {
                 let row = StoredRow {

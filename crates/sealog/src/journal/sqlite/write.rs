@@ -37,13 +37,7 @@ impl SqliteJournal {
             .map_err(storage)?;
         // A process that starts often thins at its first chance, since it may never write enough.
         let checkpoints = THIN_FROM_CHECKPOINTS;
-        Ok(Self {
-            connection,
-            packer: Packer::new()?,
-            unpacker: Unpacker::new()?,
-            unpacked,
-            checkpoints,
-        })
+        Ok(Self { connection, packer: Packer::new()?, unpacker: Unpacker::new()?, unpacked, checkpoints })
     }
 
     /// Where the log stands.

@@ -76,7 +76,7 @@ impl Disk {
         for entry in std::fs::read_dir(folder).expect("the folder lists") {
             let entry = entry.expect("an entry");
             let name = entry.file_name().into_string().expect("a plain name");
-            if name.ends_with(".db") || name.ends_with("-wal") {
+            if ["audit.db", "audit.db-wal"].contains(&&*name) {
                 let bytes = std::fs::read(entry.path()).expect("a file reads");
                 disk.state().synced.insert(name.clone(), bytes.clone());
                 disk.state().files.insert(name, bytes);
@@ -106,9 +106,9 @@ impl Disk {
         watched().retain(|disk| !Arc::ptr_eq(disk, self));
     }
 
-    /// Notes that one more thing is known to be durable.
-    pub(super) fn acknowledge(&self) {
-        self.state().acknowledged += 1;
+    /// Notes that so many more events are known to be durable.
+    pub(super) fn acknowledge(&self, events: usize) {
+        self.state().acknowledged += events;
     }
 
     /// Writes and fsyncs since the disk was armed.

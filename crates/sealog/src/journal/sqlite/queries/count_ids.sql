@@ -1,1 +1,0 @@
-SELECT count(*) FROM event_id
