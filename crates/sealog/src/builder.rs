@@ -90,7 +90,7 @@ impl Builder {
 
     /// A file elsewhere, best on another machine's disk, to which the newest checkpoint is appended:
     /// at the first batch, then at most once a minute, and on closing. What it holds,
-    /// [`VerifyOptions::checkpoints`] checks the log against.
+    /// [`VerifyOptions::checkpoints`](crate::VerifyOptions::checkpoints) checks the log against.
     pub fn anchor(mut self, path: impl Into<PathBuf>) -> Self {
         self.anchor = Some(path.into());
         self
@@ -139,13 +139,12 @@ impl Builder {
         // Before anything is created, since a wrong policy is the caller's mistake.
         self.policy.compile([0; 32])?;
         let journal = sqlite::open(&self.path, self.create, || {
-            let key = match key_source.load()? {
-                Some(key) => key,
-                None => {
-                    let key = Key::generate(&self.origin.unwrap_or_else(|| random_origin(&*clock)), &*clock)?;
-                    key_source.save(&key)?;
-                    key
-                }
+            let key = if let Some(key) = key_source.load()? {
+                key
+            } else {
+                let key = Key::generate(&self.origin.unwrap_or_else(|| random_origin(&*clock)), &*clock)?;
+                key_source.save(&key)?;
+                key
             };
             let empty = Frontier::new();
             let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
@@ -188,7 +187,7 @@ impl Builder {
         for path in self.inboxes {
             let drain =
                 Drain { policy: policy.clone(), clock: clock.clone(), queue: queue.clone(), sampled: sampled.clone() };
-            inboxes.push(Inbox::open(path, drain)?);
+            inboxes.push(Inbox::open(&path, drain)?);
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
         let inboxes = Mutex::new(inboxes);

@@ -9,7 +9,7 @@
 //! - in the application's own transactions, by a trigger, told by each staged event how far the log is;
 //! - by the thread itself, once nobody has committed for a while, or when very many have gathered.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -58,17 +58,17 @@ pub(crate) struct Drain {
 
 impl Inbox {
     /// Makes the table where it is not there, and begins to drain it.
-    pub(crate) fn open(path: PathBuf, drain: Drain) -> Result<Self> {
-        let connection = connect(&path)?;
+    pub(crate) fn open(path: &Path, drain: Drain) -> Result<Self> {
+        let connection = connect(path)?;
         let exists: i64 = connection
             .query_row(include_str!("journal/sqlite/queries/inbox_exists.sql"), [], |row| row.get(0))
-            .map_err(|error| failed(&path, error))?;
+            .map_err(|error| failed(path, error))?;
         if exists < 2 {
             connection
                 .busy_timeout(Duration::from_secs(10))
                 .and_then(|()| connection.execute_batch(include_str!("journal/sqlite/queries/inbox_create.sql")))
                 .and_then(|()| connection.busy_timeout(Duration::ZERO))
-                .map_err(|error| failed(&path, error))?;
+                .map_err(|error| failed(path, error))?;
         }
         let drained = Arc::new(AtomicI64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
@@ -149,10 +149,9 @@ impl Worker {
         loop {
             // Read before the last look, so that what was committed before closing is drained.
             let stop = self.stop.load(Ordering::Acquire);
-            match self.poll() {
-                Ok(true) => continue,
-                // Busy, or a disk that fails for a while: the rows stay where they are.
-                Ok(false) | Err(_) => {}
+            // Busy, or a disk that fails for a while: the rows stay where they are.
+            if self.poll().unwrap_or(false) {
+                continue;
             }
             if stop || self.drain.queue.is_closed() {
                 return;

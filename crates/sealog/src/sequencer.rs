@@ -61,7 +61,7 @@ struct Place {
     tree_size: Option<u64>,
 }
 
-fn receipt(event: Prepared, place: Place, size: u64) -> Receipt {
+fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
     Receipt {
         id: event.id,
         seq: place.seq,
@@ -138,7 +138,7 @@ impl Sequencer {
                 Request::Append { events, reply, room } => {
                     drop(room);
                     let receipts = answer.map(|places| {
-                        events.into_iter().zip(places).map(|(event, place)| receipt(event, place, size)).collect()
+                        events.into_iter().zip(places).map(|(event, place)| receipt(event, &place, size)).collect()
                     });
                     let _ = reply.send(receipts);
                 }

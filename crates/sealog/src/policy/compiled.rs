@@ -96,7 +96,6 @@ impl Fields {
 
 /// What the policy made of an event.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "almost all are kept, and a box would be an allocation for each")]
 pub(crate) enum Applied {
     /// It goes into the log.
     Keep(Prepared),

@@ -93,7 +93,7 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
     let fixture = Fixture::new();
     let app = app(&fixture);
     let log = open(&fixture).await;
-    let long = format!("{{\"action\": \"{}\"}}", "x".repeat(300));
+    let oversized = format!("{{\"action\": \"{}\"}}", "x".repeat(300));
     let password = json!({"action": "a", "metadata": {"password": SECRET}, "unknownField": 1}).to_string();
     let mut bad = Vec::new();
     for event in [
@@ -108,7 +108,7 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
         "{\"action\": \"a\", \"timestamp\": -1}",
         "{\"action\": \"a\", \"metadata\": {\"x\": \"\\ud800\"}}",
         "{\"action\": \"a\", \"seq\": 1}",
-        &long,
+        &oversized,
         &password,
     ] {
         let id: String = app

@@ -197,7 +197,8 @@ fn insert_frames(connection: &Connection, packer: &mut Packer, mut seq: u64, mut
 /// Packs the oldest rows, each stretch of neighbours on its own, if there are enough of them for full
 /// frames: a small frame stays small for good. Answers how many rows there were, up to that number.
 fn pack_oldest(connection: &Connection, packer: &mut Packer) -> Result<usize> {
-    let mut rows: Vec<(u64, Vec<u8>, Vec<u8>, Vec<u8>)> = Vec::with_capacity(PACK_FROM_EVENTS);
+    type Stored = (u64, Vec<u8>, Vec<u8>, Vec<u8>);
+    let mut rows: Vec<Stored> = Vec::with_capacity(PACK_FROM_EVENTS);
     {
         let mut statement = connection.prepare_cached(include_str!("queries/unpacked.sql")).map_err(storage)?;
         let found = statement
