@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sealog::Event;
 use serde::Serialize;
 
-use crate::{Result, stand_in, workspace};
+use crate::{Result, workspace};
 
 /// The seed of the generator: the same events in each run, on each machine.
 const SEED: u64 = 7;
@@ -55,9 +55,9 @@ impl Input {
     }
 }
 
-/// The seeded generator: the one place to change when another one takes its place.
+/// The history of a company that `sealog demo` shows too.
 pub(crate) fn generated(count: usize) -> Vec<Event> {
-    stand_in::Generator::new(SEED, START_MS).take(count).collect()
+    sealog_cli::Generator::new(SEED, START_MS).take(count).collect()
 }
 
 /// Seven years of changes to the documents of a package registry, kept beside the project.

@@ -9,7 +9,6 @@ mod machine;
 mod measure;
 mod peers;
 mod report;
-mod stand_in;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
