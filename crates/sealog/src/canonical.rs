@@ -85,11 +85,22 @@ pub(crate) fn compare_names(a: &str, b: &str) -> Ordering {
     }
 }
 
+/// Whether a string stands in JSON as it is. Most do, and looking at all of it without stopping lets
+/// the compiler look at many bytes at once.
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    !text.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\'))
+}
+
 /// Appends a string: only what must be escaped is escaped, in the shortest way.
 pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     out.reserve(bytes.len() + 2);
     out.push(b'"');
+    if is_plain(bytes) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut done = 0;
     for (i, &byte) in bytes.iter().enumerate() {
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {

@@ -62,27 +62,41 @@ impl Rules {
 
     fn walk_object(&self, paths: &Paths, at: &[At], map: &mut Map<String, Value>) {
         let mut inner = Vec::new();
-        let mut renamed = false;
-        map.retain(|name, value| {
+        let (mut renamed, mut removed) = (false, false);
+        for (name, value) in map.iter_mut() {
             inner.clear();
-            let mut mode = paths.enter_member(at, name, &mut inner).or_else(|| self.names.mode(name));
-            // A name that will be another one after its shape was hidden is judged by both, so that
-            // applying the rules again finds nothing new.
-            if let Some(cleaned) = self.clean(name) {
-                renamed = true;
-                let by_path = paths.enter_member(at, &cleaned, &mut inner);
-                mode = stronger(mode, by_path.or_else(|| self.names.mode(&cleaned)));
-            }
-            match mode {
-                Some(Mode::Remove) => return false,
+            match self.mode_of(paths, at, name, &mut inner, &mut renamed) {
+                Some(Mode::Remove) => {
+                    removed = true;
+                    *value = Value::Null;
+                }
                 Some(mode) => *value = self.keyed.hide(mode, value),
                 None => self.walk(paths, &inner, value),
             }
-            true
-        });
+        }
+        // Few rules remove, and going through a map that shrinks costs more.
+        if removed {
+            self.remove(paths, at, map);
+        }
         if renamed {
             self.rename(map);
         }
+    }
+
+    /// Takes out the members that a rule removes.
+    fn remove(&self, paths: &Paths, at: &[At], map: &mut Map<String, Value>) {
+        map.retain(|name, _| self.mode_of(paths, at, name, &mut Vec::new(), &mut false) != Some(Mode::Remove));
+    }
+
+    /// How a member is hidden, if it is. `inner` gets where its rules go on.
+    fn mode_of(&self, paths: &Paths, at: &[At], name: &str, inner: &mut Vec<At>, renamed: &mut bool) -> Option<Mode> {
+        let mode = paths.enter_member(at, name, inner).or_else(|| self.names.mode(name));
+        // A name that will be another one after its shape was hidden is judged by both, so that
+        // applying the rules again finds nothing new.
+        let Some(cleaned) = self.clean(name) else { return mode };
+        *renamed = true;
+        let by_path = paths.enter_member(at, &cleaned, inner);
+        stronger(mode, by_path.or_else(|| self.names.mode(&cleaned)))
     }
 
     /// Hides what the detectors find in names. Where two names become the same, the later one (in the

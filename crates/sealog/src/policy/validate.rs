@@ -274,6 +274,9 @@ fn measure_object(map: &serde_json::Map<String, Value>, depth: usize) -> Measure
 }
 
 fn measure_text(text: &str) -> Measured {
+    if canonical::is_plain(text.as_bytes()) {
+        return Ok(text.len() + 2);
+    }
     let mut escapes = 0;
     for &byte in text.as_bytes() {
         if byte < 0x20 || byte == b'"' || byte == b'\\' {
