@@ -121,7 +121,6 @@ pub(crate) fn verify(
     progress: &mut dyn FnMut(VerifyProgress),
 ) -> Result<VerifyReport> {
     let given = options.checkpoints.iter().map(|note| Checkpoint::parse(note)).collect::<Result<Vec<_>>>()?;
-    let (head, signers) = reader.snapshot(|snapshot| Ok((snapshot.head()?.checkpoint, snapshot.signers()?)))?;
     let mut check = Check {
         frontier: Frontier::new(),
         nodes: Vec::new(),
@@ -129,24 +128,18 @@ pub(crate) fn verify(
         damaged_from: None,
         good_to: 0,
         checkpoints: 0,
-        signers,
+        signers: Vec::new(),
         rotations: Vec::new(),
     };
-    check.key(options.vkey.as_deref());
-
-    let total = head.size;
-    let mut given_left = check.sort_given(given, total, options.vkey.as_deref());
-    while check.frontier.size() < total && check.problems.len() < MAX_PROBLEMS {
-        check.stride(reader, total, &mut given_left)?;
-        progress(VerifyProgress { checked: check.frontier.size(), total });
+    let mut total = 0;
+    match check.run(reader, given, options.vkey.as_deref(), &mut total, progress) {
+        // What cannot be read is damage too: that much can be said of it.
+        Err(error) if error.kind() == ErrorKind::Integrity => {
+            let seq = check.frontier.size();
+            check.report(seq, "unreadable", "the check can go no further", "a readable log", error.message());
+        }
+        result => result?,
     }
-    if total == 0 {
-        check.stride(reader, total, &mut given_left)?;
-    }
-    reader.snapshot(|snapshot| {
-        check.handovers(snapshot)?;
-        check.ends(snapshot)
-    })?;
 
     check.problems.truncate(MAX_PROBLEMS);
     Ok(VerifyReport {
@@ -239,6 +232,34 @@ impl Check {
                 found: found.to_string(),
             });
         }
+    }
+
+    /// The check itself. `total` gets the size of the tree as soon as it is known.
+    fn run(
+        &mut self,
+        reader: &mut Reader,
+        given: Vec<Checkpoint>,
+        vkey: Option<&str>,
+        total: &mut u64,
+        progress: &mut dyn FnMut(VerifyProgress),
+    ) -> Result<()> {
+        let (head, signers) = reader.snapshot(|snapshot| Ok((snapshot.head()?.checkpoint, snapshot.signers()?)))?;
+        self.signers = signers;
+        *total = head.size;
+        let total = head.size;
+        self.key(vkey);
+        let mut given = self.sort_given(given, total, vkey);
+        loop {
+            self.stride(reader, total, &mut given)?;
+            progress(VerifyProgress { checked: self.frontier.size(), total });
+            if self.frontier.size() >= total || self.problems.len() >= MAX_PROBLEMS {
+                break;
+            }
+        }
+        reader.snapshot(|snapshot| {
+            self.handovers(snapshot)?;
+            self.ends(snapshot)
+        })
     }
 
     /// Is it signed by the key that was given?

@@ -232,6 +232,28 @@ async fn changed_hashes_of_the_tree_are_named() {
     assert_eq!(found, [("tile", 600)]);
 }
 
+/// Damage is no error of the check: it is what the check reports.
+#[tokio::test]
+async fn what_cannot_be_read_is_reported() {
+    for damage in [
+        "UPDATE signer SET since = -1",
+        "DELETE FROM signer",
+        "UPDATE event_id SET seq = -5 WHERE seq = 598",
+        "UPDATE event_id SET digest = x'00' WHERE seq = 598",
+        "UPDATE frame SET count = -1 WHERE seq = 199",
+        "UPDATE checkpoint SET note = CAST(x'ff' AS TEXT) WHERE size = 598",
+    ] {
+        let fixture = closed_log().await;
+        fixture.raw().execute_batch(damage).unwrap();
+        let opened = fixture.builder().read_only(true).open().await;
+        match opened {
+            Ok(log) => assert!(!crate::support::report(&log).await.is_ok(), "{damage}"),
+            // Where not even the head can be read there is no log to check, and it says why.
+            Err(error) => assert_eq!(error.kind(), sealog::ErrorKind::Integrity, "{damage}: {error}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_anchor_keeps_checkpoints_elsewhere() {
     let fixture = Fixture::new();
