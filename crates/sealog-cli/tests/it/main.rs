@@ -1,0 +1,8 @@
+//! The program `sealog`, as its users run it.
+
+mod contract;
+mod docs;
+mod help;
+mod histories;
+mod processes;
+mod support;
