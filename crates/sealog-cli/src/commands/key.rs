@@ -15,6 +15,10 @@ use crate::render::DIM;
 
 /// Show, make or rotate the signing key
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealog key show
+  sealog key rotate")]
 pub(crate) struct KeyArgs {
     #[command(subcommand)]
     command: KeyCommand,

@@ -31,9 +31,10 @@ fn help(folder: &Folder, arguments: &[&str]) -> String {
 fn the_help_is_what_was_looked_at() {
     let folder = Folder::new();
     let mut all = help(&folder, &["--help"]);
-    for command in COMMANDS {
-        all += &format!("\n──── sealog {command} ────\n\n");
-        all += &help(&folder, &[command, "--help"]);
+    let keys: [&[&str]; 3] = [&["key", "show"], &["key", "generate"], &["key", "rotate"]];
+    for command in COMMANDS.iter().map(std::slice::from_ref).chain(keys) {
+        all += &format!("\n──── sealog {} ────\n\n", command.join(" "));
+        all += &help(&folder, &[command, &["--help"]].concat());
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/help.txt");
     if std::env::var_os("SEALOG_WRITE_SNAPSHOTS").is_some() {
