@@ -87,6 +87,7 @@ pub(crate) fn compare_names(a: &str, b: &str) -> Ordering {
 
 /// Whether a string stands in JSON as it is. Most do, and looking at all of it without stopping lets
 /// the compiler look at many bytes at once.
+#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte is what this avoids")]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     !text.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\'))
 }
