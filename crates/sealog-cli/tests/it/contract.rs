@@ -127,7 +127,8 @@ fn a_stream_answers_each_line_and_says_what_was_wrong() {
 }
 
 fn native(count: usize) -> String {
-    (0..count).map(|i| format!("{{\"action\": \"n\", \"actorId\": \"u-{}\", \"timestamp\": {i}}}\n", i % 3)).collect()
+    let line = |i| format!("{{\"action\": \"n\", \"actorId\": \"u-{}\", \"timestamp\": {i}}}\n", i % 3);
+    (0..count).map(line).collect::<Vec<_>>().concat()
 }
 
 #[test]

@@ -33,8 +33,8 @@ fn the_help_is_what_was_looked_at() {
     let mut all = help(&folder, &["--help"]);
     let keys: [&[&str]; 3] = [&["key", "show"], &["key", "generate"], &["key", "rotate"]];
     for command in COMMANDS.iter().map(std::slice::from_ref).chain(keys) {
-        all += &format!("\n──── sealog {} ────\n\n", command.join(" "));
-        all += &help(&folder, &[command, &["--help"]].concat());
+        let title = command.join(" ");
+        all.extend(["\n──── sealog ", &title, " ────\n\n", &help(&folder, &[command, &["--help"]].concat())]);
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/help.txt");
     if std::env::var_os("SEALOG_WRITE_SNAPSHOTS").is_some() {

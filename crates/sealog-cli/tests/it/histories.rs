@@ -34,13 +34,10 @@ async fn import(path: &Path, mut each: impl FnMut(&Record, &Value)) {
     let mut next = 0;
     let mut page = Vec::new().into_iter();
     for source in records(path) {
-        let record = match page.next() {
-            Some(record) => record,
-            None => {
-                page = log.read(next, 1000).await.expect("the log can be read").events.into_iter();
-                page.next().expect("an event for each record")
-            }
-        };
+        if page.len() == 0 {
+            page = log.read(next, 1000).await.expect("the log can be read").events.into_iter();
+        }
+        let record = page.next().expect("an event for each record");
         assert_eq!(record.seq(), next);
         next += 1;
         each(&record, &source);
