@@ -82,7 +82,10 @@ impl Builder {
     /// INSERT INTO sealog_inbox(event) VALUES ('{"action": "invoice.paid", "actorId": "u-17"}');
     /// ```
     ///
-    /// The file should be in WAL mode, as SQLite recommends for more than one connection.
+    /// The file should be in WAL mode, as SQLite recommends for more than one connection. Rows that are
+    /// in the log are deleted in the application's own transactions, with the next staged event, or by
+    /// the log after a second in which nobody committed; a transaction that reads first, writes later and
+    /// takes longer than that should begin with `BEGIN IMMEDIATE`. An inbox belongs to one log.
     pub fn inbox(mut self, path: impl Into<PathBuf>) -> Self {
         self.inboxes.push(path.into());
         self
@@ -162,6 +165,7 @@ impl Builder {
             return Err(wrong_key(&key_source, &head.vkey));
         }
 
+        let origin = key.origin().to_owned();
         let policy = Arc::new(self.policy.compile(*key.secret())?);
         let anchor = self.anchor.as_deref().map(Anchor::open).transpose()?;
         let (queue, requests) = mpsc::unbounded_channel();
@@ -174,6 +178,7 @@ impl Builder {
             clock: clock.clone(),
             anchor,
             sampled: sampled.clone(),
+            bodies: Vec::new(),
             size: size_sender,
         };
         std::thread::Builder::new()
@@ -185,8 +190,13 @@ impl Builder {
 
         let mut inboxes = Vec::new();
         for path in self.inboxes {
-            let drain =
-                Drain { policy: policy.clone(), clock: clock.clone(), queue: queue.clone(), sampled: sampled.clone() };
+            let drain = Drain {
+                origin: origin.clone(),
+                policy: policy.clone(),
+                clock: clock.clone(),
+                queue: queue.clone(),
+                sampled: sampled.clone(),
+            };
             inboxes.push(Inbox::open(&path, drain)?);
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));

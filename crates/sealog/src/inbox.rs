@@ -16,13 +16,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, MAX_EVENT_BYTES};
+use crate::event::{Event, MAX_EVENT_BYTES, MAX_ID_BYTES};
 use crate::journal::sqlite::storage;
 use crate::log::{Rejected, count_sampled};
 use crate::policy::{Applied, Compiled};
@@ -30,6 +30,10 @@ use crate::sequencer::{InboxRow, Request};
 
 /// How often the application's file is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How long it waits after something failed.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// How long opening waits for the application's lock, to make the table.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many rows are read at once.
 const DRAIN_ROWS: usize = 500;
 /// How long nobody must have committed before drained rows are deleted, in polls: one second.
@@ -50,6 +54,8 @@ pub(crate) struct Inbox {
 
 /// What the draining thread works with.
 pub(crate) struct Drain {
+    /// The log's name.
+    pub(crate) origin: String,
     pub(crate) policy: Arc<Compiled>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
@@ -63,13 +69,14 @@ impl Inbox {
         let exists: i64 = connection
             .query_row(include_str!("journal/sqlite/queries/inbox_exists.sql"), [], |row| row.get(0))
             .map_err(|error| failed(path, error))?;
-        if exists < 2 {
+        if exists < 3 {
             connection
-                .busy_timeout(Duration::from_secs(10))
+                .busy_timeout(OPEN_TIMEOUT)
                 .and_then(|()| connection.execute_batch(include_str!("journal/sqlite/queries/inbox_create.sql")))
-                .and_then(|()| connection.busy_timeout(Duration::ZERO))
                 .map_err(|error| failed(path, error))?;
         }
+        claim(&connection, path, &drain.origin)?;
+        connection.busy_timeout(Duration::ZERO).map_err(|error| failed(path, error))?;
         let drained = Arc::new(AtomicI64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
         let mut worker = Worker {
@@ -106,6 +113,36 @@ impl Inbox {
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// Makes the inbox this log's own, or finds that it is.
+fn claim(connection: &Connection, path: &Path, origin: &str) -> Result<()> {
+    let read = || {
+        connection
+            .query_row(include_str!("journal/sqlite/queries/inbox_owner.sql"), [], |row| row.get::<_, String>(0))
+            .optional()
+            .map_err(|error| failed(path, error))
+    };
+    let mut owner = read()?;
+    if owner.is_none() {
+        connection
+            .busy_timeout(OPEN_TIMEOUT)
+            .and_then(|()| connection.execute(include_str!("journal/sqlite/queries/inbox_claim.sql"), [origin]))
+            .map_err(|error| failed(path, error))?;
+        owner = read()?;
+    }
+    match owner {
+        Some(owner) if owner == origin => Ok(()),
+        owner => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "the inbox in {} belongs to the log {}, and this one is {origin}; give each log a file of its own, or \
+                 delete the row of sealog_inbox_log when that log is gone",
+                path.display(),
+                owner.unwrap_or_default()
+            ),
+        )),
     }
 }
 
@@ -149,14 +186,16 @@ impl Worker {
         loop {
             // Read before the last look, so that what was committed before closing is drained.
             let stop = self.stop.load(Ordering::Acquire);
-            // Busy, or a disk that fails for a while: the rows stay where they are.
-            if self.poll().unwrap_or(false) {
-                continue;
-            }
+            let pause = match self.poll() {
+                Ok(true) => continue,
+                Ok(false) => POLL_INTERVAL,
+                // Busy, or a disk that fails for a while: the rows stay where they are.
+                Err(_) => RETRY_INTERVAL,
+            };
             if stop || self.drain.queue.is_closed() {
                 return;
             }
-            std::thread::sleep(POLL_INTERVAL);
+            std::thread::sleep(pause);
         }
     }
 
@@ -174,6 +213,17 @@ impl Worker {
             return Ok(false);
         }
         self.quiet_polls = 0;
+        let last: i64 = self
+            .connection
+            .query_row(include_str!("journal/sqlite/queries/inbox_last.sql"), [], |row| row.get(0))
+            .map_err(storage)?;
+        if last < self.read_to {
+            // The file is another one now, restored from a copy: its positions are given anew, and ids
+            // tell which of its rows are known.
+            self.read_to = 0;
+            self.deleted_to = 0;
+            self.drained.store(0, Ordering::Release);
+        }
         let found = self.read()?;
         let Some(last) = found.last().map(|row| row.position) else {
             self.version = Some(version);
@@ -250,8 +300,12 @@ impl Worker {
                 Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
                 Ok(Applied::Sampled { .. }) => sampled += 1,
                 Err(error) => {
-                    let copy = serde_json::from_str::<Value>(&text).ok().map(|value| policy.redacted_copy(&value));
-                    rejected.push(Rejected::new(&row.row_id, &digest, now_ms, &error, copy));
+                    let json = serde_json::from_str::<Value>(&text).ok();
+                    // Under the id that the application waits for.
+                    let named = json.as_ref().and_then(|json| json.get("id")?.as_str());
+                    let id = named.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())).unwrap_or(&row.row_id);
+                    let copy = json.as_ref().map(|json| policy.redacted_copy(json));
+                    rejected.push(Rejected::new(id, &digest, now_ms, &error, copy));
                 }
             }
         }

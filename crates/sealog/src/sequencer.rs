@@ -83,6 +83,8 @@ pub(crate) struct Sequencer {
     pub(crate) anchor: Option<Anchor>,
     /// Events sampled away that are not stored yet.
     pub(crate) sampled: Arc<AtomicU64>,
+    /// Room for a batch's bodies, kept from one to the next.
+    pub(crate) bodies: Vec<u8>,
     /// Told the log's size after each commit.
     pub(crate) size: watch::Sender<u64>,
 }
@@ -179,8 +181,9 @@ impl Sequencer {
             return Ok((head.checkpoint.size, answers));
         }
 
-        let mut bodies = Vec::new();
-        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut bodies)?;
+        self.bodies.clear();
+        self.bodies.shrink_to(2 * MAX_BATCH_BYTES);
+        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut self.bodies)?;
         let signer = self.key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let checkpoint = (!plan.fresh.is_empty()).then(|| StoredCheckpoint {
             size: sealed.frontier.size(),

@@ -271,6 +271,48 @@ async fn what_was_committed_before_the_log_opened_or_closed_is_drained() {
     assert_eq!(check(&reader).await, 2);
 }
 
+#[tokio::test]
+async fn an_inbox_belongs_to_one_log() {
+    let fixture = Fixture::new();
+    open(&fixture).await.close().await.unwrap();
+    let other = AuditLog::builder(fixture.dir.path().join("other.db")).origin("example.com/other");
+    let error = other.inbox(app_path(&fixture)).open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.message().contains("example.com/audit"), "{error}");
+    check(&open(&fixture).await).await;
+}
+
+#[tokio::test]
+async fn rows_of_a_file_that_was_restored_are_not_missed() {
+    let fixture = Fixture::new();
+    let app = app(&fixture);
+    let log = open(&fixture).await;
+    for i in 0..20 {
+        app.execute(
+            "INSERT INTO sealog_inbox(event) VALUES (?1)",
+            params![json!({"action": format!("n.{i}")}).to_string()],
+        )
+        .unwrap();
+    }
+    wait_for_size(&log, 20).await;
+    app.execute_batch("DELETE FROM sealog_inbox; DELETE FROM sqlite_sequence WHERE name = 'sealog_inbox'").unwrap();
+    app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"after\", \"id\": \"after\"}')", []).unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(20), log.sequenced("after")).await;
+    assert_eq!(waited.expect("it is drained").unwrap().seq, 20);
+    check(&log).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_an_event_that_is_set_aside_is_told() {
+    let fixture = Fixture::new();
+    let app = app(&fixture);
+    let log = open(&fixture).await;
+    app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"id\": \"mine\", \"action\": \"\"}')", []).unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(20), log.sequenced("mine")).await;
+    assert_eq!(waited.expect("it is told").unwrap_err().kind(), ErrorKind::InvalidEvent);
+    check(&log).await;
+}
+
 /// The application reads, then writes, in transactions that begin deferred: the very kind that fails
 /// at once, whatever its busy timeout, when somebody else commits in between.
 #[tokio::test(flavor = "multi_thread")]

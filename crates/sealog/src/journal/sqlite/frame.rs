@@ -22,24 +22,25 @@ const ZSTD_LEVEL: i32 = 1;
 pub(super) struct Packer {
     zstd: zstd::bulk::Compressor<'static>,
     plain: Vec<u8>,
+    packed: Vec<u8>,
 }
 
 /// One frame's columns.
-pub(super) struct Frame {
+pub(super) struct Frame<'a> {
     pub(super) count: u64,
     pub(super) commitments: Vec<u8>,
     pub(super) salts: Vec<u8>,
-    pub(super) bodies: Vec<u8>,
+    pub(super) bodies: &'a [u8],
 }
 
 impl Packer {
     pub(super) fn new() -> Result<Self> {
         let zstd = zstd::bulk::Compressor::new(ZSTD_LEVEL)
             .map_err(|error| Error::new(ErrorKind::Storage, format!("zstd gave no compressor: {error}")))?;
-        Ok(Self { zstd, plain: Vec::new() })
+        Ok(Self { zstd, plain: Vec::new(), packed: Vec::new() })
     }
 
-    pub(super) fn pack(&mut self, rows: &[StoredRow<'_>]) -> Result<Frame> {
+    pub(super) fn pack(&mut self, rows: &[StoredRow<'_>]) -> Result<Frame<'_>> {
         self.plain.clear();
         for row in rows {
             self.plain.extend_from_slice(&(row.body.len() as u32).to_le_bytes());
@@ -47,15 +48,16 @@ impl Packer {
         for row in rows {
             self.plain.extend_from_slice(row.body);
         }
-        let bodies = self
-            .zstd
-            .compress(&self.plain)
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(self.plain.len()));
+        self.zstd
+            .compress_to_buffer(&self.plain, &mut self.packed)
             .map_err(|error| Error::new(ErrorKind::Storage, format!("cannot pack events: {error}")))?;
         Ok(Frame {
             count: rows.len() as u64,
             commitments: rows.iter().flat_map(|row| row.commitment).copied().collect(),
             salts: rows.iter().flat_map(|row| row.salt).copied().collect(),
-            bodies,
+            bodies: &self.packed,
         })
     }
 }
@@ -140,9 +142,10 @@ mod tests {
     fn frames_come_back_and_damage_is_named() {
         let bodies: Vec<Vec<u8>> = (0..50).map(|i| format!("{{\"n\":{i}}}").into_bytes()).collect();
         let rows: Vec<_> = bodies.iter().map(|body| StoredRow { commitment: &[7; 32], salt: &[8; 16], body }).collect();
-        let frame = Packer::new().unwrap().pack(&rows).unwrap();
+        let mut packer = Packer::new().unwrap();
+        let frame = packer.pack(&rows).unwrap();
         let mut unpacker = Unpacker::new().unwrap();
-        unpacker.unpack(10, 50, &frame.bodies).unwrap();
+        unpacker.unpack(10, 50, frame.bodies).unwrap();
         assert!(bodies.iter().enumerate().all(|(i, body)| unpacker.body(i) == body));
 
         for (count, bytes) in [(51, &frame.bodies[..]), (50, &frame.bodies[1..]), (50, &[][..])] {

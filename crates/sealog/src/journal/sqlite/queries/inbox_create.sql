@@ -31,3 +31,9 @@ WHEN NEW.drained IS NOT NULL
 BEGIN
     DELETE FROM sealog_inbox WHERE position <= NEW.drained AND position < NEW.position;
 END;
+
+-- Whose inbox it is: of two logs that drain one table each would miss what the other has taken.
+CREATE TABLE IF NOT EXISTS sealog_inbox_log (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    origin TEXT NOT NULL
+);

@@ -1,0 +1,1 @@
+SELECT origin FROM sealog_inbox_log
