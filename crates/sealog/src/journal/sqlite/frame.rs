@@ -148,7 +148,7 @@ mod tests {
         unpacker.unpack(10, 50, frame.bodies).unwrap();
         assert!(bodies.iter().enumerate().all(|(i, body)| unpacker.body(i) == body));
 
-        for (count, bytes) in [(51, &frame.bodies[..]), (50, &frame.bodies[1..]), (50, &[][..])] {
+        for (count, bytes) in [(51, frame.bodies), (50, &frame.bodies[1..]), (50, &[][..])] {
             let error = unpacker.unpack(10, count, bytes).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Integrity);
             assert!(error.message().contains("seq 10"), "{error}");
