@@ -21,6 +21,8 @@ demo: ## Write, show, prove and verify a log in a temporary folder
 test: ## Run every test there is
 	scripts/need $(TEST_NEEDS)
 	cargo test --workspace --all-features --locked
+	cargo run --quiet --locked -p sealog --example embed
+	cargo run --quiet --locked -p sealog --example in_your_transaction
 
 check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	scripts/need cargo-deny g++

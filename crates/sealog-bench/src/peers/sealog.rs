@@ -12,7 +12,7 @@ use crate::measure::{Run, bytes_below};
 use crate::{Error, Result};
 
 /// Batches in flight: while one waits for the disk, the next is prepared.
-const IN_FLIGHT: usize = 2;
+const IN_FLIGHT: usize = 4;
 
 /// `log_bulk` in batches.
 pub(crate) struct Sealog;
