@@ -2,7 +2,7 @@
 //! it, so where they are not there this says so, and shows nothing.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use sealog::{AuditLog, Outcome, Record, VerifyOptions};
@@ -15,7 +15,8 @@ fn data(name: &str) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    eprintln!("NOT RUN: the history {name} is not beside the project, in ../shared/data");
+    // Past the test runner, which hides what a test that passes prints.
+    let _ = writeln!(std::io::stderr(), "NOT RUN: the history {name} is not beside the project, in ../shared/data");
     None
 }
 

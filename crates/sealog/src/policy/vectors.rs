@@ -2,6 +2,7 @@
 //! where they stand beside the repository.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
@@ -73,7 +74,8 @@ fn redactions() {
 fn canonical_json_of_the_rfc() {
     let folder = workspace("../shared/vectors/jcs");
     let Ok(inputs) = fs::read_dir(folder.join("input")) else {
-        eprintln!("NOT RUN: {} is not there", folder.display());
+        // Past the test runner, which hides what a test that passes prints.
+        let _ = writeln!(std::io::stderr(), "NOT RUN: {} is not there", folder.display());
         return;
     };
     for input in inputs {
