@@ -6,6 +6,7 @@ use serde_json::Number;
 
 use super::Detector;
 use super::hide::REDACTED;
+use crate::canonical;
 
 /// How often a text is searched until nothing more is found. What takes the place of one find can
 /// together with its neighbours be another; a text in which that happens more often is hidden whole.
@@ -79,9 +80,16 @@ impl Detectors {
         current
     }
 
-    /// Whether a number is a card number written without quotes.
+    /// Whether a number is a card number written without quotes. Looked at as it will be stored, where
+    /// a float without a fraction is an integer too.
     pub(super) fn is_card_number(&self, number: &Number) -> bool {
-        self.cards && number.as_u64().is_some_and(|integer| find_card_number(&integer.to_string(), 0).is_some())
+        if !self.cards {
+            return false;
+        }
+        let mut text = Vec::with_capacity(24);
+        canonical::write_number(&mut text, number);
+        let text = String::from_utf8(text).unwrap_or_default();
+        text.bytes().all(|byte| byte.is_ascii_digit()) && find_card_number(&text, 0).is_some()
     }
 }
 
