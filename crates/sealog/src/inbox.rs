@@ -32,7 +32,9 @@ use crate::sequencer::{InboxRow, Request};
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How long it waits after something failed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// How long opening waits for the application's lock, to make the table.
+/// How often a handle that closes looks again after something failed: for two seconds.
+const LAST_TRIES: u32 = 200;
+/// How long opening waits for the application's lock, to look for the table or make it.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many rows are read at once.
 const DRAIN_ROWS: usize = 500;
@@ -71,11 +73,12 @@ impl Inbox {
             .map_err(|error| failed(path, error))?;
         if exists < 3 {
             connection
-                .busy_timeout(OPEN_TIMEOUT)
-                .and_then(|()| connection.execute_batch(include_str!("journal/sqlite/queries/inbox_create.sql")))
+                .execute_batch(include_str!("journal/sqlite/queries/inbox_create.sql"))
                 .map_err(|error| failed(path, error))?;
         }
         claim(&connection, path, &drain.origin)?;
+        // From here on the log waits for the application, never the other way round: what is busy is tried
+        // again later.
         connection.busy_timeout(Duration::ZERO).map_err(|error| failed(path, error))?;
         let drained = Arc::new(AtomicI64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
@@ -127,8 +130,7 @@ fn claim(connection: &Connection, path: &Path, origin: &str) -> Result<()> {
     let mut owner = read()?;
     if owner.is_none() {
         connection
-            .busy_timeout(OPEN_TIMEOUT)
-            .and_then(|()| connection.execute(include_str!("journal/sqlite/queries/inbox_claim.sql"), [origin]))
+            .execute(include_str!("journal/sqlite/queries/inbox_claim.sql"), [origin])
             .map_err(|error| failed(path, error))?;
         owner = read()?;
     }
@@ -149,8 +151,7 @@ fn claim(connection: &Connection, path: &Path, origin: &str) -> Result<()> {
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, error))?;
-    // The log waits for the application, never the other way round: what is busy is tried again later.
-    connection.busy_timeout(Duration::ZERO).map_err(|error| failed(path, error))?;
+    connection.busy_timeout(OPEN_TIMEOUT).map_err(|error| failed(path, error))?;
     Ok(connection)
 }
 
@@ -183,16 +184,24 @@ struct Worker {
 
 impl Worker {
     fn run(&mut self) {
+        let mut last_tries = LAST_TRIES;
         loop {
             // Read before the last look, so that what was committed before closing is drained.
             let stop = self.stop.load(Ordering::Acquire);
             let pause = match self.poll() {
                 Ok(true) => continue,
+                Ok(false) if stop => return,
                 Ok(false) => POLL_INTERVAL,
-                // Busy, or a disk that fails for a while: the rows stay where they are.
+                // Busy, or a disk that fails for a while: the rows stay where they are. A handle that
+                // closes tries again for a while; after that they are there for the next one.
+                Err(_) if stop && last_tries == 0 => return,
+                Err(_) if stop => {
+                    last_tries -= 1;
+                    POLL_INTERVAL
+                }
                 Err(_) => RETRY_INTERVAL,
             };
-            if stop || self.drain.queue.is_closed() {
+            if self.drain.queue.is_closed() {
                 return;
             }
             std::thread::sleep(pause);

@@ -271,6 +271,36 @@ async fn what_was_committed_before_the_log_opened_or_closed_is_drained() {
     assert_eq!(check(&reader).await, 2);
 }
 
+/// Opening waits for the application's lock: in SQLite's default mode a reader meets it at each commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inbox_opens_while_the_application_commits() {
+    for mode in ["delete", "wal"] {
+        let fixture = Fixture::new();
+        let app = Connection::open(app_path(&fixture)).unwrap();
+        app.pragma_update(None, "journal_mode", mode).unwrap();
+        app.busy_timeout(Duration::from_secs(20)).unwrap();
+        app.execute_batch("CREATE TABLE busy (n INTEGER)").unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let application = std::thread::spawn({
+            let stop = stop.clone();
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    app.execute("INSERT INTO busy VALUES (1)", []).unwrap();
+                    std::thread::sleep(Duration::from_micros(300));
+                }
+            }
+        });
+        for round in 0..15 {
+            let opened = fixture.builder().inbox(app_path(&fixture)).open().await;
+            let log = opened.unwrap_or_else(|error| panic!("{mode}, round {round}: {error}"));
+            log.close().await.unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        application.join().unwrap();
+        check(&open(&fixture).await).await;
+    }
+}
+
 #[tokio::test]
 async fn an_inbox_belongs_to_one_log() {
     let fixture = Fixture::new();
