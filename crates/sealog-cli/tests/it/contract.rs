@@ -223,6 +223,32 @@ fn proofs_and_checks_rest_on_what_is_given() {
 }
 
 #[test]
+fn a_log_that_was_altered_fails_with_the_place_and_both_values() {
+    let folder = Folder::new();
+    for action in ["a", "b", "c"] {
+        folder.expect(0, &["log", action]);
+    }
+    let raw = sealog::rusqlite::Connection::open(folder.path("audit.db")).expect("the file opens");
+    let forged = "UPDATE event SET body = CAST(replace(CAST(body AS TEXT), '\"b\"', '\"x\"') AS BLOB) WHERE seq = 1";
+    assert_eq!(raw.execute(forged, []).expect("it is altered"), 1);
+    let problem = &folder.json(1, &["verify"])["problems"][0];
+    assert_eq!((&problem["code"], &problem["seq"]), (&json!("commitment"), &json!(1)));
+    assert_ne!(problem["expected"], problem["found"]);
+    assert!(folder.expect(1, &["verify"]).contains("seq 1"));
+}
+
+#[test]
+fn colours_and_the_logs_place_are_the_users_to_choose() {
+    let folder = Folder::new();
+    let status = folder.command(&["log", "a"]).env("SEALOG_LOG", "elsewhere.db").status().expect("the program runs");
+    assert!(status.success() && folder.path("elsewhere.db").exists() && !folder.path("audit.db").exists());
+    let coloured = folder.run(&["tail", "--log", "elsewhere.db", "--color", "always"]).stdout;
+    assert!(coloured.contains(&0x1b));
+    let plain = folder.run(&["tail", "--log", "elsewhere.db"]).stdout;
+    assert!(!plain.is_empty() && !plain.contains(&0x1b));
+}
+
+#[test]
 fn an_inbox_is_drained_and_what_is_no_event_is_listed() {
     let folder = Folder::new();
     folder.expect(0, &["--inbox", "app.db", "log", "first"]);
@@ -252,6 +278,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]

@@ -41,7 +41,12 @@ fn every_command_in_the_documents_works() {
         let text = std::fs::read_to_string(document).expect("a document");
         let folder = Folder::new();
         for command in commands(&text, &makefile) {
-            let output = Command::new("bash")
+            let mut shell = Command::new("bash");
+            for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALOG_")) {
+                shell.env_remove(name);
+            }
+            assert!(!command.ends_with('\\'), "a command stands on one line: {command}");
+            let output = shell
                 .args(["-e", "-o", "pipefail", "-c", &command])
                 .current_dir(folder.0.path())
                 .env("PATH", &path)

@@ -1,7 +1,7 @@
 //! The three real histories beside the project: in, out again, equal, and verified. They are not part of
 //! it, so where they are not there this says so, and shows nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
@@ -50,16 +50,23 @@ async fn import(path: &Path, mut each: impl FnMut(&Record, &Value)) {
     assert_eq!(log.head().await.expect("the log can be read").size, next, "importing twice adds nothing");
 }
 
-/// Whether a document is the one that was sent, but for what the policy hides.
-fn is_same(stored: &Value, sent: &Value) -> bool {
+/// Whether a document is the one that was sent, but for values that were hidden; under which names is
+/// noted, so that a policy that hides too much does not pass.
+fn is_same(stored: &Value, sent: &Value, name: &str, hidden: &mut BTreeSet<String>) -> bool {
     match (stored, sent) {
-        (Value::String(stored), _) if stored == "[REDACTED]" => true,
+        (Value::String(stored), _) if stored == "[REDACTED]" => {
+            hidden.insert(name.to_owned());
+            true
+        }
         (Value::Object(stored), Value::Object(sent)) => {
             stored.len() == sent.len()
-                && stored.iter().all(|(name, value)| sent.get(name).is_some_and(|sent| is_same(value, sent)))
+                && stored
+                    .iter()
+                    .all(|(name, value)| sent.get(name).is_some_and(|sent| is_same(value, sent, name, hidden)))
         }
         (Value::Array(stored), Value::Array(sent)) => {
-            stored.len() == sent.len() && stored.iter().zip(sent).all(|(stored, sent)| is_same(stored, sent))
+            stored.len() == sent.len()
+                && stored.iter().zip(sent).all(|(stored, sent)| is_same(stored, sent, name, hidden))
         }
         // 1 and 1.0 are one number in canonical JSON.
         (Value::Number(stored), Value::Number(sent)) => stored == sent || stored.as_f64() == sent.as_f64(),
@@ -67,11 +74,17 @@ fn is_same(stored: &Value, sent: &Value) -> bool {
     }
 }
 
+fn millis(time: &Value) -> i64 {
+    let time: jiff::Timestamp = time.as_str().expect("a time").parse().expect("RFC 3339");
+    time.as_millisecond()
+}
+
 #[tokio::test]
 async fn manifests() {
     let Some(path) = data("manifests.ndjson.zst") else { return };
     let mut changes: HashMap<String, u32> = HashMap::new();
     let mut empty_diffs = 0;
+    let mut hidden = BTreeSet::new();
     import(&path, |record, sent| {
         assert_eq!(Value::from(record.timestamp()), sent["timestamp"]);
         assert_eq!(record.action, sent["action"].as_str().expect("an action"));
@@ -79,7 +92,7 @@ async fn manifests() {
         assert_eq!(record.resource_id.as_deref(), sent["resourceId"].as_str());
         for (stored, name) in [(&record.before, "before"), (&record.after, "after")] {
             let same = match (stored, sent.get(name)) {
-                (Some(stored), Some(sent)) => is_same(stored, sent),
+                (Some(stored), Some(sent)) => is_same(stored, sent, name, &mut hidden),
                 (None, None) => true,
                 _ => false,
             };
@@ -91,6 +104,7 @@ async fn manifests() {
     .await;
     assert_eq!(changes.values().max(), Some(&1506));
     assert_eq!(empty_diffs, 236);
+    assert_eq!(hidden, BTreeSet::new(), "no manifest has a secret under its usual name");
 }
 
 #[tokio::test]
@@ -100,6 +114,7 @@ async fn kubernetes() {
     import(&path, |record, sent| {
         let id = format!("{}/{}", sent["auditID"].as_str().expect("an id"), sent["stage"].as_str().expect("a stage"));
         assert_eq!(record.id(), id);
+        assert_eq!(record.timestamp(), millis(&sent["requestReceivedTimestamp"]), "{id}");
         assert_eq!(sent["responseStatus"]["code"] == 403, record.outcome == Some(Outcome::Denied), "{id}");
         denied += u32::from(record.outcome == Some(Outcome::Denied));
     })
@@ -113,6 +128,7 @@ async fn cloudtrail() {
     import(&path, |record, sent| {
         assert_eq!(record.id(), sent["eventID"].as_str().expect("an id"));
         assert_eq!(record.ip_address.as_deref(), sent["sourceIPAddress"].as_str());
+        assert_eq!(record.timestamp(), millis(&sent["eventTime"]));
         let refused = sent["errorCode"].as_str().is_some_and(|code| code.contains("AccessDenied"));
         assert!(!refused || record.outcome == Some(Outcome::Denied));
     })
