@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use sealog_cli::count;
 use serde::Serialize;
 
 use crate::input::Input;
@@ -136,7 +137,7 @@ impl fmt::Display for Report {
             writeln!(f, "         this disk is memory: nothing below was durable (see --dir)")?;
         }
         let (events, bytes) = (self.input.events.len(), self.input.bytes());
-        writeln!(f, "input    {}: {} events, {} bytes", self.input.name(), grouped(events as u64), grouped(bytes))?;
+        writeln!(f, "input    {}: {} events, {} bytes", self.input.name(), count(events as u64), count(bytes))?;
         for section in &self.sections {
             writeln!(f, "\n{section}")?;
         }
@@ -162,9 +163,9 @@ impl fmt::Display for Section {
                 f,
                 "\n{:<34}{:>9}{:>9.2}{:>12}{:>10.2}{:>10.0}{:>10.0}{:>10.2}",
                 figures.name,
-                grouped(figures.events),
+                count(figures.events),
                 figures.seconds,
-                grouped(figures.events_per_second.round() as u64),
+                count(figures.events_per_second.round() as u64),
                 figures.ratios.events_per_second,
                 figures.bytes_per_event,
                 figures.closed_bytes_per_event,
@@ -175,19 +176,6 @@ impl fmt::Display for Section {
     }
 }
 
-/// A number with its thousands set apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -196,11 +184,6 @@ mod tests {
 
     fn run(events: u64, ms: u64, bytes: u64) -> Run {
         Run { events, elapsed: Duration::from_millis(ms), bytes, closed_bytes: bytes }
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1_000, 1_234_567].map(grouped));
     }
 
     #[test]

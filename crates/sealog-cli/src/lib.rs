@@ -1,7 +1,8 @@
 //! The command line of Sealog, the audit log for applications.
 //!
 //! The program is one call, [`run`]. What else is public serves others in this workspace: the
-//! [`Generator`] gives the benchmark its input, and [`sources`] maps whole files in tests.
+//! [`Generator`] gives the benchmark its input, [`count`] writes its numbers, and [`sources`] maps whole
+//! files in tests.
 
 mod cli;
 mod commands;
@@ -18,6 +19,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub use generator::Generator;
+pub use render::count;
 
 use cli::Cli;
 use failure::Failure;

@@ -67,7 +67,7 @@ pub(crate) fn cut(text: &str, chars: usize) -> String {
 }
 
 /// 1234567 → `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {

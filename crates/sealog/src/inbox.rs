@@ -303,13 +303,17 @@ impl Worker {
         let mut rejected = Vec::new();
         let mut sampled = 0;
         for row in found {
-            let digest = policy.keyed_digest(row.event.as_deref().unwrap_or_default().as_bytes());
-            let text = row.event.as_deref().unwrap_or_default().to_owned();
-            match row.event.and_then(|text| prepare(policy, &text, &row.row_id, row.inserted_at, row.digest, now_ms)) {
+            let text = row.event.as_deref().unwrap_or_default();
+            let digest = policy.keyed_digest(text.as_bytes());
+            let prepared = match &row.event {
+                Ok(text) => prepare(policy, text, &row.row_id, row.inserted_at, row.digest.as_deref(), now_ms),
+                Err(error) => Err(error.clone()),
+            };
+            match prepared {
                 Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
                 Ok(Applied::Sampled { .. }) => sampled += 1,
                 Err(error) => {
-                    let json = serde_json::from_str::<Value>(&text).ok();
+                    let json = serde_json::from_str::<Value>(text).ok();
                     // Under the id that the application waits for.
                     let named = json.as_ref().and_then(|json| json.get("id")?.as_str());
                     let id = named.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())).unwrap_or(&row.row_id);
@@ -356,11 +360,11 @@ fn prepare(
     text: &str,
     row_id: &str,
     inserted_at: i64,
-    digest: Option<String>,
+    digest: Option<&str>,
     now_ms: i64,
 ) -> Result<Applied> {
     let staged = match digest {
-        Some(mark) => Some(policy.read_staged(&mark, text.as_bytes()).ok_or_else(not_the_librarys)?),
+        Some(mark) => Some(policy.read_staged(mark, text.as_bytes()).ok_or_else(not_the_librarys)?),
         None => None,
     };
     // What is wrong is kept, so it must not quote what was sent.

@@ -156,7 +156,7 @@ impl Sequencer {
     fn commit(&mut self, requests: &[Request]) -> Result<(u64, Vec<Answer>)> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
-        adopt_key(&mut self.key, &self.key_source, &head)?;
+        let signer = adopt_key(&mut self.key, &self.key_source, &head)?;
         let now_ms = self.clock.now_ms();
 
         let mut plan = Plan { first_seq: head.checkpoint.size, ..Plan::default() };
@@ -184,7 +184,6 @@ impl Sequencer {
         self.bodies.clear();
         self.bodies.shrink_to(2 * MAX_BATCH_BYTES);
         let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut self.bodies)?;
-        let signer = self.key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let checkpoint = (!plan.fresh.is_empty()).then(|| StoredCheckpoint {
             size: sealed.frontier.size(),
             frontier: sealed.frontier.to_bytes(),
@@ -243,7 +242,6 @@ impl Sequencer {
             rejected: &[],
             sampled: 0,
         })?;
-        let vkey = key.vkey().to_owned();
         self.key = key;
         self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
         // A change of keys is worth a line elsewhere at once. The change is made whether or not that
@@ -305,14 +303,14 @@ fn gather(
     None
 }
 
-/// Takes up the key that another process has changed to, if the key file has it.
-fn adopt_key(key: &mut Key, source: &KeySource, head: &Head) -> Result<()> {
-    if key.signer_for(&head.vkey).is_some() {
-        return Ok(());
+/// The key that signs the next checkpoint, taken from the key file where another process has changed it.
+fn adopt_key<'a>(key: &'a mut Key, source: &KeySource, head: &Head) -> Result<&'a tree::Signer> {
+    if key.signer_for(&head.vkey).is_none()
+        && let Some(reloaded) = source.load()?.filter(|key| key.signer_for(&head.vkey).is_some())
+    {
+        *key = reloaded;
     }
-    let reloaded = source.load()?.filter(|key| key.signer_for(&head.vkey).is_some());
-    *key = reloaded.ok_or_else(|| wrong_key(source, &head.vkey))?;
-    Ok(())
+    key.signer_for(&head.vkey).ok_or_else(|| wrong_key(source, &head.vkey))
 }
 
 pub(crate) fn wrong_key(source: &KeySource, vkey: &str) -> Error {

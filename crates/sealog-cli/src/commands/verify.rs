@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use sealog::{Trust, VerifyOptions, VerifyReport};
+use sealog::{Checkpoint, Trust, VerifyOptions, VerifyReport};
 use serde_json::{Value, json};
 
 use super::read_file;
@@ -147,24 +147,18 @@ fn trust(trust: Trust) -> String {
 
 /// The signed notes in a file: one, or many one after the other as an anchor has them.
 fn notes(text: &str, path: &Path) -> Result<Vec<String>, Failure> {
-    let mut notes: Vec<String> = Vec::new();
-    let mut signed = true;
-    for line in text.split_inclusive('\n') {
-        let is_signature = line.starts_with("\u{2014} ");
-        // A note ends with its signatures; whatever follows them is the next one.
-        if signed && !is_signature {
-            if line.trim().is_empty() {
-                continue;
-            }
-            notes.push(String::new());
-        }
-        signed = is_signature;
-        if let Some(note) = notes.last_mut() {
-            note.push_str(line);
-        }
-    }
+    // People put empty lines between notes.
+    let empty = |line: &&str| line.trim().is_empty();
+    let notes = Checkpoint::split_notes(text).into_iter().map(|note| {
+        let before: usize = note.split_inclusive('\n').take_while(empty).map(str::len).sum();
+        note[before..].to_owned()
+    });
+    let mut notes: Vec<_> = notes.filter(|note| !note.is_empty()).collect();
     // The last one of an anchor may be cut off by a crash of its writer; what stands before it counts.
-    if notes.len() > 1 && !(signed && text.ends_with('\n')) {
+    let is_whole = |note: &String| {
+        note.ends_with('\n') && note.lines().next_back().is_some_and(|line| line.starts_with("\u{2014} "))
+    };
+    if notes.len() > 1 && !notes.last().is_some_and(is_whole) {
         notes.pop();
     }
     if notes.is_empty() {

@@ -74,24 +74,28 @@ impl Checkpoint {
     ///
     /// As [`Checkpoint::parse`], for the first note that is wrong.
     pub fn parse_many(notes: &str) -> Result<Vec<Self>> {
-        let mut found = Vec::new();
-        let mut start = 0;
+        Self::split_notes(notes).into_iter().map(Self::parse).collect()
+    }
+
+    /// Cuts a text behind each note, which ends with its last signature. The pieces are not checked: they
+    /// are all of the text, and the last one is what stands behind the last signature, if anything does.
+    pub fn split_notes(notes: &str) -> Vec<&str> {
+        let mut pieces = Vec::new();
+        let (mut start, mut end) = (0, 0);
         let mut signed = false;
-        let mut end = 0;
         for line in notes.split_inclusive('\n') {
             let is_signature = line.starts_with("\u{2014} ");
-            // A note ends with its last signature.
             if signed && !is_signature {
-                found.push(Self::parse(&notes[start..end])?);
+                pieces.push(&notes[start..end]);
                 start = end;
             }
             signed = is_signature;
             end += line.len();
         }
         if start < end {
-            found.push(Self::parse(&notes[start..end])?);
+            pieces.push(&notes[start..end]);
         }
-        Ok(found)
+        pieces
     }
 
     /// Reads a checkpoint. Its signatures are not checked: that takes a key, and is done by

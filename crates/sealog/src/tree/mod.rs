@@ -31,6 +31,7 @@ pub use proof::{Proof, ProvenEvent};
 pub(crate) use self::{
     check::{Tree, check_consistency},
     frontier::{Frontier, Node},
+    key::Signer,
     leaves::{Leaves, consistency_proof, inclusion_proof},
     tile::{TilePath, tile},
 };
