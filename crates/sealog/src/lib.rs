@@ -11,6 +11,7 @@ mod journal;
 mod keyfile;
 mod log;
 mod policy;
+mod query;
 mod sequencer;
 mod tree;
 mod verify;
@@ -25,6 +26,7 @@ pub use event::{
 };
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
+pub use query::{Filter, MAX_FILTER_VALUE_BYTES, MAX_FILTER_VALUES, Resource};
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
 pub use tree::{Checkpoint, Key, Proof, ProvenEvent};

@@ -53,7 +53,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// Nothing but digits and dots (`10.001.002.003`), or nothing but hexadecimal digits, dots and more
 /// than one colon.
-fn resembles_address(part: &str) -> bool {
+pub(crate) fn resembles_address(part: &str) -> bool {
     let only = |extra: fn(&u8) -> bool| part.bytes().all(|byte| byte == b'.' || extra(&byte));
     let has_digit = part.bytes().any(|byte| byte.is_ascii_digit());
     has_digit && only(u8::is_ascii_digit)

@@ -3,7 +3,7 @@
 //! The policy runs before anything is written, depends on nothing but the event, the settings and the
 //! log's key, and gives the same bytes when it is applied again to its own result.
 
-mod address;
+pub(crate) mod address;
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod compiled;
@@ -13,7 +13,7 @@ mod digest;
 mod hide;
 mod names;
 mod paths;
-mod pointer;
+pub(crate) mod pointer;
 mod redact;
 mod validate;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Whether `pointer` is well formed: empty, or begun by `/`, with `~` only in `~0` and `~1`.
-pub(super) fn is_valid(pointer: &str) -> bool {
+pub(crate) fn is_valid(pointer: &str) -> bool {
     if !(pointer.is_empty() || pointer.starts_with('/')) {
         return false;
     }
@@ -22,7 +22,7 @@ pub(super) fn segments(pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
 }
 
 /// Appends one segment, escaped.
-pub(super) fn push(pointer: &mut String, segment: &str) {
+pub(crate) fn push(pointer: &mut String, segment: &str) {
     pointer.push('/');
     for part in segment.split_inclusive(['~', '/']) {
         match part.as_bytes().last() {
