@@ -10,13 +10,18 @@ use crate::anchor::Anchor;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Drain, Inbox};
+use crate::index::{Index, IndexOptions};
 use crate::journal::StoredCheckpoint;
 use crate::journal::sqlite::{self, Birth};
 use crate::keyfile::KeySource;
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
 use crate::policy::Policy;
+use crate::query::Selection;
 use crate::sequencer::{Sequencer, wrong_key};
 use crate::tree::{Frontier, Key};
+
+/// See [`Builder::tail_events`].
+const DEFAULT_TAIL_EVENTS: u64 = 65_536;
 
 /// How to open a log: [`AuditLog::builder`].
 #[derive(Debug)]
@@ -31,6 +36,9 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     read_only: bool,
     create: bool,
+    index: Option<PathBuf>,
+    full_text: Option<bool>,
+    tail_events: u64,
 }
 
 impl Builder {
@@ -45,6 +53,9 @@ impl Builder {
             clock: None,
             read_only: false,
             create: true,
+            index: None,
+            full_text: None,
+            tail_events: DEFAULT_TAIL_EVENTS,
         }
     }
 
@@ -105,7 +116,7 @@ impl Builder {
         self
     }
 
-    /// Opens the log for reading only: needs no key, writes nothing. The log must exist.
+    /// Opens the log for reading only: needs no key, and writes nothing but the index. The log must exist.
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
@@ -114,6 +125,27 @@ impl Builder {
     /// Whether a log that is not there is created (the default) or is an error.
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
+        self
+    }
+
+    /// The folder of the index. Default: the log's path with `.index` added. It holds what events say, so
+    /// keep it as safe as the log; it can be deleted at any time, and is made anew.
+    pub fn index(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.index = Some(folder.into());
+        self
+    }
+
+    /// Whether the words of events are indexed, so that they can be searched for. Default: as the index
+    /// that is there has it, and yes for a new one. An index that has it otherwise is made anew.
+    pub fn full_text(mut self, full_text: bool) -> Self {
+        self.full_text = Some(full_text);
+        self
+    }
+
+    /// How many events are kept in memory before they are written to the index. Default: 65,536, some
+    /// 60 MB of usual events. Fewer take less memory and make more and smaller files, which are merged later.
+    pub fn tail_events(mut self, events: u64) -> Self {
+        self.tail_events = events;
         self
     }
 
@@ -130,12 +162,20 @@ impl Builder {
 
     fn open_now(self) -> Result<AuditLog> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let index_options = IndexOptions {
+            log: self.path.clone(),
+            folder: self.index.unwrap_or_else(|| beside(&self.path, ".index")),
+            full_text: self.full_text,
+            tail_events: self.tail_events.max(1),
+        };
         if self.read_only {
             let mut reader = sqlite::open_reader(&self.path)?;
             let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
             let (_, size) = watch::channel(size);
             let readers = Mutex::new(vec![reader]);
-            return Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers, size, writer: None }) });
+            let index = Mutex::default();
+            let shared = Shared { path: self.path, clock, readers, size, writer: None, index, index_options };
+            return Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() });
         }
 
         let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
@@ -171,6 +211,7 @@ impl Builder {
         let (queue, requests) = mpsc::unbounded_channel();
         let (size_sender, size) = watch::channel(head.checkpoint.size);
         let sampled = Arc::new(AtomicU64::new(0));
+        let index = Arc::new(Index::start(index_options.clone())?);
         let sequencer = Sequencer {
             journal: Box::new(journal),
             key,
@@ -178,7 +219,7 @@ impl Builder {
             clock: clock.clone(),
             anchor,
             sampled: sampled.clone(),
-            bodies: Vec::new(),
+            index: index.clone(),
             size: size_sender,
         };
         std::thread::Builder::new()
@@ -202,7 +243,9 @@ impl Builder {
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
         let inboxes = Mutex::new(inboxes);
         let writer = Some(Writer { policy, queue, room, sampled, inboxes });
-        Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers: Mutex::default(), size, writer }) })
+        let index = Mutex::new(Some(index));
+        let shared = Shared { path: self.path, clock, readers: Mutex::default(), size, writer, index, index_options };
+        Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() })
     }
 }
 

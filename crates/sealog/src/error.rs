@@ -60,10 +60,14 @@ pub enum ErrorKind {
     Storage,
     /// The log was closed.
     Closed,
+    /// The index cannot be read or written. The log itself is unharmed, and goes on.
+    Index,
+    /// The handle's scope does not reach that far.
+    OutOfScope,
 }
 
 /// The table: kind, code, HTTP status, exit code.
-const KINDS: [(ErrorKind, &str, u16, u8); 13] = [
+const KINDS: [(ErrorKind, &str, u16, u8); 15] = [
     (ErrorKind::InvalidArgument, "invalid_argument", 400, 2),
     (ErrorKind::InvalidEvent, "invalid_event", 422, 3),
     (ErrorKind::LimitExceeded, "limit_exceeded", 422, 3),
@@ -77,6 +81,8 @@ const KINDS: [(ErrorKind, &str, u16, u8); 13] = [
     (ErrorKind::Busy, "busy", 503, 8),
     (ErrorKind::Storage, "storage", 503, 9),
     (ErrorKind::Closed, "closed", 503, 10),
+    (ErrorKind::Index, "index", 503, 11),
+    (ErrorKind::OutOfScope, "out_of_scope", 403, 12),
 ];
 
 impl ErrorKind {

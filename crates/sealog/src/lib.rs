@@ -7,6 +7,7 @@ mod clock;
 mod error;
 mod event;
 mod inbox;
+mod index;
 mod journal;
 mod keyfile;
 mod log;
@@ -15,6 +16,7 @@ mod query;
 mod sequencer;
 mod tree;
 mod verify;
+mod watch;
 
 pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -24,10 +26,16 @@ pub use event::{
     MAX_DEPTH, MAX_EVENT_BYTES, MAX_FIELD_BYTES, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_STATE_BYTES, MAX_TAG_BYTES,
     MAX_TAGS, MAX_USER_AGENT_BYTES, Outcome, Receipt, Record, Severity, actions,
 };
+pub use index::{IndexProgress, Order};
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
-pub use query::{Filter, MAX_FILTER_VALUE_BYTES, MAX_FILTER_VALUES, Resource};
+pub use query::{
+    Bucket, BySeverity, DEFAULT_PAGE_EVENTS, DEFAULT_TOP, EventPage, Filter, MAX_BUCKETS, MAX_FILTER_VALUE_BYTES,
+    MAX_FILTER_VALUES, MAX_PAGE_EVENTS, MAX_TOP, PageOptions, Resource, StateAt, Stats, StatsOptions, TimeRange,
+    TopEntry,
+};
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
 pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
+pub use watch::{Watch, WatchFrom};

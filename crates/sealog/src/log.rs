@@ -14,9 +14,11 @@ use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Receipt, Record};
 use crate::inbox::Inbox;
+use crate::index::{Index, IndexOptions};
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
 use crate::policy::{Applied, Compiled, Prepared};
+use crate::query::Selection;
 use crate::sequencer::Request;
 use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
@@ -57,6 +59,8 @@ const MAX_IDLE_READERS: usize = 4;
 #[derive(Clone)]
 pub struct AuditLog {
     pub(crate) shared: Arc<Shared>,
+    /// What bounds all that this handle reads.
+    pub(crate) scope: Selection,
 }
 
 pub(crate) struct Shared {
@@ -65,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) readers: Mutex<Vec<Reader>>,
     pub(crate) size: watch::Receiver<u64>,
     pub(crate) writer: Option<Writer>,
+    pub(crate) index: Mutex<Option<Arc<Index>>>,
+    pub(crate) index_options: IndexOptions,
 }
 
 /// What a handle has that may write.
@@ -376,11 +382,13 @@ impl AuditLog {
     /// `NotFound` when there is none.
     pub async fn get(&self, id: &str) -> Result<Record> {
         let id = id.to_owned();
+        let scope = self.scope.clone();
         self.snapshot(move |snapshot| {
-            let entry = snapshot.find(&id)?.ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, format!("there is no event with the id {id:?} in the log"))
-            })?;
-            Ok(read_records(snapshot, entry.seq, entry.seq + 1)?.swap_remove(0))
+            let not_found =
+                || Error::new(ErrorKind::NotFound, format!("there is no event with the id {id:?} in the log"));
+            let entry = snapshot.find(&id)?.ok_or_else(not_found)?;
+            let record = read_records(snapshot, entry.seq, entry.seq + 1)?.swap_remove(0);
+            if scope.record(&record)? { Ok(record) } else { Err(not_found()) }
         })
         .await
     }
@@ -400,6 +408,7 @@ impl AuditLog {
                 format!("the limit is from 1 to {MAX_READ_EVENTS}, and this is {limit}"),
             ));
         }
+        let scope = self.scope.clone();
         self.snapshot(move |snapshot| {
             let size = snapshot.head()?.checkpoint.size;
             let end = size.min(from_seq.saturating_add(limit as u64));
@@ -409,7 +418,11 @@ impl AuditLog {
                 let to = end.min(page.next_seq + READ_STRIDE_EVENTS);
                 let events = read_records(snapshot, page.next_seq, to)?;
                 bytes += events.iter().map(|record| record.canonical_json().len()).sum::<usize>();
-                page.events.extend(events);
+                for event in events {
+                    if scope.record(&event)? {
+                        page.events.push(event);
+                    }
+                }
                 page.next_seq = to;
             }
             Ok(page)
@@ -459,6 +472,7 @@ impl AuditLog {
         options: VerifyOptions,
         mut progress: impl FnMut(VerifyProgress) + Send + 'static,
     ) -> Result<VerifyReport> {
+        self.whole()?;
         self.reader(move |reader| verify::verify(reader, &options, &mut progress)).await
     }
 
@@ -469,7 +483,15 @@ impl AuditLog {
     ///
     /// `NotFound` when there is no such event.
     pub async fn proof(&self, seq: u64) -> Result<Proof> {
-        self.snapshot(move |snapshot| verify::prove(snapshot, seq)).await
+        let scope = self.scope.clone();
+        self.snapshot(move |snapshot| {
+            let head = snapshot.head()?.checkpoint;
+            if seq < head.size && !scope.record(&read_records(snapshot, seq, seq + 1)?.swap_remove(0))? {
+                return Err(Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}")));
+            }
+            verify::prove(snapshot, seq)
+        })
+        .await
     }
 
     /// What proves that today's tree begins with the tree of size `old_size`: the newest checkpoint, and
@@ -494,6 +516,7 @@ impl AuditLog {
     ///
     /// `InvalidArgument` when this is no such path, `NotFound` when the tree does not reach that far.
     pub async fn tile(&self, path: &str) -> Result<Vec<u8>> {
+        self.whole()?;
         let path = TilePath::parse(path)?;
         self.snapshot(move |snapshot| {
             let size = snapshot.head()?.checkpoint.size;
@@ -532,6 +555,7 @@ impl AuditLog {
     ///
     /// When the log cannot be read.
     pub async fn sampled(&self) -> Result<u64> {
+        self.whole()?;
         let pending = self.shared.writer.as_ref().map_or(0, |writer| writer.sampled.load(Ordering::Relaxed));
         Ok(self.snapshot(|snapshot| snapshot.sampled()).await? + pending)
     }
@@ -542,6 +566,7 @@ impl AuditLog {
     ///
     /// When the log cannot be read.
     pub async fn rejected_count(&self) -> Result<u64> {
+        self.whole()?;
         self.snapshot(|snapshot| snapshot.count_rejected()).await
     }
 
@@ -551,6 +576,7 @@ impl AuditLog {
     ///
     /// When the log cannot be read.
     pub async fn rejected(&self, offset: u64, limit: usize) -> Result<Vec<Rejected>> {
+        self.whole()?;
         self.snapshot(move |snapshot| snapshot.rejected(offset, limit)).await
     }
 
@@ -571,7 +597,10 @@ impl AuditLog {
     ///
     /// What could not be written, an anchor included.
     pub async fn close(self) -> Result<()> {
-        let Some(writer) = &self.shared.writer else { return Ok(()) };
+        let index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writer) = &self.shared.writer else {
+            return close_index(index).await;
+        };
         let inboxes = std::mem::take(&mut *writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner));
         blocking(move || {
             inboxes.into_iter().for_each(Inbox::close);
@@ -580,7 +609,9 @@ impl AuditLog {
         .await?;
         let (reply, answer) = oneshot::channel();
         writer.queue.send(Request::Close { reply }).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        let written = answer.await.map_err(|_| closed())?;
+        close_index(index).await?;
+        written
     }
 
     fn writer(&self) -> Result<&Writer> {
@@ -589,8 +620,26 @@ impl AuditLog {
         })
     }
 
+    /// The index, which a handle that only reads starts with its first question.
+    pub(crate) fn index(&self) -> Result<Arc<Index>> {
+        let mut index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = &*index {
+            return Ok(index.clone());
+        }
+        let started = Arc::new(Index::start(self.shared.index_options.clone())?);
+        Ok(index.insert(started).clone())
+    }
+
+    /// Refuses what concerns the log as a whole where only a part of it may be read.
+    fn whole(&self) -> Result<()> {
+        if self.scope.is_whole() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::OutOfScope, "this concerns the log as a whole, and the handle is scoped"))
+    }
+
     /// Reads one committed state, on a thread that may block.
-    async fn snapshot<T: Send + 'static>(
+    pub(crate) async fn snapshot<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut dyn Snapshot) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -655,29 +704,39 @@ pub(crate) fn count_sampled(sampled: &AtomicU64, queue: &mpsc::UnboundedSender<R
 }
 
 /// Waits until this handle has written something, but not long: others write too.
-async fn a_change_or_a_moment(size: &mut watch::Receiver<u64>) {
+pub(crate) async fn a_change_or_a_moment(size: &mut watch::Receiver<u64>) {
     if tokio::time::timeout(POLL_INTERVAL, size.changed()).await.is_ok_and(|changed| changed.is_err()) {
         // A handle that does not write has no changes to tell, and says so at once.
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
+async fn close_index(index: Option<Arc<Index>>) -> Result<()> {
+    let Some(index) = index else { return Ok(()) };
+    blocking(move || {
+        index.close();
+        Ok(())
+    })
+    .await
+}
+
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the log is closed")
+}
+
+/// The record at `seq` from its body in the journal.
+pub(crate) fn record_of(seq: u64, body: &[u8]) -> Result<Record> {
+    let record = String::from_utf8(body.to_vec()).ok().and_then(Record::from_canonical);
+    record.filter(|record| record.seq() == seq).ok_or_else(|| {
+        Error::new(ErrorKind::Integrity, format!("seq {seq}: expected an event's canonical JSON, found something else"))
+    })
 }
 
 /// The records `from..to`, each of which must be there.
 fn read_records(snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<Vec<Record>> {
     let mut records = Vec::with_capacity((to - from) as usize);
     snapshot.rows(from, to, &mut |seq, row| {
-        let record = String::from_utf8(row.body.to_vec()).ok().and_then(Record::from_canonical);
-        let record = record.filter(|record| record.seq() == seq).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Integrity,
-                format!("seq {seq}: expected an event's canonical JSON, found something else"),
-            )
-        })?;
-        records.push(record);
+        records.push(record_of(seq, row.body)?);
         Ok(())
     })?;
     if records.len() as u64 != to - from {

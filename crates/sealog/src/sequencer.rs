@@ -15,6 +15,7 @@ use crate::anchor::Anchor;
 use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Receipt};
+use crate::index::{Entry as TailEntry, Index};
 use crate::journal::{Batch, Entry, Head, Journal, Row, StoredCheckpoint, Transaction};
 use crate::keyfile::KeySource;
 use crate::log::Rejected;
@@ -83,8 +84,7 @@ pub(crate) struct Sequencer {
     pub(crate) anchor: Option<Anchor>,
     /// Events sampled away that are not stored yet.
     pub(crate) sampled: Arc<AtomicU64>,
-    /// Room for a batch's bodies, kept from one to the next.
-    pub(crate) bodies: Vec<u8>,
+    pub(crate) index: Arc<Index>,
     /// Told the log's size after each commit.
     pub(crate) size: watch::Sender<u64>,
 }
@@ -181,9 +181,8 @@ impl Sequencer {
             return Ok((head.checkpoint.size, answers));
         }
 
-        self.bodies.clear();
-        self.bodies.shrink_to(2 * MAX_BATCH_BYTES);
-        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut self.bodies)?;
+        let mut bodies = Vec::new();
+        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut bodies)?;
         let checkpoint = (!plan.fresh.is_empty()).then(|| StoredCheckpoint {
             size: sealed.frontier.size(),
             frontier: sealed.frontier.to_bytes(),
@@ -208,7 +207,20 @@ impl Sequencer {
             anchor.offer(note, now_ms);
         }
         let size = sealed.frontier.size();
+        let lengths: Vec<_> = sealed.rows.iter().map(|row| row.body.len()).collect();
+        self.show(head.checkpoint.size, &plan.fresh, &lengths, bodies);
         Ok((size, answers))
+    }
+
+    /// Puts what was committed into the index's tail, so that it is visible before it is acknowledged.
+    fn show(&self, first_seq: u64, events: &[&Prepared], lengths: &[usize], bodies: Vec<u8>) {
+        let bodies = Arc::new(bodies);
+        let mut end = 0;
+        let entries = events.iter().zip(lengths).map(|(event, length)| {
+            end += length;
+            TailEntry::new(event.facts.clone(), bodies.clone(), end - length..end)
+        });
+        self.index.feed(first_seq, entries.collect());
     }
 
     /// Lets the old key sign the event that names the new one, and signs with the new one from then on.

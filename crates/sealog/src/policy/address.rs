@@ -43,6 +43,14 @@ fn parse(part: &str) -> Option<IpAddr> {
     plain(part).or_else(|| plain(part.split_once(':')?.0))
 }
 
+/// The addresses in the field `ip_address`, IPv4 as IPv6.
+pub(crate) fn addresses(text: &str) -> impl Iterator<Item = Ipv6Addr> {
+    text.split(',').filter_map(|part| parse(part.trim())).map(|address| match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    })
+}
+
 /// The network of an address: /24 of IPv4, /48 of IPv6.
 fn network(address: IpAddr) -> IpAddr {
     match address {

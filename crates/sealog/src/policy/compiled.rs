@@ -1,6 +1,7 @@
 //! The policy at work: from the event as it was sent to the event as it may be stored.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use super::{IpPolicy, Mode, diff, pointer};
 use crate::canonical::{self, Sealable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{DiffKind, DiffOp, Event, MAX_EVENT_BYTES, Severity};
+use crate::index::Facts;
 
 /// How much of a keyed digest tells whether an event is the one that had the same id, in bytes. The key
 /// is secret, so nobody can look for two events with the same digest.
@@ -116,6 +118,7 @@ pub(crate) struct Prepared {
     /// send an event again under an id that was drawn here.
     pub(crate) digest: Option<[u8; DIGEST_BYTES]>,
     pub(crate) sealable: Sealable,
+    pub(crate) facts: Arc<Facts>,
 }
 
 impl Prepared {
@@ -274,7 +277,8 @@ impl Compiled {
             );
             return Err(Error::field(ErrorKind::LimitExceeded, "", message));
         }
-        Ok(Prepared { id, timestamp, digest, sealable })
+        let facts = Arc::new(Facts::of_event(event));
+        Ok(Prepared { id, timestamp, digest, sealable, facts })
     }
 
     /// Compares the states as they were sent, so that a change of a hidden value still shows, and adds

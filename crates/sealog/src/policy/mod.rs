@@ -29,8 +29,10 @@ use self::paths::Paths;
 use self::redact::Rules;
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use address::addresses;
 pub(crate) use compiled::{Applied, Compiled, Prepared};
 pub use diff::{diff, readable};
+pub(crate) use pointer::overlap;
 
 /// What no log should hold, under the names it usually has. Redacted unless
 /// [`Policy::keep`] says otherwise.

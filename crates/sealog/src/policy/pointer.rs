@@ -34,7 +34,7 @@ pub(crate) fn push(pointer: &mut String, segment: &str) {
 }
 
 /// Whether one of the two places holds the other, or they are the same.
-pub(super) fn overlap(a: &str, b: &str) -> bool {
+pub(crate) fn overlap(a: &str, b: &str) -> bool {
     let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -314,7 +314,6 @@ impl Filter {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidArgument`] when a quote is not closed, which `validate` finds too.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the index, which is being built"))]
     pub(crate) fn terms(&self) -> Result<Vec<Term>> {
         text::terms(self.text.as_deref().unwrap_or_default())
     }
@@ -338,7 +337,6 @@ impl Filter {
     }
 
     /// The path that the change must touch, as a JSON Pointer.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the index, which is being built"))]
     pub(crate) fn changed_pointer(&self) -> Option<String> {
         let path = self.changed.as_ref()?;
         if path.starts_with('/') {

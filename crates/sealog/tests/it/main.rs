@@ -7,6 +7,7 @@ mod format;
 mod inbox;
 mod model;
 mod queries;
+mod search;
 mod support;
 mod tampering;
 mod upgrade;

@@ -37,14 +37,34 @@ impl Fixture {
         Connection::open(self.path()).expect("the file opens")
     }
 
-    /// All bytes of all files in the folder, one after the other.
+    /// The folder of the index.
+    pub(crate) fn index(&self) -> PathBuf {
+        self.dir.path().join("audit.db.index")
+    }
+
+    /// All bytes of all files in the folder and below, one after the other.
     pub(crate) fn all_bytes(&self) -> Vec<u8> {
-        let mut all = Vec::new();
-        for entry in std::fs::read_dir(self.dir.path()).expect("the folder lists") {
-            all.extend(std::fs::read(entry.expect("an entry").path()).expect("a file reads"));
+        fn read(folder: &Path, all: &mut Vec<u8>) {
+            for entry in std::fs::read_dir(folder).expect("the folder lists") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    read(&path, all);
+                } else if let Ok(bytes) = std::fs::read(path) {
+                    // The index drops files behind a reader's back.
+                    all.extend(bytes);
+                }
+            }
         }
+
+        let mut all = Vec::new();
+        read(self.dir.path(), &mut all);
         all
     }
+}
+
+/// How many random cases a test tries: `SEALOG_CASES`, or as many.
+pub(crate) fn cases(usual: u32) -> u32 {
+    std::env::var("SEALOG_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
 }
 
 /// Verifies the whole log and answers its size.

@@ -1,0 +1,254 @@
+//! What an event's documents say: the texts and the changed paths in its canonical JSON.
+//!
+//! The bytes are scanned as they are, without building the documents: canonical JSON has no spaces,
+//! sorted names, and one way to write each string.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Takes what [`visit`] finds.
+pub(crate) trait Sink {
+    /// The name of a member, a string value, or a path of the diff. No phrase goes from one to the next.
+    fn text(&mut self, text: &str);
+
+    /// The id of the event, its actor, its resource, its session or its request.
+    fn id(&mut self, id: &str);
+
+    /// The path of one step of the diff, as a JSON Pointer.
+    fn changed(&mut self, path: &str);
+}
+
+/// Gives `sink` all the texts of an event: of its metadata, its states, its diff, its actor's name, and
+/// on whose behalf it was done; and its ids.
+///
+/// What stands in the state before a change stands in the state after it, or else in the diff: so with
+/// a state after it, the one before is not read.
+pub(crate) fn visit(body: &[u8], sink: &mut dyn Sink) -> Result<()> {
+    scan(body, sink)
+        .ok_or_else(|| Error::new(ErrorKind::Integrity, "expected an event's canonical JSON, found something else"))
+}
+
+fn scan(body: &[u8], sink: &mut dyn Sink) -> Option<()> {
+    let mut scanner = Scanner { bytes: body, at: 0 };
+    // The names are sorted: "after" comes before "before".
+    let mut has_after = false;
+    scanner.object(&mut |scanner, name| match name {
+        b"actorId" | b"id" | b"requestId" | b"resourceId" | b"sessionId" => {
+            let id = scanner.string()?;
+            sink.id(&unescaped(id)?);
+            Some(())
+        }
+        b"actorName" | b"metadata" | b"onBehalfOf" => scanner.value(Some(&mut *sink)),
+        b"after" => {
+            has_after = true;
+            scanner.value(Some(&mut *sink))
+        }
+        b"before" if !has_after => scanner.value(Some(&mut *sink)),
+        b"diff" => scanner.array(&mut |scanner| {
+            scanner.object(&mut |scanner, name| match name {
+                b"old" => scanner.value(Some(&mut *sink)),
+                b"path" => {
+                    let path = scanner.string()?;
+                    let path = unescaped(path)?;
+                    sink.changed(&path);
+                    sink.text(&path);
+                    Some(())
+                }
+                _ => scanner.value(None),
+            })
+        }),
+        _ => scanner.value(None),
+    })
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn next(&mut self) -> Option<u8> {
+        let byte = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    /// Whether a list that ends with `close` is empty, which ends it.
+    fn is_closed_at_once(&mut self, close: u8) -> bool {
+        let closed = self.bytes.get(self.at) == Some(&close);
+        self.at += usize::from(closed);
+        closed
+    }
+
+    fn object(&mut self, member: &mut dyn FnMut(&mut Self, &[u8]) -> Option<()>) -> Option<()> {
+        self.expect(b'{')?;
+        if self.is_closed_at_once(b'}') {
+            return Some(());
+        }
+        loop {
+            let name = self.string()?;
+            self.expect(b':')?;
+            member(self, name)?;
+            match self.next()? {
+                b',' => {}
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    fn array(&mut self, item: &mut dyn FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.expect(b'[')?;
+        if self.is_closed_at_once(b']') {
+            return Some(());
+        }
+        loop {
+            item(self)?;
+            match self.next()? {
+                b',' => {}
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// Passes a value of any kind; its names and strings go to `sink`.
+    fn value(&mut self, mut sink: Option<&mut dyn Sink>) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            match *self.bytes.get(self.at)? {
+                b'"' => {
+                    let text = self.string()?;
+                    if let Some(sink) = &mut sink {
+                        sink.text(&unescaped(text)?);
+                    }
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                // They end the object or the array around the value, not the value.
+                b',' | b'}' | b']' if depth == 0 => return Some(()),
+                b'}' | b']' => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    /// What stands between the quotes, as it is written.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        self.expect(b'"')?;
+        let start = self.at;
+        loop {
+            match self.next()? {
+                b'"' => return Some(&self.bytes[start..self.at - 1]),
+                b'\\' => self.at += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn unescaped(text: &[u8]) -> Option<Cow<'_, str>> {
+    if !text.contains(&b'\\') {
+        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
+    }
+    let quoted = [b"\"", text, b"\""].concat();
+    serde_json::from_slice(&quoted).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::canonical;
+    use crate::policy::arbitrary;
+
+    #[derive(Default, Debug, PartialEq)]
+    struct Found {
+        texts: Vec<String>,
+        ids: Vec<String>,
+        changed: Vec<String>,
+    }
+
+    impl Sink for Found {
+        fn text(&mut self, text: &str) {
+            self.texts.push(text.to_owned());
+        }
+
+        fn id(&mut self, id: &str) {
+            self.ids.push(id.to_owned());
+        }
+
+        fn changed(&mut self, path: &str) {
+            self.changed.push(path.to_owned());
+        }
+    }
+
+    fn found(body: &str) -> Option<Found> {
+        let mut found = Found::default();
+        visit(body.as_bytes(), &mut found).ok().map(|()| found)
+    }
+
+    #[test]
+    fn names_and_strings_of_the_documents_are_found() {
+        let body = r#"{"action":"a","actorName":"Ada","after":{"k":["v",1,{"x\n":null}]},"before":{"not":"read"},"diff":[{"old":{"gone":"was"},"op":"replace","path":"/k/0","value":"v"}],"id":"1","metadata":{"m":"\"q\""}}"#;
+        let found_all = found(body).unwrap();
+        assert_eq!(found_all.texts, ["Ada", "k", "v", "x\n", "gone", "was", "/k/0", "m", "\"q\""]);
+        assert_eq!((found_all.ids, found_all.changed), (vec!["1".to_owned()], vec!["/k/0".to_owned()]));
+        assert_eq!(found(r#"{"before":"only"}"#).unwrap().texts, ["only"]);
+        assert_eq!(found("{}"), Some(Found::default()));
+    }
+
+    #[test]
+    fn what_is_no_event_is_an_error() {
+        for body in [
+            "",
+            "{",
+            "[]",
+            r#"{"a"}"#,
+            r#"{"metadata":{"a":"#,
+            r#"{"metadata":"a\"#,
+            r#"{"diff":{}}"#,
+            "{\"metadata\":\"\u{0}\\x\"}",
+        ] {
+            assert_eq!(found(body), None, "{body}");
+        }
+    }
+
+    fn collect(value: &serde_json::Value, texts: &mut Vec<String>) {
+        match value {
+            serde_json::Value::String(text) => texts.push(text.clone()),
+            serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+            serde_json::Value::Object(map) => {
+                for (name, value) in map {
+                    texts.push(name.clone());
+                    collect(value, texts);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_scan_finds_what_the_parsed_document_holds(document in arbitrary::value()) {
+            let body = String::from_utf8(canonical::to_vec(&serde_json::json!({"metadata": document}))).unwrap();
+            let mut texts = Vec::new();
+            collect(&document, &mut texts);
+            let mut found = found(&body).unwrap().texts;
+            texts.sort();
+            found.sort();
+            prop_assert_eq!(found, texts);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The index: what makes queries fast. It is derived from the journal and can be deleted at any time.
+//!
+//! Two parts hold all events between them, without gap or overlap: segments of tantivy on disk up to a
+//! seq, and from there on the tail in memory. The sequencer puts each batch into the tail before it
+//! answers; a thread of the index's own moves the tail's events into a segment now and then, reads from
+//! the journal what others wrote, and merges neighbouring segments.
+//!
+//! One process at a time writes the segments: it holds the file `lock`. The others read them and keep a
+//! longer tail; when the lock is free one of them takes it.
+
+mod best;
+mod compile;
+mod documents;
+mod facts;
+mod generation;
+mod schema;
+mod segment;
+mod seq_query;
+mod tail;
+mod words;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use best::Order;
+pub(crate) use best::{Best, Place, Times};
+pub(crate) use compile::weight;
+pub(crate) use documents::{Sink, visit};
+pub(crate) use facts::{Facts, Key, resource_text};
+pub(crate) use generation::Generation;
+pub(crate) use segment::{Segment, first_values};
+pub(crate) use tail::{Chunk, Entry, Scan};
+pub(crate) use words::words;
+
+use crate::error::{Error, ErrorKind, Result};
+use tail::Tail;
+
+/// What the tail takes in memory at the most, in bytes: past it, those who write wait.
+const MAX_TAIL_BYTES: usize = 96 * 1024 * 1024;
+/// How long a writer waits for room at once, before it looks whether there is anything to wait for.
+const ROOM_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Where the index is and what it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexOptions {
+    /// The log's file.
+    pub(crate) log: PathBuf,
+    /// The index's folder.
+    pub(crate) folder: PathBuf,
+    /// Whether words are indexed; as the index that is there has it unless given.
+    pub(crate) full_text: Option<bool>,
+    /// A segment is written once the tail has so many events that are in none.
+    pub(crate) tail_events: u64,
+}
+
+impl IndexOptions {
+    /// Fewer events than that are not worth a segment, nor waking the thread for.
+    fn small_events(&self) -> u64 {
+        self.tail_events.div_ceil(64)
+    }
+}
+
+/// How far the index is, while it is built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IndexProgress {
+    /// Events that are indexed or in the tail.
+    pub events: u64,
+    /// Events of the log when it was last looked at.
+    pub total: u64,
+}
+
+/// The index, as the log holds it. Dropping it ends its thread.
+pub(crate) struct Index {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread shares with those who write and those who ask.
+struct Shared {
+    options: IndexOptions,
+    state: Mutex<State>,
+    /// Wakes the thread, and those who wait for room.
+    woken: Condvar,
+    /// Told whenever an answer may have become possible.
+    progress: watch::Sender<IndexProgress>,
+}
+
+#[derive(Default)]
+struct State {
+    generation: Option<Arc<Generation>>,
+    /// None as long as the thread reads the journal to catch up.
+    tail: Option<Tail>,
+    /// A size of the log that somebody waits for.
+    wanted: u64,
+    /// Why there is no index now. The thread tries again.
+    failed: Option<Error>,
+    /// The index is to be made anew.
+    rebuild: bool,
+    stop: bool,
+}
+
+/// All events up to a size, ready to be asked.
+pub(crate) struct View {
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) chunks: Vec<Arc<Chunk>>,
+    /// The size of the log it shows.
+    pub(crate) size: u64,
+}
+
+impl Index {
+    /// Starts the index's thread.
+    pub(crate) fn start(options: IndexOptions) -> Result<Self> {
+        let (progress, _) = watch::channel(IndexProgress::default());
+        let shared = Arc::new(Shared { options, state: Mutex::default(), woken: Condvar::new(), progress });
+        let thread = std::thread::Builder::new().name("sealog-index".to_owned()).spawn({
+            let shared = shared.clone();
+            move || worker::run(&shared)
+        });
+        let thread = thread
+            .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the index's thread").with_source(error))?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes a batch that was committed, and waits while there is no room for more.
+    pub(crate) fn feed(&self, first_seq: u64, entries: Vec<Entry>) {
+        let mut state = self.shared.lock();
+        let fed = state.tail.as_mut().and_then(|tail| tail.push(first_seq, entries).then(|| tail.end()));
+        if let Some(end) = fed {
+            self.shared.progress.send_modify(|progress| {
+                *progress = IndexProgress { events: end, total: progress.total.max(end) };
+            });
+            // The thread looks by itself every now and then, which is enough for a few events.
+            if state.tail.as_ref().is_some_and(|tail| tail.events() >= self.shared.options.small_events()) {
+                self.shared.woken.notify_all();
+            }
+        }
+        while !state.stop && state.tail.as_ref().is_some_and(|tail| tail.bytes() > MAX_TAIL_BYTES) {
+            self.shared.woken.notify_all();
+            let waited = self.shared.woken.wait_timeout(state, ROOM_INTERVAL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The events of a log that has at least `size`. Waits until they are all there.
+    pub(crate) async fn view(&self, size: u64) -> Result<View> {
+        let mut progress = self.shared.progress.subscribe();
+        loop {
+            progress.mark_unchanged();
+            {
+                let mut state = self.shared.lock();
+                if let Some(error) = &state.failed {
+                    return Err(error.clone());
+                }
+                if let (Some(generation), Some(tail)) = (&state.generation, &state.tail)
+                    && tail.end() >= size
+                {
+                    return Ok(View {
+                        generation: generation.clone(),
+                        chunks: tail.from(generation.next_seq),
+                        size: tail.end(),
+                    });
+                }
+                if state.stop {
+                    return Err(Error::new(ErrorKind::Closed, "the log is closed"));
+                }
+                state.wanted = state.wanted.max(size);
+                self.shared.woken.notify_all();
+            }
+            // The sender lives as long as this does.
+            let _ = progress.changed().await;
+        }
+    }
+
+    /// How far the index is. Changes are told.
+    pub(crate) fn progress(&self) -> watch::Receiver<IndexProgress> {
+        self.shared.progress.subscribe()
+    }
+
+    /// Has the index made anew.
+    pub(crate) fn rebuild(&self) {
+        let mut state = self.shared.lock();
+        state.rebuild = true;
+        state.generation = None;
+        state.tail = None;
+        self.shared.woken.notify_all();
+    }
+
+    /// Ends the thread and waits for it.
+    pub(crate) fn close(&self) {
+        self.shared.lock().stop = true;
+        self.shared.woken.notify_all();
+        self.shared.progress.send_modify(|_| {});
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic there has been told to those who asked.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What tantivy reports.
+pub(crate) fn damaged(error: tantivy::TantivyError) -> Error {
+    Error::new(ErrorKind::Index, format!("the index cannot be read or written; the log itself is unharmed: {error}"))
+        .with_source(error)
+}

@@ -1,0 +1,204 @@
+//! The tail: events that the index on disk does not hold yet, in memory.
+
+use std::collections::VecDeque;
+use std::hash::{Hash as _, Hasher as _};
+use std::ops::Range;
+use std::sync::Arc;
+
+use rustc_hash::FxHasher;
+
+use super::facts::{Facts, Key};
+use crate::error::Result;
+use crate::event::Severity;
+use crate::query::Selection;
+
+/// Events of one chunk, at the most. A chunk that a reader holds is copied when it grows.
+const CHUNK_EVENTS: usize = 512;
+
+/// An event in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) facts: Arc<Facts>,
+    /// All the bodies of its batch, and where in them its own is.
+    bodies: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Entry {
+    pub(crate) fn new(facts: Arc<Facts>, bodies: Arc<Vec<u8>>, range: Range<usize>) -> Self {
+        Self { facts, bodies, range }
+    }
+
+    /// Its canonical JSON.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.bodies[self.range.clone()]
+    }
+
+    fn bytes(&self) -> usize {
+        self.range.len() + self.facts.bytes()
+    }
+}
+
+/// Neighbouring events, with what most filters ask for in columns.
+#[derive(Debug, Clone)]
+pub(crate) struct Chunk {
+    first_seq: u64,
+    severities: Vec<Severity>,
+    /// A hash of the text of each key, 0 where there is none: it rules out, and the facts decide.
+    hashes: [Vec<u32>; Key::ALL.len()],
+    pub(crate) entries: Vec<Entry>,
+    /// The earliest and the latest timestamp.
+    pub(crate) times: (i64, i64),
+    bytes: usize,
+}
+
+impl Chunk {
+    fn new(first_seq: u64) -> Self {
+        Self {
+            first_seq,
+            severities: Vec::new(),
+            hashes: std::array::from_fn(|_| Vec::new()),
+            entries: Vec::new(),
+            times: (i64::MAX, i64::MIN),
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn seqs(&self) -> Range<u64> {
+        self.first_seq..self.first_seq + self.entries.len() as u64
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.severities.push(entry.facts.severity);
+        for key in Key::ALL {
+            self.hashes[key as usize].push(entry.facts.text(key).map_or(0, hash));
+        }
+        let timestamp = entry.facts.timestamp;
+        self.times = (self.times.0.min(timestamp), self.times.1.max(timestamp));
+        self.bytes += entry.bytes();
+        self.entries.push(entry);
+    }
+
+    /// The events from `seqs` that `scan` selects, in order, each with its seq.
+    pub(crate) fn select(
+        &self,
+        seqs: Range<u64>,
+        scan: &Scan<'_>,
+        each: &mut dyn FnMut(u64, &Entry) -> bool,
+    ) -> Result<()> {
+        let at = |seq: u64| (seq.saturating_sub(self.first_seq) as usize).min(self.entries.len());
+        for index in at(seqs.start)..at(seqs.end) {
+            let in_columns = scan.severities.is_none_or(|wanted| wanted[self.severities[index] as usize])
+                && scan.hashes.iter().all(|(key, wanted)| wanted.contains(&self.hashes[*key as usize][index]));
+            let entry = &self.entries[index];
+            if in_columns
+                && scan.selection.facts(&entry.facts)
+                && scan.selection.documents(entry.body())?
+                && !each(self.first_seq + index as u64, entry)
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A selection, made ready to be asked of many chunks.
+pub(crate) struct Scan<'s> {
+    selection: &'s Selection,
+    severities: Option<[bool; 4]>,
+    hashes: Vec<(Key, Vec<u32>)>,
+}
+
+impl<'s> Scan<'s> {
+    pub(crate) fn new(selection: &'s Selection) -> Self {
+        let mut scan = Self { selection, severities: None, hashes: Vec::new() };
+        for matcher in selection.matchers() {
+            if !matcher.severities.is_empty() {
+                let mut wanted = scan.severities.unwrap_or([true; 4]);
+                for severity in Severity::ALL {
+                    wanted[severity as usize] &= matcher.severities.contains(&severity);
+                }
+                scan.severities = Some(wanted);
+            }
+            for (key, values) in &matcher.keys {
+                if *key != Key::Action || !values.iter().any(|value| value.ends_with('*')) {
+                    scan.hashes.push((*key, values.iter().map(|value| hash(value)).collect()));
+                }
+            }
+        }
+        scan
+    }
+}
+
+/// Never 0.
+fn hash(text: &str) -> u32 {
+    let mut hasher = FxHasher::default();
+    text.hash(&mut hasher);
+    (hasher.finish() >> 32) as u32 | 1
+}
+
+/// The chunks, oldest first, without a gap between them.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    chunks: VecDeque<Arc<Chunk>>,
+    start: u64,
+    end: u64,
+    bytes: usize,
+}
+
+impl Tail {
+    /// An empty tail that begins at `seq`.
+    pub(crate) fn at(seq: u64) -> Self {
+        Self { chunks: VecDeque::new(), start: seq, end: seq, bytes: 0 }
+    }
+
+    /// The seq after its last event.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// An estimate of what it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Takes the events from `first_seq` on that it does not hold yet. Answers whether there was no gap.
+    pub(crate) fn push(&mut self, first_seq: u64, entries: impl IntoIterator<Item = Entry>) -> bool {
+        if first_seq > self.end {
+            return false;
+        }
+        let known = (self.end - first_seq) as usize;
+        for entry in entries.into_iter().skip(known) {
+            if self.chunks.back().is_none_or(|chunk| chunk.entries.len() >= CHUNK_EVENTS) {
+                self.chunks.push_back(Arc::new(Chunk::new(self.end)));
+            }
+            if let Some(chunk) = self.chunks.back_mut() {
+                self.bytes += entry.bytes();
+                Arc::make_mut(chunk).push(entry);
+                self.end += 1;
+            }
+        }
+        true
+    }
+
+    /// Drops the chunks of which every event is before `seq`.
+    pub(crate) fn drop_before(&mut self, seq: u64) {
+        while let Some(chunk) = self.chunks.front()
+            && chunk.seqs().end <= seq
+        {
+            self.bytes -= chunk.bytes;
+            self.start = chunk.seqs().end;
+            self.chunks.pop_front();
+        }
+    }
+
+    /// The chunks that hold events from `seq` on.
+    pub(crate) fn from(&self, seq: u64) -> Vec<Arc<Chunk>> {
+        self.chunks.iter().skip_while(|chunk| chunk.seqs().end <= seq).cloned().collect()
+    }
+}

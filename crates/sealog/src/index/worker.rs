@@ -1,0 +1,529 @@
+//! The index's thread: reads what is new, writes segments, merges neighbours.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::{AddOperation, NoMergePolicy, SegmentWriter};
+use tantivy::store::Compressor;
+use tantivy::tokenizer::TextAnalyzer;
+use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy};
+
+use super::facts::Facts;
+use super::schema::{Fields, INDEX_VERSION, IndexDocument, TOKENIZER, WordTokenizer};
+use super::tail::{Entry, Tail};
+use super::{Generation, Shared, damaged};
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::sqlite::{self, Reader};
+
+/// A segment is written once its events have so many bytes of canonical JSON, however few they are.
+const COMMIT_BYTES: usize = 48 * 1024 * 1024;
+/// How many rounds of [`TICK`] the tail keeps what could be written.
+const COMMIT_TICKS: u32 = 30;
+/// How often the thread looks at what other processes wrote.
+const TICK: Duration = Duration::from_secs(1);
+/// Events read from the journal at once.
+const STRIDE_EVENTS: u64 = 1024;
+/// Neighbouring segments of about one size that become one.
+const MERGE_SEGMENTS: usize = 8;
+/// A larger segment is not merged any more: it would take long and gain little.
+const MAX_SEGMENT_EVENTS: u64 = 4_000_000;
+/// What tantivy is told of its memory. The segments here are bounded by their events and by
+/// [`COMMIT_BYTES`] instead.
+const WRITER_BYTES: usize = 64 * 1024 * 1024;
+
+/// What is committed along with the segments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Payload {
+    version: u32,
+    /// The key that the log began with.
+    log: String,
+    next_seq: u64,
+    /// The commitment of the last event, base64: the log may have been put back to an older state since.
+    last: String,
+    full_text: bool,
+}
+
+pub(super) fn run(shared: &Shared) {
+    while !shared.lock().stop {
+        let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Worker::open(shared)?.work()));
+        let failed = match worked {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error),
+            Err(_) => Some(Error::new(ErrorKind::Index, "the index's thread panicked; it starts again")),
+        };
+        let mut state = shared.lock();
+        state.tail = None;
+        state.generation = None;
+        if let Some(error) = failed {
+            // Whatever it was, the journal has it all.
+            state.rebuild |= error.kind() == ErrorKind::Index;
+            state.failed = Some(error);
+            shared.progress.send_modify(|_| {});
+            if !state.stop {
+                drop(shared.woken.wait_timeout(state, TICK));
+            }
+        }
+    }
+}
+
+struct Worker<'s> {
+    shared: &'s Shared,
+    journal: Reader,
+    log: String,
+    fields: Arc<Fields>,
+    index: tantivy::Index,
+    reader: IndexReader,
+    full_text: bool,
+    /// `None` when another process writes the segments.
+    writer: Option<Writer>,
+    /// The seq after the last one that is in the index or on its way there.
+    next_seq: u64,
+    /// Rounds since the tail began to hold what could be written.
+    ticks: u32,
+}
+
+/// What the one has that writes the segments.
+struct Writer {
+    _lock: File,
+    tantivy: IndexWriter<IndexDocument>,
+    segment: Option<(tantivy::Segment, SegmentWriter)>,
+    events: u64,
+    bytes: usize,
+    merging: Option<Arc<AtomicBool>>,
+}
+
+impl<'s> Worker<'s> {
+    fn open(shared: &'s Shared) -> Result<Self> {
+        let options = &shared.options;
+        let mut journal = sqlite::open_reader(&options.log)?;
+        let log = journal.snapshot(|snapshot| snapshot.signers())?;
+        let log = log.first().map(|signer| signer.vkey.clone()).unwrap_or_default();
+        fs::create_dir_all(&options.folder).map_err(|error| unwritable(&options.folder, error))?;
+        let lock = try_lock(&options.folder)?;
+
+        let fields = Arc::new(Fields::new());
+        let rebuild = std::mem::take(&mut shared.lock().rebuild);
+        let mut found = if rebuild { None } else { open_found(&options.folder, &fields, &log, &mut journal) };
+        if let (Some((_, payload)), Some(full_text)) = (&found, options.full_text)
+            && payload.full_text != full_text
+        {
+            found = None;
+        }
+        let (index, payload) = match (found, &lock) {
+            (Some(found), _) => found,
+            (None, Some(_)) => create(&options.folder, &fields, &log, options.full_text.unwrap_or(true))?,
+            (None, None) => {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!("another process is building the index in {}; ask again soon", options.folder.display()),
+                ));
+            }
+        };
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;
+        let writer = lock.map(|lock| Writer::new(&index, lock)).transpose()?;
+        let full_text = payload.full_text;
+        let mut worker = Self {
+            shared,
+            journal,
+            log,
+            fields,
+            index,
+            reader,
+            full_text,
+            writer,
+            next_seq: payload.next_seq,
+            ticks: 0,
+        };
+        worker.publish(payload.next_seq)?;
+        Ok(worker)
+    }
+
+    /// Works until it is told to stop, or to make the index anew.
+    fn work(mut self) -> Result<()> {
+        loop {
+            let size = self.journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
+            self.shared.progress.send_modify(|progress| progress.total = progress.total.max(size));
+            self.catch_up(size)?;
+            self.fill(size)?;
+            self.take_in()?;
+            self.commit_if_due(false)?;
+            self.merge()?;
+
+            let state = self.shared.lock();
+            if state.stop || state.rebuild {
+                drop(state);
+                return self.finish();
+            }
+            let ready = state.tail.as_ref().map_or(0, Tail::end);
+            let is_behind = state.wanted > ready && ready < size;
+            let has_work = state
+                .tail
+                .as_ref()
+                .is_some_and(|tail| tail.end() >= self.next_seq + self.shared.options.small_events());
+            if !(is_behind || self.writer.is_some() && has_work) {
+                let (state, waited) =
+                    self.shared.woken.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner);
+                drop(state);
+                if waited.timed_out() {
+                    self.ticks += 1;
+                    self.follow()?;
+                }
+            }
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        let state = self.shared.lock();
+        state.stop || state.rebuild
+    }
+
+    /// Indexes from the journal until the rest fits the tail, and begins the tail there.
+    fn catch_up(&mut self, mut size: u64) -> Result<()> {
+        if self.shared.lock().tail.is_some() {
+            return Ok(());
+        }
+        while self.writer.is_some() && self.next_seq + self.shared.options.tail_events < size && !self.stopped() {
+            let to = size.min(self.next_seq + STRIDE_EVENTS);
+            let entries = entries(&mut self.journal, self.next_seq, to)?;
+            self.add(&entries)?;
+            self.commit_if_due(false)?;
+            let events = self.next_seq;
+            if events >= size.saturating_sub(self.shared.options.tail_events) {
+                size = self.journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
+            }
+            self.shared.progress.send_modify(|progress| {
+                progress.events = events;
+                progress.total = progress.total.max(size);
+            });
+        }
+        let committed = self.shared.lock().generation.as_ref().map_or(0, |generation| generation.next_seq);
+        if self.writer.is_none() && size - committed.min(size) > 4 * self.shared.options.tail_events {
+            // The tail would be too long. The one that writes the segments comes nearer.
+            return Ok(());
+        }
+        // What is added but not committed yet is in no segment: the tail holds it too.
+        self.commit_if_due(
+            self.writer.as_ref().is_some_and(|writer| writer.events > self.shared.options.small_events()),
+        )?;
+        let mut state = self.shared.lock();
+        let committed = state.generation.as_ref().map_or(0, |generation| generation.next_seq);
+        state.tail = Some(Tail::at(committed));
+        state.failed = None;
+        Ok(())
+    }
+
+    /// Puts into the tail what the journal has and nobody has fed: what other processes wrote.
+    fn fill(&mut self, size: u64) -> Result<()> {
+        loop {
+            let end = match &self.shared.lock().tail {
+                Some(tail) if tail.end() < size => tail.end(),
+                _ => return Ok(()),
+            };
+            let to = size.min(end + STRIDE_EVENTS);
+            let entries = entries(&mut self.journal, end, to)?;
+            let mut state = self.shared.lock();
+            let Some(tail) = &mut state.tail else { return Ok(()) };
+            tail.push(end, entries);
+            let (events, is_full) = (tail.end(), tail.bytes() > super::MAX_TAIL_BYTES);
+            self.shared.progress.send_modify(|progress| progress.events = events);
+            if state.stop || state.rebuild || is_full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Adds what is new in the tail to the segment that is being written.
+    fn take_in(&mut self) -> Result<()> {
+        if self.writer.is_none() {
+            return Ok(());
+        }
+        let chunks = self.shared.lock().tail.as_ref().map(|tail| tail.from(self.next_seq)).unwrap_or_default();
+        for chunk in chunks {
+            let known = (self.next_seq.saturating_sub(chunk.seqs().start) as usize).min(chunk.entries.len());
+            self.add(&chunk.entries[known..])?;
+            self.commit_if_due(false)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, entries: &[Entry]) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        for entry in entries {
+            let document = IndexDocument::new(
+                self.fields.clone(),
+                self.next_seq,
+                entry.facts.clone(),
+                entry.body(),
+                self.full_text,
+            )?;
+            if writer.segment.is_none() {
+                let segment = self.index.new_segment();
+                let segment_writer = SegmentWriter::for_segment(WRITER_BYTES, segment.clone()).map_err(damaged)?;
+                writer.segment = Some((segment, segment_writer));
+            }
+            if let Some((_, segment)) = &mut writer.segment {
+                segment.add_document(AddOperation { opstamp: 0, document }).map_err(damaged)?;
+            }
+            writer.events += 1;
+            writer.bytes += entry.body().len();
+            self.next_seq += 1;
+        }
+        Ok(())
+    }
+
+    fn commit_if_due(&mut self, at_once: bool) -> Result<()> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let is_due = writer.events >= self.shared.options.tail_events
+            || writer.bytes >= COMMIT_BYTES
+            || writer.events >= self.shared.options.small_events() && self.ticks >= COMMIT_TICKS;
+        if !(is_due || at_once && writer.events > 0) {
+            return Ok(());
+        }
+        self.ticks = 0;
+        let next_seq = self.next_seq;
+        let last = commitment(&mut self.journal, next_seq)?;
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if let Some((segment, segment_writer)) = writer.segment.take() {
+            let docs = segment_writer.max_doc();
+            segment_writer.finalize().map_err(damaged)?;
+            let meta = self.index.new_segment_meta(segment.id(), docs);
+            writer.tantivy.add_segment(meta).map_err(damaged)?;
+        }
+        (writer.events, writer.bytes) = (0, 0);
+        let payload =
+            Payload { version: INDEX_VERSION, log: self.log.clone(), next_seq, last, full_text: self.full_text };
+        writer.commit(&payload)?;
+        self.publish(next_seq)
+    }
+
+    /// Shows the committed segments to those who ask, and drops from the tail what is in them.
+    fn publish(&mut self, next_seq: u64) -> Result<()> {
+        self.reader.reload().map_err(damaged)?;
+        let before = self.shared.lock().generation.clone();
+        let generation =
+            Generation::new(self.fields.clone(), self.reader.searcher(), next_seq, self.full_text, before.as_deref())?;
+        let mut state = self.shared.lock();
+        state.generation = Some(Arc::new(generation));
+        if let Some(tail) = &mut state.tail {
+            tail.drop_before(next_seq);
+        }
+        drop(state);
+        self.shared.woken.notify_all();
+        Ok(())
+    }
+
+    /// Where another process writes the segments: takes its place when it is gone, or shows its work.
+    fn follow(&mut self) -> Result<()> {
+        if self.writer.is_some() {
+            return Ok(());
+        }
+        if let Some(lock) = try_lock(&self.shared.options.folder)? {
+            self.writer = Some(Writer::new(&self.index, lock)?);
+        }
+        let Some(payload) = payload(&self.index, &self.log, &mut self.journal) else {
+            return Err(Error::new(ErrorKind::Index, "the index was made anew by another process"));
+        };
+        if self.writer.is_some() {
+            self.next_seq = payload.next_seq;
+        }
+        self.publish(payload.next_seq)?;
+        let mut state = self.shared.lock();
+        if self.writer.is_none() && state.tail.as_ref().is_some_and(|tail| tail.bytes() > super::MAX_TAIL_BYTES) {
+            // Whoever writes the segments is stuck. Those who write events must not be.
+            state.tail = None;
+            self.shared.woken.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Merges the oldest neighbours of about one size. One merge at a time, on a thread of tantivy's.
+    fn merge(&mut self) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if let Some(done) = &writer.merging {
+            if !done.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            writer.merging = None;
+            let next_seq = self.shared.lock().generation.as_ref().map_or(0, |generation| generation.next_seq);
+            self.publish(next_seq)?;
+        }
+        let Some(generation) = self.shared.lock().generation.clone() else { return Ok(()) };
+        let sizes: Vec<_> = generation.segments.iter().map(|segment| u64::from(segment.docs())).collect();
+        let Some(range) = neighbours_to_merge(&sizes, self.shared.options.small_events()) else { return Ok(()) };
+        let ids: Vec<_> = generation.segments[range].iter().map(|segment| segment.reader.segment_id()).collect();
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let merged = writer.tantivy.merge(&ids);
+        let done = Arc::new(AtomicBool::new(false));
+        writer.merging = Some(done.clone());
+        let waiting = std::thread::Builder::new().name("sealog-merge".to_owned()).spawn(move || {
+            // A merge that failed is tried again, and changes no answer.
+            let _ = merged.wait();
+            done.store(true, Ordering::Release);
+        });
+        waiting.map(drop).map_err(|error| {
+            Error::new(ErrorKind::Storage, "cannot start a thread for a merge of the index").with_source(error)
+        })
+    }
+
+    /// Writes what is worth it before the thread ends.
+    fn finish(mut self) -> Result<()> {
+        if self.shared.lock().rebuild {
+            return Ok(());
+        }
+        self.commit_if_due(
+            self.writer.as_ref().is_some_and(|writer| writer.events >= self.shared.options.small_events()),
+        )
+    }
+}
+
+impl Writer {
+    fn new(index: &tantivy::Index, lock: File) -> Result<Self> {
+        let tantivy = index.writer_with_num_threads(1, WRITER_BYTES).map_err(damaged)?;
+        tantivy.set_merge_policy(Box::new(NoMergePolicy));
+        Ok(Self { _lock: lock, tantivy, segment: None, events: 0, bytes: 0, merging: None })
+    }
+
+    fn commit(&mut self, payload: &Payload) -> Result<()> {
+        let mut commit = self.tantivy.prepare_commit().map_err(damaged)?;
+        commit.set_payload(&to_json(payload));
+        commit.commit().map_err(damaged)?;
+        Ok(())
+    }
+}
+
+fn to_json(payload: &Payload) -> String {
+    serde_json::to_string(payload).unwrap_or_default()
+}
+
+/// Which neighbours become one: the first run of at least [`MERGE_SEGMENTS`] that are all of the lowest
+/// size there is such a run of. Segments only ever become one with their neighbours, so that each stays
+/// in the order of `seq` and apart from the others.
+fn neighbours_to_merge(sizes: &[u64], small: u64) -> Option<std::ops::Range<usize>> {
+    let mut limit = small * MERGE_SEGMENTS as u64;
+    while limit <= MAX_SEGMENT_EVENTS {
+        let mut start = 0;
+        for (index, size) in sizes.iter().chain([&u64::MAX]).enumerate() {
+            if *size < limit {
+                continue;
+            }
+            if index - start >= MERGE_SEGMENTS {
+                let end = index.min(start + 2 * MERGE_SEGMENTS);
+                return Some(start..end);
+            }
+            start = index + 1;
+        }
+        limit *= MERGE_SEGMENTS as u64;
+    }
+    None
+}
+
+/// Opens the index in `folder` if it is one of this log and whole.
+fn open_found(folder: &Path, fields: &Fields, log: &str, journal: &mut Reader) -> Option<(tantivy::Index, Payload)> {
+    let index = tantivy::Index::open_in_dir(folder).ok().filter(|index| index.schema() == fields.schema)?;
+    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(WordTokenizer::default()));
+    // A file that is missing or cut off shows when it is opened.
+    index.reader().ok()?;
+    let payload = payload(&index, log, journal)?;
+    Some((index, payload))
+}
+
+/// What was committed with the segments, if it is of this log as it is now.
+fn payload(index: &tantivy::Index, log: &str, journal: &mut Reader) -> Option<Payload> {
+    let payload: Payload = serde_json::from_str(&index.load_metas().ok()?.payload?).ok()?;
+    let size = journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).ok()?;
+    let fits = payload.version == INDEX_VERSION && payload.log == log && payload.next_seq <= size;
+    (fits && commitment(journal, payload.next_seq).ok()? == payload.last).then_some(payload)
+}
+
+/// The commitment of the last event before `seq`, base64; empty when there is none.
+fn commitment(journal: &mut Reader, seq: u64) -> Result<String> {
+    let Some(last) = seq.checked_sub(1) else { return Ok(String::new()) };
+    let found = journal.snapshot(|snapshot| snapshot.commitments(last, seq))?;
+    Ok(STANDARD.encode(found.concat()))
+}
+
+/// Makes an empty index, in place of whatever is in the folder.
+fn create(folder: &Path, fields: &Fields, log: &str, full_text: bool) -> Result<(tantivy::Index, Payload)> {
+    for entry in fs::read_dir(folder).map_err(|error| unwritable(folder, error))? {
+        let entry = entry.map_err(|error| unwritable(folder, error))?;
+        if entry.file_name() != LOCK_FILE && entry.path().is_file() {
+            fs::remove_file(entry.path()).map_err(|error| unwritable(folder, error))?;
+        }
+    }
+    let directory = MmapDirectory::open(folder).map_err(|error| damaged(error.into()))?;
+    let settings = IndexSettings { docstore_compression: Compressor::None, ..IndexSettings::default() };
+    let index = tantivy::Index::create(directory, fields.schema.clone(), settings).map_err(damaged)?;
+    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(WordTokenizer::default()));
+    let payload = Payload { version: INDEX_VERSION, log: log.to_owned(), next_seq: 0, last: String::new(), full_text };
+    // So that others know whose it is from the beginning.
+    let mut writer = index.writer_with_num_threads::<IndexDocument>(1, WRITER_BYTES).map_err(damaged)?;
+    let mut commit = writer.prepare_commit().map_err(damaged)?;
+    commit.set_payload(&to_json(&payload));
+    commit.commit().map_err(damaged)?;
+    Ok((index, payload))
+}
+
+const LOCK_FILE: &str = "lock";
+
+/// The lock of those who write the segments; `None` when another process has it.
+fn try_lock(folder: &Path) -> Result<Option<File>> {
+    let file = File::create(folder.join(LOCK_FILE)).map_err(|error| unwritable(folder, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(unwritable(folder, error)),
+    }
+}
+
+fn unwritable(folder: &Path, error: std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::Index,
+        format!("cannot write the index in {}: {error}; another folder can be given for it", folder.display()),
+    )
+    .with_source(error)
+}
+
+/// The events `from..to` of the journal.
+fn entries(journal: &mut Reader, from: u64, to: u64) -> Result<Vec<Entry>> {
+    let mut bodies = Vec::new();
+    let mut facts = Vec::with_capacity((to - from) as usize);
+    journal.snapshot(|snapshot| {
+        snapshot.rows(from, to, &mut |seq, row| {
+            if seq != from + facts.len() as u64 {
+                return Err(Error::new(
+                    ErrorKind::Integrity,
+                    format!("seq {}: expected an event, found none", from + facts.len() as u64),
+                ));
+            }
+            let start = bodies.len();
+            bodies.extend_from_slice(row.body);
+            facts.push((Facts::of_body(row.body)?.0, start..bodies.len()));
+            Ok(())
+        })
+    })?;
+    let bodies = Arc::new(bodies);
+    Ok(facts.into_iter().map(|(facts, range)| Entry::new(Arc::new(facts), bodies.clone(), range)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_of_one_size_are_merged_smallest_first() {
+        assert_eq!(neighbours_to_merge(&[], 1024), None);
+        assert_eq!(neighbours_to_merge(&[65_536; 7], 1024), None);
+        assert_eq!(neighbours_to_merge(&[65_536; 8], 1024), Some(0..8));
+        let sizes = [&[600_000; 3][..], &[65_536; 8], &[2_000; 9]].concat();
+        assert_eq!(neighbours_to_merge(&sizes, 1024), Some(11..20));
+        assert_eq!(neighbours_to_merge(&[5_000_000; 20], 1024), None);
+        assert_eq!(neighbours_to_merge(&[2_000; 30], 1024), Some(0..16));
+    }
+}

@@ -1,0 +1,177 @@
+//! Asking the index and the tail as one.
+
+use std::ops::Range;
+
+use super::Selection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Record;
+use crate::index::{Best, Entry, Order, Place, Scan, Times, View, damaged, weight};
+use crate::journal::Snapshot;
+use crate::log::record_of;
+
+/// Neighbouring events that are read at once, since the journal packs them together.
+const NEAR_SEQS: u64 = 64;
+
+/// The first `limit` places of what is selected, in this order, behind `after`.
+pub(crate) fn best(
+    view: &View,
+    selection: &Selection,
+    order: Order,
+    after: Option<Place>,
+    limit: usize,
+    snapshot: &mut dyn Snapshot,
+) -> Result<Vec<Place>> {
+    let mut best = Best::new(order, limit, after, selection.times());
+    let scan = Scan::new(selection);
+    // From the end at which the best most likely are, so that the rest need not be looked at.
+    let mut chunks: Vec<_> = view.chunks.iter().collect();
+    if order == Order::NewestFirst {
+        chunks.reverse();
+    }
+    let tail = |best: &mut Best| -> Result<()> {
+        for chunk in &chunks {
+            if best.wants(Times { first: chunk.times.0, last: chunk.times.1 }) {
+                chunk.select(view.generation.next_seq..view.size, &scan, &mut |seq, entry| {
+                    best.offer(entry.facts.timestamp, || seq);
+                    true
+                })?;
+            }
+        }
+        Ok(())
+    };
+    let mut index = |best: &mut Best| -> Result<()> {
+        let mut segments: Vec<_> = view.generation.segments.iter().collect();
+        segments.sort_by_key(|segment| match order {
+            Order::NewestFirst => !segment.times().last,
+            Order::OldestFirst => segment.times().first,
+        });
+        segments.retain(|segment| best.wants(segment.times()));
+        if segments.is_empty() {
+            return Ok(());
+        }
+        let weight = weight_of(view, selection, snapshot)?;
+        for segment in segments {
+            segment.best(&*weight, best).map_err(damaged)?;
+        }
+        Ok(())
+    };
+    if order == Order::NewestFirst {
+        tail(&mut best)?;
+        index(&mut best)?;
+    } else {
+        index(&mut best)?;
+        tail(&mut best)?;
+    }
+    Ok(best.into_places())
+}
+
+/// The seqs of what is selected, in order and from `seq` on, at most `limit`; and the seq up to which
+/// everything was looked at.
+pub(crate) fn in_order(
+    view: &View,
+    selection: &Selection,
+    seq: u64,
+    limit: usize,
+    snapshot: &mut dyn Snapshot,
+) -> Result<(Vec<u64>, u64)> {
+    let mut found = Vec::new();
+    let (from, to) = selection.times();
+    if view.generation.segments.iter().any(|segment| segment.end_seq() > seq) {
+        let weight = weight_of(view, selection, snapshot)?;
+        for segment in view.generation.segments.iter().filter(|segment| segment.end_seq() > seq) {
+            let mut each = |seq| {
+                found.push(seq);
+                found.len() < limit
+            };
+            segment.in_order(&*weight, seq, from..to, &mut each).map_err(damaged)?;
+            if found.len() >= limit {
+                break;
+            }
+        }
+    }
+    if found.len() < limit {
+        each_in_tail(view, selection, seq, &mut |seq, _| {
+            found.push(seq);
+            found.len() < limit
+        })?;
+    }
+    let next = found.last().filter(|_| found.len() >= limit).map_or(view.size.max(seq), |last| last + 1);
+    Ok((found, next))
+}
+
+/// Gives `each` what is selected in the tail, from `seq` on and in order, until it has enough.
+pub(crate) fn each_in_tail(
+    view: &View,
+    selection: &Selection,
+    seq: u64,
+    each: &mut dyn FnMut(u64, &Entry) -> bool,
+) -> Result<()> {
+    let scan = Scan::new(selection);
+    let mut goes_on = true;
+    for chunk in &view.chunks {
+        chunk.select(seq.max(view.generation.next_seq)..view.size, &scan, &mut |seq, entry| {
+            goes_on = each(seq, entry);
+            goes_on
+        })?;
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// How many events are selected.
+pub(crate) fn count(view: &View, selection: &Selection, snapshot: &mut dyn Snapshot) -> Result<u64> {
+    let (from, to) = selection.times();
+    let weight = weight_of(view, selection, snapshot)?;
+    let mut count = 0;
+    for segment in &view.generation.segments {
+        count += segment.count(&*weight, &(from..to)).map_err(damaged)?;
+    }
+    each_in_tail(view, selection, 0, &mut |_, _| {
+        count += 1;
+        true
+    })?;
+    Ok(count)
+}
+
+/// The selection as the segments are asked it.
+pub(crate) fn weight_of(
+    view: &View,
+    selection: &Selection,
+    snapshot: &mut dyn Snapshot,
+) -> Result<Box<dyn tantivy::query::Weight>> {
+    let generation = &view.generation;
+    weight(selection, &generation.searcher, &generation.fields, &mut |id| snapshot.place(id))
+}
+
+/// The records at these seqs, in the order they are given in.
+pub(crate) fn records(snapshot: &mut dyn Snapshot, seqs: &[u64]) -> Result<Vec<Record>> {
+    let mut order: Vec<_> = (0..seqs.len()).collect();
+    order.sort_unstable_by_key(|index| seqs[*index]);
+    let mut found: Vec<Option<Record>> = vec![None; seqs.len()];
+    let mut rest = &order[..];
+    while let Some(first) = rest.first() {
+        let start = seqs[*first];
+        let near = rest.iter().take_while(|index| seqs[**index] < start + NEAR_SEQS).count();
+        let (group, behind) = rest.split_at(near);
+        rest = behind;
+        let end = group.last().map_or(start, |index| seqs[*index]) + 1;
+        let mut wanted = group.iter().copied().peekable();
+        snapshot.rows(start, end, &mut |seq, row| {
+            while let Some(index) = wanted.next_if(|index| seqs[*index] == seq) {
+                found[index] = Some(record_of(seq, row.body)?);
+            }
+            Ok(())
+        })?;
+    }
+    let missing =
+        |index: usize| Error::new(ErrorKind::Integrity, format!("seq {}: expected an event, found none", seqs[index]));
+    found.into_iter().enumerate().map(|(index, record)| record.ok_or_else(|| missing(index))).collect()
+}
+
+/// A range of time, in milliseconds since the Unix epoch: the first millisecond in it, and the first one
+/// after it.
+pub(crate) fn clip((from, to): (i64, i64), range: &Range<i64>) -> Range<i64> {
+    from.max(range.start)..to.min(range.end)
+}

@@ -1,0 +1,230 @@
+//! Live streams: each event once, in order, and lists and statistics that follow the log.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+
+use crate::error::{Error, Result};
+use crate::event::{Record, Severity};
+use crate::log::{AuditLog, a_change_or_a_moment};
+use crate::query::{Filter, Matcher, PageOptions, Selection, Stats, StatsOptions, TimeRange, in_order, records};
+
+/// How many events a watch reads at once.
+const READ_EVENTS: usize = 64;
+/// How often statistics are told at the most: four times a second.
+const STATS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Where a watch begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WatchFrom {
+    /// With what comes after the call.
+    Now,
+    /// With the event of this seq. To go on after a break: one more than the last one that was seen.
+    Seq(u64),
+    /// With what happened at this time or later, in milliseconds since the Unix epoch.
+    Timestamp(i64),
+}
+
+/// A live stream: what [`AuditLog::watch`] and its like answer. It ends only with an error.
+///
+/// Nothing happens until it is polled, and nothing is kept while it is not: a slow reader is served from
+/// the journal.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct Watch<T>(Pin<Box<dyn Stream<Item = Result<T>> + Send>>);
+
+impl<T> Watch<T> {
+    /// The next item.
+    pub async fn next(&mut self) -> Option<Result<T>> {
+        std::future::poll_fn(|context| self.0.as_mut().poll_next(context)).await
+    }
+}
+
+impl<T> Stream for Watch<T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+impl<T> std::fmt::Debug for Watch<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl AuditLog {
+    /// The events that the filter selects, each once and in the order of `seq`: first those that are there
+    /// from `from` on, then each as it comes.
+    ///
+    /// ```
+    /// use sealog::{AuditLog, Event, Filter, WatchFrom};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sealog::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let log = AuditLog::open(dir.path().join("audit.db")).await?;
+    /// log.log(Event::new("user.login").actor("u-17")).await?;
+    ///
+    /// let mut logins = log.watch(&Filter::new().action("user.login"), WatchFrom::Seq(0)).await?;
+    /// assert_eq!(logins.next().await.unwrap()?.seq(), 0);
+    ///
+    /// log.log(Event::new("user.logout").actor("u-17")).await?;
+    /// log.log(Event::new("user.login").actor("u-18")).await?;
+    /// assert_eq!(logins.next().await.unwrap()?.seq(), 2);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when the filter is wrong. What goes wrong later is an item of the stream, and its
+    /// last.
+    pub async fn watch(&self, filter: &Filter, from: WatchFrom) -> Result<Watch<Record>> {
+        let mut matcher = Matcher::new(filter)?;
+        let next = match from {
+            WatchFrom::Now => None,
+            WatchFrom::Seq(seq) => Some(seq),
+            WatchFrom::Timestamp(ms) => {
+                matcher.from = matcher.from.max(ms);
+                Some(0)
+            }
+        };
+        let next = match next {
+            Some(next) => next,
+            None => self.size().await?,
+        };
+        let (log, selection) = (self.clone(), self.scope.and(matcher));
+        let begin = (log, next, Vec::<Record>::new().into_iter());
+        Ok(Watch(Box::pin(try_unfold(begin, move |(log, mut next, mut ready)| {
+            let selection = selection.clone();
+            async move {
+                loop {
+                    if let Some(record) = ready.next() {
+                        return Ok(Some((record, (log, next, ready))));
+                    }
+                    let (found, looked_to) = log.selected(&selection, next, READ_EVENTS).await?;
+                    let at_end = found.is_empty();
+                    (ready, next) = (found.into_iter(), looked_to);
+                    if at_end {
+                        log.grows_past(next).await?;
+                    }
+                }
+            }
+        }))))
+    }
+
+    /// The newest `limit` events that the filter selects, newest first, and again each time they change.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::watch`]; `InvalidArgument` when the limit is out of range.
+    pub fn watch_list(&self, filter: &Filter, limit: usize) -> Result<Watch<Vec<Record>>> {
+        let (filter, page) = (filter.clone(), PageOptions::new().limit(limit));
+        page.check()?;
+        self.follow(&filter.clone(), None, move |log| {
+            let (filter, page) = (filter.clone(), page.clone());
+            async move { Ok(log.search(&filter, &page).await?.events) }
+        })
+    }
+
+    /// [`AuditLog::watch_list`] of these severities; of `error` and `critical` when none is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::watch_list`].
+    pub fn watch_critical(&self, severities: &[Severity], limit: usize) -> Result<Watch<Vec<Record>>> {
+        let filter = match severities {
+            [] => Filter::new().severity_from(Severity::Error),
+            some => some.iter().fold(Filter::new(), |filter, severity| filter.severity(*severity)),
+        };
+        self.watch_list(&filter, limit)
+    }
+
+    /// The statistics of [`AuditLog::stats`], and again when they change, at most four times a second.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::watch`].
+    pub fn watch_stats(
+        &self,
+        range: impl Into<TimeRange>,
+        filter: &Filter,
+        options: &StatsOptions,
+    ) -> Result<Watch<Stats>> {
+        options.check()?;
+        let (range, filter, options) = (range.into(), filter.clone(), options.clone());
+        self.follow(&filter.clone(), Some(STATS_INTERVAL), move |log| {
+            let (filter, options) = (filter.clone(), options.clone());
+            async move { log.stats(range, &filter, &options).await }
+        })
+    }
+
+    /// The answer to a question about what the filter selects, and again each time it is another one.
+    fn follow<T, F>(
+        &self,
+        filter: &Filter,
+        interval: Option<Duration>,
+        ask: impl Fn(AuditLog) -> F + Clone + Send + 'static,
+    ) -> Result<Watch<T>>
+    where
+        T: PartialEq + Clone + Send + 'static,
+        F: Future<Output = Result<T>> + Send,
+    {
+        let selection = self.scope.and(Matcher::new(filter)?);
+        let begin = (self.clone(), 0, None::<T>);
+        Ok(Watch(Box::pin(try_unfold(begin, move |(log, mut looked_to, known)| {
+            let (selection, ask) = (selection.clone(), ask.clone());
+            async move {
+                if known.is_some() {
+                    if let Some(interval) = interval {
+                        tokio::time::sleep(interval).await;
+                    }
+                    log.grows_past(looked_to).await?;
+                }
+                loop {
+                    let size = log.size().await?;
+                    let is_new = match &known {
+                        None => true,
+                        Some(_) => !log.selected(&selection, looked_to, 1).await?.0.is_empty(),
+                    };
+                    looked_to = size;
+                    if is_new {
+                        let answer = ask(log.clone()).await?;
+                        if known.as_ref() != Some(&answer) {
+                            return Ok(Some((answer.clone(), (log, looked_to, Some(answer)))));
+                        }
+                    }
+                    log.grows_past(looked_to).await?;
+                }
+            }
+        }))))
+    }
+
+    /// Events that are selected, from `seq` on, and the seq up to which everything was looked at.
+    async fn selected(&self, selection: &Selection, seq: u64, limit: usize) -> Result<(Vec<Record>, u64)> {
+        self.ask(selection.clone(), move |view, selection, snapshot| {
+            let (seqs, next) = in_order(view, selection, seq, limit, snapshot)?;
+            Ok::<_, Error>((records(snapshot, &seqs)?, next))
+        })
+        .await
+    }
+
+    async fn size(&self) -> Result<u64> {
+        self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await
+    }
+
+    /// Waits until there is an event from `seq` on.
+    async fn grows_past(&self, seq: u64) -> Result<()> {
+        let mut known = self.shared.size.clone();
+        loop {
+            known.mark_unchanged();
+            if self.size().await? > seq {
+                return Ok(());
+            }
+            a_change_or_a_moment(&mut known).await;
+        }
+    }
+}
