@@ -170,8 +170,9 @@ impl Import {
             let rate = (tally.events() as f64 / seconds.max(1e-9)) as u64;
             let bad =
                 if bad > 0 { format!(", {WARN}{}{WARN:#}", render::counted(bad, "bad line")) } else { String::new() };
+            let (style, did) = if failure.is_some() { (WARN, "Stopped after") } else { (GOOD, "Imported") };
             output::write(&format!(
-                "{GOOD}Imported{GOOD:#} {}{bad}  {DIM}in {seconds:.2} s, {} a second; the log holds {} now{DIM:#}\n",
+                "{style}{did}{style:#} {}{bad}  {DIM}in {seconds:.2} s, {} a second; the log holds {} now{DIM:#}\n",
                 tally.text(),
                 render::count(rate),
                 render::count(size)

@@ -79,6 +79,7 @@ fn a_file_that_is_not_there_is_said_before_the_others_are_imported() {
     folder.write("b.ndjson.gz", b"\x1f\x8b\x08 and nothing that could be unpacked");
     let output = folder.run(&["import", "a.ndjson", "b.ndjson.gz", "--json"]);
     assert_eq!((output.status.code(), &lines(&output.stdout)[0]["new"]), (Some(2), &json!(1)));
+    assert!(folder.expect(2, &["import", "a.ndjson", "b.ndjson.gz"]).contains("Stopped after 1 event: 0 new"));
 }
 
 #[test]
