@@ -1,14 +1,15 @@
 //! The arguments that every command shares, and how a log is opened by them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sealog::{AuditLog, Builder, Key, Policy};
+use sealog::{AuditLog, Builder, ErrorKind, Key, Policy};
 
 use crate::commands;
 use crate::failure::Failure;
+use crate::output::Output;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
@@ -25,12 +26,19 @@ Examples:
   sealog verify --vkey \"$(sealog key show)\"     Check the whole log
   sealog proof 42 --output 42.tlog-proof        Prove one event to somebody else
 
+A policy (--policy) adds to what is redacted by default; docs/POLICY.md tells all of it:
+  {\"redactFields\": [{\"name\": \"email\", \"mode\": \"hash\"}, {\"name\": \"dateOfBirth\"}],
+   \"redactPaths\": [{\"path\": \"metadata.user.phone\", \"mode\": \"mask\"}],
+   \"detectors\": [\"email\", \"cardNumber\", \"jwt\", \"bearerToken\", \"cloudKeyId\"],
+   \"ipAddress\": \"truncate\", \"keep\": [\"token\"]}
+Names match as a whole: email hides no userEmail. Modes are redact, mask, hash and remove.
+
 Exit codes:
   0  done
   1  a clear failure of the thing asked: verify found damage, there is no such event
-  2  wrong usage
+  2  wrong usage: an option, or a file that was named and cannot be read as what it should be
   3  the event cannot be logged as it is      4  its id was used for another event
-  5  the key is missing or not this log's     6  the file is no log, or a newer version's
+  5  the key is missing or not this log's     6  no log, or a newer version's file
   7  opened for reading only                  8  another writer held the log too long
   9  the disk or the database failed         10  the log was closed";
 
@@ -62,21 +70,34 @@ pub(crate) struct Shared {
     /// SEALOG_KEY may hold the key's text itself
     #[arg(long, global = true, value_name = "FILE", env = "SEALOG_KEY_FILE")]
     pub(crate) key: Option<PathBuf>,
-    /// What is redacted, sampled and refused, as JSON [default: secrets by their usual names]
-    #[arg(long, global = true, value_name = "FILE", env = "SEALOG_POLICY")]
-    pub(crate) policy: Option<PathBuf>,
-    /// A file elsewhere to which checkpoints are appended, and which verify compares with
-    #[arg(long, global = true, value_name = "FILE", env = "SEALOG_ANCHOR")]
-    pub(crate) anchor: Option<PathBuf>,
-    /// The application's SQLite file whose sealog_inbox is drained
-    #[arg(long, global = true, value_name = "FILE", env = "SEALOG_INBOX")]
-    pub(crate) inbox: Option<PathBuf>,
     /// When to use colours; NO_COLOR is respected
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
     /// Set after parsing: the key's file was named on the command line, which outweighs SEALOG_KEY.
     #[arg(skip)]
     pub(crate) key_is_explicit: bool,
+    /// Set after parsing: the log was named on the command line.
+    #[arg(skip)]
+    pub(crate) log_is_explicit: bool,
+}
+
+/// What commands understand that put events into a log.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Writing {
+    /// What is redacted and sampled beside the defaults, as JSON; see `sealog --help`
+    #[arg(long, value_name = "FILE", env = "SEALOG_POLICY")]
+    pub(crate) policy: Option<PathBuf>,
+    /// A file elsewhere to which checkpoints are appended
+    #[arg(long, value_name = "FILE", env = "SEALOG_ANCHOR")]
+    pub(crate) anchor: Option<PathBuf>,
+}
+
+/// The inbox that may be drained beside what a command does.
+#[derive(Debug, Args)]
+pub(crate) struct WithInbox {
+    /// The application's SQLite file whose sealog_inbox is drained as well
+    #[arg(long, value_name = "FILE", env = "SEALOG_INBOX")]
+    pub(crate) inbox: Option<PathBuf>,
 }
 
 /// When to use colours.
@@ -106,6 +127,7 @@ pub(crate) enum Command {
     Demo(commands::demo::Demo),
     Log(Box<commands::log::Log>),
     Import(commands::import::Import),
+    Drain(commands::drain::Drain),
     Tail(commands::tail::Tail),
     Get(commands::get::Get),
     Verify(commands::verify::Verify),
@@ -121,19 +143,24 @@ pub(crate) enum Command {
 impl Shared {
     /// The log for reading: it must exist, no key is needed, and nothing is written.
     pub(crate) async fn open_to_read(&self) -> Result<AuditLog, Failure> {
-        Ok(AuditLog::builder(&self.log).read_only(true).create(false).open().await?)
+        opened(AuditLog::builder(&self.log).read_only(true).create(false).open().await)
     }
 
-    /// The log for writing, with all that the arguments say.
-    pub(crate) async fn open_to_write(&self, create: bool) -> Result<AuditLog, Failure> {
-        let mut builder = self.with_key(AuditLog::builder(&self.log).create(create))?.policy(self.policy()?);
-        if let Some(anchor) = &self.anchor {
+    /// The log for writing, with all that the arguments say; [`finish`] ends it.
+    pub(crate) async fn open_to_write(
+        &self,
+        create: bool,
+        writing: &Writing,
+        inbox: Option<&Path>,
+    ) -> Result<AuditLog, Failure> {
+        let mut builder = self.with_key(AuditLog::builder(&self.log).create(create))?.policy(writing.policy()?);
+        if let Some(anchor) = &writing.anchor {
             builder = builder.anchor(anchor);
         }
-        if let Some(inbox) = &self.inbox {
+        if let Some(inbox) = inbox {
             builder = builder.inbox(inbox);
         }
-        Ok(builder.open().await?)
+        opened(builder.open().await)
     }
 
     fn with_key(&self, builder: Builder) -> Result<Builder, Failure> {
@@ -161,10 +188,39 @@ impl Shared {
             path.into()
         }))
     }
+}
 
+impl Writing {
     fn policy(&self) -> Result<Policy, Failure> {
         let Some(path) = &self.policy else { return Ok(Policy::default()) };
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read the policy", path, &error))?;
-        serde_json::from_str(&text).map_err(|error| Failure::Usage(format!("{} is no policy: {error}", path.display())))
+        let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path.display(), &error))?;
+        serde_json::from_str(&text).map_err(|error| {
+            Failure::Usage(format!(
+                "{} is no policy: {error}; `sealog --help` shows one, and docs/POLICY.md tells all",
+                path.display()
+            ))
+        })
+    }
+}
+
+/// That a log is not there is another failure than that an event is not.
+fn opened(log: sealog::Result<AuditLog>) -> Result<AuditLog, Failure> {
+    log.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::NoLog(error.message().to_owned()),
+        _ => error.into(),
+    })
+}
+
+/// Closes a log that was written to, whatever became of the work. Where both failed, both are said.
+pub(crate) async fn finish<T>(log: AuditLog, done: Result<T, Failure>, out: Output) -> Result<T, Failure> {
+    let closed = log.close().await.map_err(Failure::from);
+    match (done, closed) {
+        (Err(failure), Err(of_closing)) => {
+            if failure.text() != of_closing.text() {
+                out.failure(&of_closing);
+            }
+            Err(failure)
+        }
+        (done, closed) => closed.and(done),
     }
 }

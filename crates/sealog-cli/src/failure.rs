@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 pub(crate) enum Failure {
     /// The log said no.
     Log(sealog::Error),
+    /// The log said no, and a person is told more than a program.
+    Explained(sealog::Error, String),
+    /// There is no log.
+    NoLog(String),
     /// The command was called in a way that cannot work.
     Usage(String),
     /// What was asked for is not there.
@@ -30,7 +34,8 @@ pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Log(error) => error.kind().exit_code(),
+            Self::Log(error) | Self::Explained(error, _) => error.kind().exit_code(),
+            Self::NoLog(_) => ErrorKind::Format.exit_code(),
             Self::Usage(_) => ErrorKind::InvalidArgument.exit_code(),
             Self::NotFound(_) => ErrorKind::NotFound.exit_code(),
             Self::File(_) => ErrorKind::Storage.exit_code(),
@@ -44,7 +49,10 @@ impl Failure {
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             Self::Log(error) => Some(error.to_string()),
-            Self::Usage(message) | Self::NotFound(message) | Self::File(message) => Some(message.clone()),
+            Self::Explained(_, text) => Some(text.clone()),
+            Self::NoLog(message) | Self::Usage(message) | Self::NotFound(message) | Self::File(message) => {
+                Some(message.clone())
+            }
             Self::Reported(_) | Self::PipeClosed | Self::Interrupted => None,
         }
     }
@@ -52,7 +60,8 @@ impl Failure {
     /// The document for a program.
     pub(crate) fn json(&self) -> Option<Value> {
         let (code, message, pointer) = match self {
-            Self::Log(error) => (error.kind().code(), error.message(), error.pointer()),
+            Self::Log(error) | Self::Explained(error, _) => (error.kind().code(), error.message(), error.pointer()),
+            Self::NoLog(message) => ("no_log", message.as_str(), None),
             Self::Usage(message) => (ErrorKind::InvalidArgument.code(), message.as_str(), None),
             Self::NotFound(message) => (ErrorKind::NotFound.code(), message.as_str(), None),
             Self::File(message) => ("file", message.as_str(), None),
@@ -61,7 +70,12 @@ impl Failure {
         Some(json!({"error": {"code": code, "message": message, "pointer": pointer}}))
     }
 
-    /// A file that could not be read or written.
+    /// What was named to be read and cannot be, from its beginning or in its middle.
+    pub(crate) fn unreadable(name: impl std::fmt::Display, error: &io::Error) -> Self {
+        Self::Usage(format!("cannot read {name}: {error}"))
+    }
+
+    /// A file that could not be made or written.
     pub(crate) fn file(what: &str, path: &std::path::Path, error: &io::Error) -> Self {
         Self::File(format!("cannot {what} {}: {error}", path.display()))
     }

@@ -29,7 +29,9 @@ use output::Output;
 pub fn run() -> ExitCode {
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         let mut cli = Cli::from_arg_matches(&matches)?;
-        cli.shared.key_is_explicit = matches.value_source("key") == Some(ValueSource::CommandLine);
+        let is_explicit = |option| matches.value_source(option) == Some(ValueSource::CommandLine);
+        cli.shared.key_is_explicit = is_explicit("key");
+        cli.shared.log_is_explicit = is_explicit("log");
         Ok(cli)
     });
     let cli = match parsed {

@@ -58,6 +58,41 @@ impl KeySource {
     }
 }
 
+impl Key {
+    /// Makes the file for a new key, durably and readable by its owner only.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("audit.key");
+    /// let key = sealog::Key::generate("example.com/audit", &sealog::SystemClock::new())?;
+    /// key.create_file(&path)?;
+    /// assert!(key.create_file(&path).is_err());
+    /// # Ok::<(), sealog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] when the file is there already: what a key signed cannot be
+    /// continued without it. [`ErrorKind::Key`] when it cannot be written.
+    pub fn create_file(&self, path: &Path) -> Result<()> {
+        match OpenOptions::new().write(true).create_new(true).open(path) {
+            // The name is ours; the text takes the way that leaves all of it or nothing.
+            Ok(_) => KeySource::File(path.to_owned()).save(self).inspect_err(|_| {
+                // What is in the way of the text may be in the way of this too.
+                let _ = std::fs::remove_file(path);
+            }),
+            Err(error) if error.kind() == IoErrorKind::AlreadyExists => {
+                let message = format!("there is a key in {} already; name another file", path.display());
+                Err(Error::new(ErrorKind::InvalidArgument, message).with_source(error))
+            }
+            Err(error) => {
+                let message = format!("cannot write the key file {}: {error}", path.display());
+                Err(Error::new(ErrorKind::Key, message).with_source(error))
+            }
+        }
+    }
+}
+
 fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");

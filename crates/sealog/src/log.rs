@@ -534,6 +534,15 @@ impl AuditLog {
         self.snapshot(|snapshot| Ok(snapshot.head()?.vkey)).await
     }
 
+    /// All public keys that signed the log, oldest first; the last one signs it now.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    pub async fn vkeys(&self) -> Result<Vec<String>> {
+        self.snapshot(|snapshot| Ok(snapshot.signers()?.into_iter().map(|signer| signer.vkey).collect())).await
+    }
+
     /// Makes a new signing key and has the old one sign it into the log, as the event
     /// `sealog.key.rotated`. Answers the new `vkey`. Other open handles take it up by themselves, from
     /// the same key file.

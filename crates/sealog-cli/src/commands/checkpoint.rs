@@ -1,11 +1,9 @@
 //! `sealog checkpoint`
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
-use super::write_file;
+use super::to_file::ToFile;
 use crate::cli::Shared;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -21,25 +19,22 @@ Examples:
   sealog checkpoint --output 2026-03-02.checkpoint
   sealog verify --checkpoint 2026-03-02.checkpoint")]
 pub(crate) struct CheckpointArgs {
-    /// Write it to a file instead
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    to_file: ToFile,
 }
 
 impl CheckpointArgs {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
         let head = shared.open_to_read().await?.head().await?;
         let checkpoint = &head.checkpoint;
-        if let Some(path) = &self.output {
-            write_file(path, checkpoint.note())?;
-        }
+        let written = self.to_file.write(shared, checkpoint.note())?;
         let document = json!({
             "origin": checkpoint.origin(),
             "size": checkpoint.size(),
             "root": checkpoint.root_base64(),
             "note": checkpoint.note(),
         });
-        match &self.output {
+        match written {
             Some(path) => {
                 let text = format!("Wrote the checkpoint of size {} to {}\n", checkpoint.size(), path.display());
                 out.either(&document, &text)

@@ -9,7 +9,8 @@ use sealog::{AuditLog, Event, Logged, Proof, Record, Severity, VerifyOptions, ac
 use serde_json::{Map, Value, json};
 
 use super::screen::{self, Told};
-use super::{verify, write_file};
+use super::verify;
+use crate::cli::{Shared, finish};
 use crate::failure::Failure;
 use crate::generator::Generator;
 use crate::output::{self, Output};
@@ -62,7 +63,11 @@ struct Written {
 }
 
 impl Demo {
-    pub(crate) async fn run(self, out: Output) -> Result<(), Failure> {
+    pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
+        if shared.log_is_explicit || shared.key_is_explicit {
+            let message = "the demo writes a log of its own; --dir says into which folder";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         let folder = self.folder()?;
         let dir = match &folder {
             Folder::Named(dir) => dir.clone(),
@@ -75,9 +80,7 @@ impl Demo {
         // The demo's files are its own: no setting of the environment reaches them.
         let log = AuditLog::builder(&path).origin("demo.sealog.local").open().await?;
         let shown = self.show(&log, &dir, &path, out).await;
-        let closed = log.close().await;
-        shown?;
-        closed?;
+        finish(log, shown, out).await?;
         if let Folder::Temporary(dir) = folder
             && self.stays()
         {
@@ -110,7 +113,8 @@ impl Demo {
         let picked = recent.iter().rev().find(|record| record.severity == Severity::Critical);
         let proven = picked.or(recent.last()).map_or(0, Record::seq);
         let proof_file = dir.join(format!("event-{proven}.tlog-proof"));
-        write_file(&proof_file, &log.proof(proven).await?.to_text())?;
+        let proof = log.proof(proven).await?.to_text();
+        std::fs::write(&proof_file, proof).map_err(|error| Failure::file("write", &proof_file, &error))?;
         let vkey = log.vkey().await?;
         // From the file, as whoever receives it would.
         let proof = Proof::parse(&super::read_file(&proof_file)?)?.verify(&vkey)?;
@@ -134,6 +138,14 @@ impl Demo {
                 Some((seq, sent)) => log.read(*seq, 1).await?.events.pop().map(|record| (record, sent)),
                 None => None,
             };
+            let verified = verify::text(&verify::Told {
+                report: &report,
+                signer: Some(&vkey),
+                path,
+                seconds: verify_seconds,
+                compared: 0,
+                is_another: false,
+            });
             let told = Told {
                 size,
                 seconds: written.seconds,
@@ -144,7 +156,7 @@ impl Demo {
                 proof_file: &proof_file,
                 vkey: &vkey,
                 log: path,
-                verified: &verify::text(&report, Some(&vkey), path, 0, verify_seconds),
+                verified: &verified,
                 stays: self.dir.is_some() || self.stays(),
             };
             output::write(&screen::text(&told))?;

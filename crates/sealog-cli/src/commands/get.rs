@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::find;
+use super::which::Which;
 use crate::cli::Shared;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -17,15 +17,14 @@ Examples:
   sealog get 42
   sealog get 0198c0de-7f3a-7c1e-9d52-0b7c6a1f2e3d --json")]
 pub(crate) struct Get {
-    /// The event's seq, or its id
-    #[arg(value_name = "SEQ|ID")]
-    which: String,
+    #[command(flatten)]
+    which: Which,
 }
 
 impl Get {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
         let log = shared.open_to_read().await?;
-        let record = find(&log, &self.which).await?;
+        let record = self.which.find(&log).await?;
         if out.json {
             output::write(&format!("{}\n", record.canonical_json()))
         } else {

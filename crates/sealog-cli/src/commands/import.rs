@@ -1,6 +1,7 @@
 //! `sealog import`
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sealog::{AuditLog, Event, Logged};
 use serde_json::json;
 
-use super::intake::{self, Intake, Step};
-use super::is_of_the_event;
+use super::intake::{Intake, Step};
 use super::lines::{BadLines, OnError, Reason};
-use crate::cli::Shared;
+use super::{is_of_the_event, is_stdin, name_of};
+use crate::cli::{Shared, WithInbox, Writing, finish};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Output, shows_progress};
@@ -29,6 +30,10 @@ const BATCHES_IN_FLIGHT: usize = 2;
 /// record a line, a JSON array, or a document with `Records`. Times are kept, and so are the sources'
 /// own ids: importing the same file again adds nothing. What has no id of its own gets one from its
 /// content.
+///
+/// What `sealog tail --json` printed of another log is taken too: seq, recordedAt and diff are dropped,
+/// since this log gives its own, and hidden values stay hidden. Events whose action begins with
+/// `sealog.` are that log's own and are refused; --on-error skip passes over them.
 ///
 /// Actor, resource, outcome, address, program and severity are taken from where each source has
 /// them; a refused call is `denied` and a warning; all the rest is kept in the metadata.
@@ -48,6 +53,10 @@ pub(crate) struct Import {
     /// What a bad line does; either way the exit code says that there was one
     #[arg(long, value_name = "WHAT", default_value = "stop")]
     on_error: OnError,
+    #[command(flatten)]
+    writing: Writing,
+    #[command(flatten)]
+    inbox: WithInbox,
 }
 
 /// What became of the events.
@@ -110,11 +119,13 @@ struct Importer<'a> {
 
 impl Import {
     pub(crate) async fn run(self, shared: &Shared, out: Output, interrupt: &Interrupt) -> Result<(), Failure> {
-        let log = shared.open_to_write(true).await?;
+        // A name that is wrong is said before anything is written.
+        for file in self.files.iter().filter(|file| !is_stdin(file)) {
+            File::open(file).map_err(|error| Failure::unreadable(file.display(), &error))?;
+        }
+        let log = shared.open_to_write(true, &self.writing, self.inbox.inbox.as_deref()).await?;
         let imported = self.all(&log, out, interrupt).await;
-        let closed = log.close().await;
-        imported?;
-        Ok(closed?)
+        finish(log, imported, out).await
     }
 
     async fn all(&self, log: &AuditLog, out: Output, interrupt: &Interrupt) -> Result<(), Failure> {
@@ -127,13 +138,13 @@ impl Import {
             bad: BadLines::new(out, self.on_error),
             tally: Tally { next_new: size_before, ..Tally::default() },
         };
-        let mut files = Vec::new();
+        let (mut files, mut failure) = (Vec::new(), None);
         for path in &self.files {
             let (before, bad_before) = (importer.tally, importer.bad.count);
             let result = importer.file(path, self.format, interrupt).await;
             let (tally, bad) = (importer.tally.since(before), importer.bad.count - bad_before);
             let format = result.as_ref().ok().copied().flatten();
-            let name = intake::name_of(path);
+            let name = name_of(path);
             files.push(json!({
                 "file": name, "format": format.map(Format::name), "events": tally.events(), "new": tally.new,
                 "existing": tally.existing, "sampled": tally.sampled, "bad": bad,
@@ -142,11 +153,8 @@ impl Import {
                 let format = format.map(|format| format!(" {DIM}({}){DIM:#}", format.name())).unwrap_or_default();
                 importer.bar.suspend(|| output::write(&format!("{name}{format}  {}\n", tally.text())))?;
             }
-            if let Err(failure) = result {
-                importer.bar.finish_and_clear();
-                return Err(failure);
-            }
-            if importer.bad.must_stop() || interrupt.is_pressed() {
+            failure = result.err();
+            if failure.is_some() || importer.bad.must_stop() || interrupt.is_pressed() {
                 break;
             }
         }
@@ -162,14 +170,19 @@ impl Import {
             let rate = (tally.events() as f64 / seconds.max(1e-9)) as u64;
             let bad =
                 if bad > 0 { format!(", {WARN}{}{WARN:#}", render::counted(bad, "bad line")) } else { String::new() };
+            let (style, did) = if failure.is_some() { (WARN, "Stopped after") } else { (GOOD, "Imported") };
             output::write(&format!(
-                "{GOOD}Imported{GOOD:#} {}{bad}  {DIM}in {seconds:.2} s, {} a second; the log holds {} now{DIM:#}\n",
+                "{style}{did}{style:#} {}{bad}  {DIM}in {seconds:.2} s, {} a second; the log holds {} now{DIM:#}\n",
                 tally.text(),
                 render::count(rate),
                 render::count(size)
             ))?;
         }
-        if interrupt.is_pressed() { Err(Failure::Interrupted) } else { importer.bad.result() }
+        match failure {
+            Some(failure) => Err(failure),
+            None if interrupt.is_pressed() => Err(Failure::Interrupted),
+            None => importer.bad.result(),
+        }
     }
 }
 

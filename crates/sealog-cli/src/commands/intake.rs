@@ -9,6 +9,7 @@ use sealog::{AuditLog, Event};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::{is_stdin, name_of};
 use crate::failure::Failure;
 use crate::sources::{Format, Place, Records, Repeats};
 
@@ -35,11 +36,6 @@ pub(super) struct Intake {
     pub(super) steps: mpsc::Receiver<Step>,
 }
 
-/// The file as it is called in messages.
-pub(super) fn name_of(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
-}
-
 impl Intake {
     /// Opens the file and begins to read. At most two batches are held ahead of who takes them.
     pub(super) fn open(
@@ -50,10 +46,10 @@ impl Intake {
         stop_at_bad: bool,
     ) -> Result<Self, Failure> {
         let name = name_of(path);
-        let raw: Box<dyn Read + Send> = if path == Path::new("-") {
+        let raw: Box<dyn Read + Send> = if is_stdin(path) {
             Box::new(io::stdin())
         } else {
-            let file = File::open(path).map_err(|error| Failure::Usage(format!("cannot read {name}: {error}")))?;
+            let file = File::open(path).map_err(|error| Failure::unreadable(&name, &error))?;
             Box::new(bar.wrap_read(file))
         };
         let (sender, steps) = mpsc::channel(2);
@@ -90,8 +86,7 @@ impl Reader {
     }
 
     fn read(&mut self, raw: Box<dyn Read + Send>) -> Result<(), Ended> {
-        let broken = |error: io::Error| Failure::File(format!("cannot read {}: {error}", self.name));
-        let records = Records::new(raw).map_err(|error| self.fail(broken(error)))?;
+        let records = Records::new(raw).map_err(|error| self.fail(Failure::unreadable(&self.name, &error)))?;
         let mut repeats = Repeats::default();
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -101,8 +96,7 @@ impl Reader {
                 Err(error) => {
                     // What was read before the damage is good.
                     self.send(Step::Batch(batch))?;
-                    let failure = Failure::File(format!("cannot read {}: {error}", self.name));
-                    return Err(self.fail(failure));
+                    return Err(self.fail(Failure::unreadable(&self.name, &error)));
                 }
             };
             let event = match record.value {

@@ -1,19 +1,18 @@
 //! `sealog key`
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use sealog::{Key, SystemClock};
+use sealog::{Clock as _, Key, SystemClock};
 use serde_json::json;
 
 use super::read_file;
-use crate::cli::Shared;
+use crate::cli::{Shared, Writing, finish};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::render::DIM;
 
-/// Show, make or rotate the signing key
+/// Show, list, make or rotate the signing key
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,6 +31,11 @@ Examples:
   sealog key show
   sealog verify --vkey \"$(sealog key show)\"")]
     Show,
+    /// List all public keys that signed the log, oldest first
+    #[command(after_help = "\
+Example:
+  sealog key list")]
+    List,
     /// Make a key for a log that is still to be made
     ///
     /// A log makes its own key when none is there; this is for keeping it elsewhere from the start.
@@ -40,27 +44,39 @@ Examples:
   sealog key generate --origin audit.example.com --key /etc/sealog/audit.key
   sealog key generate --origin audit.example.com --print   Into a secret store, as SEALOG_KEY")]
     Generate {
-        /// The log's name in its checkpoints, best a domain name and a path
-        #[arg(long, value_name = "NAME", default_value = "sealog.local")]
-        origin: String,
+        /// The log's name in its checkpoints, best a domain name and a path [default: sealog.local/
+        /// and a random number]
+        #[arg(long, value_name = "NAME")]
+        origin: Option<String>,
         /// Print the secret key instead of writing its file
         #[arg(long)]
         print: bool,
     },
     /// Replace the signing key; the old one signs the new one into the log
+    ///
+    /// Give the new vkey to whoever checks proofs: those that are made from now on are signed by it.
+    /// Older proofs are still checked with the older vkey (`sealog key list`), and `verify` takes either.
     #[command(after_help = "\
 Example:
   sealog key rotate")]
-    Rotate,
+    Rotate {
+        /// A file elsewhere to which the checkpoint is appended
+        #[arg(long, value_name = "FILE", env = "SEALOG_ANCHOR")]
+        anchor: Option<PathBuf>,
+    },
 }
 
 impl KeyArgs {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
         match self.command {
             KeyCommand::Show => show(shared, out).await,
-            KeyCommand::Generate { origin, print } => generate(shared, out, &origin, print),
-            KeyCommand::Rotate => {
-                let vkey = shared.open_to_write(false).await?.rotate_key().await?;
+            KeyCommand::List => list(shared, out).await,
+            KeyCommand::Generate { origin, print } => generate(shared, out, origin, print),
+            KeyCommand::Rotate { anchor } => {
+                let writing = Writing { anchor, ..Writing::default() };
+                let log = shared.open_to_write(false, &writing, None).await?;
+                let rotated = log.rotate_key().await.map_err(Failure::from);
+                let vkey = finish(log, rotated, out).await?;
                 let text = format!("{vkey}\n");
                 out.either(&json!({"vkey": vkey}), &text)
             }
@@ -77,8 +93,20 @@ async fn show(shared: &Shared, out: Output) -> Result<(), Failure> {
     out.either(&json!({"vkey": vkey}), &format!("{vkey}\n"))
 }
 
-fn generate(shared: &Shared, out: Output, origin: &str, print: bool) -> Result<(), Failure> {
-    let key = Key::generate(origin, &SystemClock::new())?;
+async fn list(shared: &Shared, out: Output) -> Result<(), Failure> {
+    let vkeys = shared.open_to_read().await?.vkeys().await?;
+    out.either(&json!({"vkeys": vkeys}), &format!("{}\n", vkeys.join("\n")))
+}
+
+fn generate(shared: &Shared, out: Output, origin: Option<String>, print: bool) -> Result<(), Failure> {
+    let clock = SystemClock::new();
+    let origin = origin.unwrap_or_else(|| {
+        // No two logs should have one name, as no two have that a log gives itself.
+        let mut number = [0; 8];
+        clock.fill(&mut number);
+        format!("sealog.local/{:016x}", u64::from_be_bytes(number))
+    });
+    let key = Key::generate(&origin, &clock)?;
     if print {
         let text = key.to_text();
         return out.either(&json!({"vkey": key.vkey(), "key": text}), &text);
@@ -86,16 +114,7 @@ fn generate(shared: &Shared, out: Output, origin: &str, print: bool) -> Result<(
     let Some(path) = shared.key_file() else {
         return Err(Failure::Usage("SEALOG_KEY holds a key already; unset it, or name a file with --key".to_owned()));
     };
-    let mut options = OpenOptions::new();
-    // Never over a key that is there: what it signed could not be continued.
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = |mut file: std::fs::File| file.write_all(key.to_text().as_bytes()).and_then(|()| file.sync_all());
-    options.open(&path).and_then(write).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::Usage(format!("there is a key in {} already", path.display())),
-        _ => Failure::file("make the key", &path, &error),
-    })?;
+    key.create_file(&path)?;
     let text = format!("{}\n{DIM}The secret key is in {}; keep it safe.{DIM:#}\n", key.vkey(), path.display());
     out.either(&json!({"vkey": key.vkey(), "file": path}), &text)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::lines::OnError;
 use super::stream;
-use crate::cli::Shared;
+use crate::cli::{Shared, WithInbox, Writing, finish};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Output};
@@ -28,8 +28,8 @@ Examples:
   application | sealog log - --on-error skip
 
 Metadata values given with --set are JSON where they parse as JSON (1200, true, [1,2]) and text
-otherwise. Secrets by their usual names (password, token, apiKey, …) are redacted before anything
-is written.")]
+otherwise. Fields with one of the default names (password, token, apiKey, …) are redacted before
+anything is written; --policy hides more.")]
 pub(crate) struct Log {
     /// What was done, a dotted verb such as user.login; `-` reads events from standard input
     action: String,
@@ -96,6 +96,10 @@ pub(crate) struct Log {
     /// What a bad line of standard input does
     #[arg(long, value_name = "WHAT", default_value = "stop")]
     on_error: OnError,
+    #[command(flatten)]
+    writing: Writing,
+    #[command(flatten)]
+    inbox: WithInbox,
 }
 
 /// A JSON value as one argument; the wrapper keeps clap from taking it for a list of arguments.
@@ -123,28 +127,30 @@ fn pair(text: &str) -> Result<(String, JsonValue), String> {
 }
 
 impl Log {
-    pub(crate) async fn run(self, shared: &Shared, out: Output, interrupt: &Interrupt) -> Result<(), Failure> {
-        let on_error = self.on_error;
-        let event = self.event();
-        if event.action == "-" {
-            if event != Event::new("-") {
-                let message = "with `-` each line is a whole event; leave the other options of the event out";
-                return Err(Failure::Usage(message.to_owned()));
-            }
-            let log = shared.open_to_write(true).await?;
-            let streamed = stream::run(&log, out, on_error, interrupt).await;
-            let closed = log.close().await;
-            streamed?;
-            return Ok(closed?);
+    pub(crate) async fn run(mut self, shared: &Shared, out: Output, interrupt: &Interrupt) -> Result<(), Failure> {
+        let (on_error, writing, inbox) = (self.on_error, std::mem::take(&mut self.writing), self.inbox.inbox.take());
+        let event = self.event()?;
+        let is_stream = event.action == "-";
+        if is_stream && event != Event::new("-") {
+            let message = "with `-` each line is a whole event; leave the other options of the event out";
+            return Err(Failure::Usage(message.to_owned()));
         }
-        let log = shared.open_to_write(true).await?;
-        let logged = log.log(event).await?;
-        // The receipt stands, whatever closing says.
-        output::write(&receipt(&logged, out))?;
-        Ok(log.close().await?)
+        let log = shared.open_to_write(true, &writing, inbox.as_deref()).await?;
+        let logged = if is_stream {
+            stream::run(&log, out, on_error, interrupt).await
+        } else {
+            // The receipt stands, whatever closing says.
+            log.log(event).await.map_err(of_option).and_then(|logged| output::write(&receipt(&logged, out)))
+        };
+        finish(log, logged, out).await
     }
 
-    fn event(self) -> Event {
+    fn event(self) -> Result<Event, Failure> {
+        for (place, (key, _)) in self.set.iter().enumerate() {
+            if self.set[..place].iter().any(|(earlier, _)| earlier == key) {
+                return Err(Failure::Usage(format!("--set gives {key:?} twice")));
+            }
+        }
         let mut event = Event::new(self.action);
         event.id = self.id;
         event.timestamp = self.timestamp;
@@ -174,8 +180,37 @@ impl Log {
         event.tags = self.tag;
         event.tenant = self.tenant;
         event.retention_category = self.retention_category;
-        event
+        Ok(event)
     }
+}
+
+/// The option that fills each field, where its name is not the field's own.
+const OPTIONS: [(&str, &str); 13] = [
+    ("/action", "the action"),
+    ("/actorId", "--actor"),
+    ("/actorType", "--actor-type"),
+    ("/actorName", "--actor-name"),
+    ("/onBehalfOf", "--on-behalf-of"),
+    ("/resourceType", "--resource"),
+    ("/resourceId", "--resource"),
+    ("/ipAddress", "--ip"),
+    ("/userAgent", "--user-agent"),
+    ("/sessionId", "--session"),
+    ("/requestId", "--request"),
+    ("/tags", "--tag"),
+    ("/retentionCategory", "--retention-category"),
+];
+
+/// What was wrong in the event was wrong in an option.
+fn of_option(error: sealog::Error) -> Failure {
+    let field = error.pointer().and_then(|pointer| pointer.get(1..)?.split('/').next());
+    let Some(field) = field.filter(|field| !field.is_empty()) else { return error.into() };
+    let known = OPTIONS.iter().find(|(pointer, _)| pointer[1..] == *field);
+    let option = known.map_or_else(|| format!("--{field}"), |(_, option)| (*option).to_owned());
+    let place = error.pointer().and_then(|pointer| pointer.get(1 + field.len()..)).filter(|rest| !rest.is_empty());
+    let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+    let text = format!("{option}{place}: {}", error.message());
+    Failure::Explained(error, text)
 }
 
 /// One receipt, as a line.
@@ -236,7 +271,7 @@ mod tests {
             "--timestamp",
             "2026-03-02T07:00:00Z",
         ];
-        let event = Alone::parse_from(arguments).log.event();
+        let event = Alone::parse_from(arguments).log.event().unwrap();
         let expected = json!({
             "action": "invoice.paid", "actorId": "u-17", "resourceType": "invoice", "resourceId": "2026/4",
             "severity": "error", "metadata": {"amount": 1200, "note": "a=b", "x": null}, "before": null, "after": [1],
@@ -245,5 +280,6 @@ mod tests {
         assert_eq!(serde_json::to_value(event).unwrap(), expected);
         assert!(Alone::try_parse_from(["log", "x", "--severity", "loud"]).is_err());
         assert!(Alone::try_parse_from(["log", "x", "--metadata", "[1]"]).is_err());
+        assert!(Alone::parse_from(["log", "x", "--set", "a=1", "--set", "a=2"]).log.event().is_err());
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod drain;
 pub(crate) mod get;
 pub(crate) mod import;
 mod intake;
@@ -15,12 +16,14 @@ pub(crate) mod rejected;
 mod screen;
 mod stream;
 pub(crate) mod tail;
+mod to_file;
 pub(crate) mod verify;
 pub(crate) mod verify_proof;
+mod which;
 
 use std::path::Path;
 
-use sealog::{AuditLog, Error, ErrorKind, Record};
+use sealog::{Error, ErrorKind};
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
@@ -37,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             // These end themselves when interrupted, with what they have acknowledged.
             Command::Import(command) => command.run(shared, out, &interrupt).await,
             Command::Log(command) => command.run(shared, out, &interrupt).await,
+            Command::Drain(command) => command.run(shared, out, &interrupt).await,
             Command::Tail(command) => command.run(shared, out, &interrupt).await,
             other => {
                 tokio::select! {
@@ -51,7 +55,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
 
 async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> Result<(), Failure> {
     match command {
-        Command::Demo(command) => command.run(out).await,
+        Command::Demo(command) => command.run(shared, out).await,
         Command::Get(command) => command.run(shared, out).await,
         Command::Verify(command) => command.run(shared, out).await,
         Command::Proof(command) => command.run(shared, out).await,
@@ -61,36 +65,32 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Rejected(command) => command.run(shared, out).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
-        Command::Import(_) | Command::Log(_) | Command::Tail(_) => unreachable!("run above"),
+        Command::Import(_) | Command::Log(_) | Command::Drain(_) | Command::Tail(_) => unreachable!("run above"),
     }
 }
 
-/// The event that a person means by its id or its seq. A number is a seq, unless there is no such
-/// seq and an event with that id.
-async fn find(log: &AuditLog, which: &str) -> Result<Record, Failure> {
-    let Ok(seq) = which.parse::<u64>() else { return Ok(log.get(which).await?) };
-    if let Some(record) = log.read(seq, 1).await?.events.into_iter().next().filter(|record| record.seq() == seq) {
-        return Ok(record);
-    }
-    match log.get(which).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let size = log.head().await?.size;
-            Err(Failure::NotFound(format!(
-                "there is no event with the seq {seq}, or with that id; the log holds {size}"
-            )))
-        }
-        found => Ok(found?),
-    }
-}
-
-/// Writes a file that was asked for by name.
-fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| Failure::file("write", path, &error))
-}
-
-/// Reads a small file that was named.
+/// Reads a small file that was named; `-` is standard input.
 fn read_file(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
+    let text = if is_stdin(path) { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    text.map_err(|error| Failure::unreadable(name_of(path), &error))
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// The file as it is called in messages.
+fn name_of(path: &Path) -> String {
+    if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// What was not read as it was sealed; `verify` says what else is wrong.
+fn unless_damaged(error: Error) -> Failure {
+    if error.kind() != ErrorKind::Integrity {
+        return error.into();
+    }
+    let text = format!("{error}; run `sealog verify` for all that is wrong with the log");
+    Failure::Explained(error, text)
 }
 
 /// Whether the error is about this one event, so that the next one may well be fine.

@@ -1,11 +1,11 @@
 //! `sealog proof`
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
-use super::{find, write_file};
+use super::to_file::ToFile;
+use super::unless_damaged;
+use super::which::Which;
 use crate::cli::Shared;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -21,24 +21,23 @@ Examples:
   sealog proof 42 --output 42.tlog-proof
   sealog verify-proof 42.tlog-proof --vkey \"$(sealog key show)\"")]
 pub(crate) struct ProofArgs {
-    /// The event's seq, or its id
-    #[arg(value_name = "SEQ|ID")]
-    which: String,
-    /// Write it to a file instead of standard output
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    to_file: ToFile,
 }
 
 impl ProofArgs {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
         let log = shared.open_to_read().await?;
-        let record = find(&log, &self.which).await?;
-        let proof = log.proof(record.seq()).await?;
+        let record = self.which.find(&log).await?;
+        let proof = log.proof(record.seq()).await.map_err(unless_damaged)?;
+        // A proof of what was altered since would fail later, and with somebody else.
+        proof.verify(&log.vkey().await?).map_err(unless_damaged)?;
         let text = proof.to_text();
         let size = proof.checkpoint().size();
         let document = json!({"seq": record.seq(), "id": record.id(), "size": size, "proof": text});
-        let Some(path) = &self.output else { return out.either(&document, &text) };
-        write_file(path, &text)?;
+        let Some(path) = self.to_file.write(shared, &text)? else { return out.either(&document, &text) };
         let said = format!(
             "Wrote the proof of event {} in the log of {} to {}\n",
             record.seq(),

@@ -123,6 +123,9 @@ fn story(text: &mut String, recent: &[Record]) {
             lines.push(record);
         }
     }
+    if lines.is_empty() {
+        return;
+    }
     lines.sort_by_key(|record| record.seq());
     // Who works on whose behalf is known by id; here a name reads better.
     let names: HashMap<&str, &str> =
@@ -143,6 +146,13 @@ fn story(text: &mut String, recent: &[Record]) {
         };
         story_line(text, record, &who, clock.trim(), times(record));
     }
+    let _ = writeln!(text, "\n  {DIM}· info   ! warning or error   ✗ denied   ‼ critical{DIM:#}");
+}
+
+/// What an event was done to, where that is said.
+fn to(record: &Record) -> String {
+    let what = render::cut(&render::resource(record), 44);
+    if what.is_empty() { what } else { format!(" {DIM}→{DIM:#} {what}") }
 }
 
 fn story_line(text: &mut String, record: &Record, who: &str, clock: &str, times: u64) {
@@ -156,13 +166,10 @@ fn story_line(text: &mut String, record: &Record, who: &str, clock: &str, times:
     let who = render::cut(who, 30);
     let _ = write!(
         text,
-        "  {DIM}{clock}{DIM:#} {style}{mark} {:<29}{style:#} {NAME}{who}{NAME:#}",
-        render::cut(&render::safe(&record.action), 29)
+        "  {DIM}{clock}{DIM:#} {style}{mark} {:<29}{style:#} {NAME}{who}{NAME:#}{}",
+        render::cut(&render::safe(&record.action), 29),
+        to(record)
     );
-    let what = render::cut(&render::resource(record), 44);
-    if !what.is_empty() {
-        let _ = write!(text, " {DIM}→{DIM:#} {what}");
-    }
     if times > 1 {
         let from = record.ip_address.as_deref().unwrap_or_default();
         let _ = write!(text, "  {BAD}×{times} from {}{BAD:#}", render::safe(from));
@@ -195,11 +202,11 @@ fn change(text: &mut String, recent: &[Record]) {
     title(text, "A change, with what it changed", "the diff is computed and sealed with the event");
     let _ = writeln!(
         text,
-        "  {DIM}seq {}{DIM:#}  {BOLD}{}{BOLD:#}  {NAME}{}{NAME:#} {DIM}→{DIM:#} {}",
+        "  {DIM}seq {}{DIM:#}  {BOLD}{}{BOLD:#}  {NAME}{}{NAME:#}{}",
         record.seq(),
         record.action,
         render::actor(record),
-        render::resource(record)
+        to(record)
     );
     for op in record.diff().unwrap_or_default() {
         let _ = writeln!(text, "      {}", render::step(op));
@@ -240,11 +247,11 @@ fn proof(text: &mut String, told: &Told<'_>) {
     title(text, "One event is proven", "by a file that is checked without the log");
     let _ = writeln!(
         text,
-        "  {DIM}seq {}{DIM:#}  {BOLD}{}{BOLD:#}  {NAME}{}{NAME:#} {DIM}→{DIM:#} {}",
+        "  {DIM}seq {}{DIM:#}  {BOLD}{}{BOLD:#}  {NAME}{}{NAME:#}{}",
         told.proof.seq(),
         render::safe(&record.action),
         render::actor(record),
-        render::resource(record)
+        to(record)
     );
     let checkpoint = told.proof.checkpoint();
     let hashes = if checkpoint.size() > 1 { (checkpoint.size() - 1).ilog2() + 1 } else { 0 };

@@ -14,7 +14,7 @@ use super::log::receipt;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Output};
-use crate::sources::{Format, Place, Records};
+use crate::sources::{self, Place, Records};
 
 /// How many events may wait for their acknowledgement: enough that each commit takes many.
 const MAX_IN_FLIGHT: usize = 1_024;
@@ -57,7 +57,7 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
                         in_flight.push_back(async move { (place, log.log(event).await) });
                     }
                     Some(Ok((place, Err(reason)))) => bad.report(NAME, place, &Reason::Unreadable(reason)),
-                    Some(Err(error)) => failure = Some(Failure::File(format!("cannot read {NAME}: {error}"))),
+                    Some(Err(error)) => failure = Some(Failure::unreadable(NAME, &error)),
                     None => lines = None,
                 }
             }
@@ -88,7 +88,7 @@ fn read_lines() -> mpsc::Receiver<Line> {
             }
         };
         for record in records {
-            let line = record.map(|record| (record.place, record.value.and_then(|value| Format::Native.map(value))));
+            let line = record.map(|record| (record.place, record.value.and_then(sources::event)));
             if sender.blocking_send(line).is_err() {
                 return;
             }

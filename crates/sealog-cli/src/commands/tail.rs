@@ -1,8 +1,9 @@
 //! `sealog tail`
 
 use clap::Args;
-use sealog::{AuditLog, Record};
+use sealog::{AuditLog, ErrorKind, Record};
 
+use super::unless_damaged;
 use crate::cli::Shared;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -39,6 +40,9 @@ impl Tail {
         let log = shared.open_to_read().await?;
         let mut size = log.head().await?.size;
         let mut next = self.from.unwrap_or(size.saturating_sub(self.lines));
+        if size == 0 && !out.json && !self.follow {
+            output::note("The log holds no events yet.");
+        }
         loop {
             next = show(&log, next, size, out, interrupt).await?;
             if !self.follow || interrupt.is_pressed() {
@@ -57,9 +61,17 @@ impl Tail {
 
 /// Shows what stands between `next` and `size`; answers where to go on.
 async fn show(log: &AuditLog, mut next: u64, size: u64, out: Output, interrupt: &Interrupt) -> Result<u64, Failure> {
+    let mut step = PAGE;
     while next < size && !interrupt.is_pressed() {
-        let limit = usize::try_from(size - next).unwrap_or(PAGE).min(PAGE);
-        let page = log.read(next, limit).await?;
+        let limit = usize::try_from(size - next).unwrap_or(PAGE).min(step);
+        let page = match log.read(next, limit).await {
+            // Those before the one that cannot be read are shown.
+            Err(error) if error.kind() == ErrorKind::Integrity && step > 1 => {
+                step = 1;
+                continue;
+            }
+            page => page.map_err(unless_damaged)?,
+        };
         if page.next_seq <= next {
             break;
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use sealog::{Checkpoint, Trust, VerifyOptions, VerifyReport};
+use sealog::{Checkpoint, ErrorKind, Trust, VerifyOptions, VerifyReport};
 use serde_json::{Value, json};
 
 use super::read_file;
@@ -22,7 +22,7 @@ use crate::render::{self, BAD, BOLD, DIM, GOOD, WARN};
 /// agrees with itself. With --vkey it says that it is this log; with older checkpoints, kept where
 /// the log's owner cannot reach them, that nothing up to them was rewritten.
 ///
-/// Exits with 1 when there is damage.
+/// Exits with 1 when there is damage, or when it is another log than the one that is meant.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -36,17 +36,32 @@ pub(crate) struct Verify {
     /// The public key of the log, as `sealog key show` printed it when it was made
     #[arg(long, value_name = "VKEY", env = "SEALOG_VKEY")]
     vkey: Option<String>,
+    /// A file to which checkpoints were appended, all of which today's log must extend
+    #[arg(long, value_name = "FILE", env = "SEALOG_ANCHOR")]
+    anchor: Option<PathBuf>,
 }
 
 impl Verify {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
         let vkey = self.vkey.map(|vkey| vkey.trim().to_owned());
         let mut options = VerifyOptions { vkey, ..VerifyOptions::default() };
-        for file in self.checkpoint.iter().chain(&shared.anchor) {
-            options.checkpoints.extend(notes(&read_file(file)?, file)?);
+        let mut given = Vec::new();
+        for file in self.checkpoint.iter().chain(&self.anchor) {
+            for note in notes(&read_file(file)?, file)? {
+                let malformed = |error| Failure::Usage(format!("{}: {error}", file.display()));
+                given.push(Checkpoint::parse(&note).map_err(malformed)?);
+                options.checkpoints.push(note);
+            }
         }
-        let compared = options.checkpoints.len();
         let log = shared.open_to_read().await?;
+        // What is no key at all says nothing of the log.
+        if let (Some(vkey), Ok(head)) = (&options.vkey, log.head().await)
+            && let Err(error) = head.checkpoint.verify(vkey)
+            && error.kind() == ErrorKind::InvalidArgument
+        {
+            return Err(error.into());
+        }
+        let vkey = options.vkey.clone();
         let started = Instant::now();
         let bar = progress_bar();
         let drawn = bar.clone();
@@ -61,10 +76,14 @@ impl Verify {
         bar.finish_and_clear();
         let (report, seconds) = (report?, started.elapsed().as_secs_f64());
         let signer = log.vkey().await.ok();
+        let is_another = is_another(&report, vkey.as_deref(), &given);
         if out.json {
-            output::document(&document(&report, signer.as_deref(), seconds)?)?;
+            let mut document = document(&report, signer.as_deref(), seconds)?;
+            document["anotherLog"] = json!(is_another);
+            output::document(&document)?;
         } else {
-            output::write(&text(&report, signer.as_deref(), &shared.log, compared, seconds))?;
+            let (report, signer, path, compared) = (&report, signer.as_deref(), &*shared.log, given.len());
+            output::write(&text(&Told { report, signer, path, seconds, compared, is_another }))?;
         }
         if report.is_ok() { Ok(()) } else { Err(Failure::Reported(1)) }
     }
@@ -86,10 +105,36 @@ fn document(report: &VerifyReport, signer: Option<&str>, seconds: f64) -> Result
     Ok(document)
 }
 
+/// Whether the log is not the one that the given key or checkpoints are of, and its own events are as
+/// they were sealed.
+fn is_another(report: &VerifyReport, vkey: Option<&str>, given: &[Checkpoint]) -> bool {
+    let is_strange_key = vkey.is_some_and(|vkey| !report.vkeys.iter().any(|own| own == vkey));
+    // All keys of a log bear its origin.
+    let origin = report.vkeys.first().and_then(|vkey| vkey.split('+').next());
+    let is_strange_checkpoint = given.iter().any(|checkpoint| Some(checkpoint.origin()) != origin);
+    (is_strange_key || is_strange_checkpoint)
+        && report.problems.iter().all(|problem| matches!(problem.code, "key" | "checkpoint" | "truncated"))
+}
+
+/// What is told of a check.
+pub(super) struct Told<'a> {
+    pub(super) report: &'a VerifyReport,
+    pub(super) signer: Option<&'a str>,
+    pub(super) path: &'a Path,
+    pub(super) seconds: f64,
+    /// How many checkpoints were given.
+    pub(super) compared: usize,
+    pub(super) is_another: bool,
+}
+
 /// The report for a person.
-pub(super) fn text(report: &VerifyReport, signer: Option<&str>, path: &Path, compared: usize, seconds: f64) -> String {
+pub(super) fn text(told: &Told<'_>) -> String {
+    let &Told { report, signer, path, seconds, compared, is_another } = told;
     let mut text = if report.is_ok() {
         format!("{GOOD}Whole:{GOOD:#} every event of {} is what was sealed.\n", path.display())
+    } else if is_another {
+        let path = path.display();
+        format!("{BAD}Another log:{BAD:#} {path} is not the log that the given key or checkpoint is of.\n")
     } else {
         format!("{BAD}Damaged:{BAD:#} {} is not what was sealed.\n", path.display())
     };

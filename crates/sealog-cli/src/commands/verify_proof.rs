@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sealog::Proof;
+use sealog::{ErrorKind, Proof};
 use serde_json::{Value, json};
 
-use super::read_file;
+use super::{name_of, read_file};
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::render::{self, GOOD};
@@ -17,19 +17,23 @@ use crate::render::{self, GOOD};
 /// vkey from the log's owner some other way than the proof.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  sealog verify-proof 42.tlog-proof --vkey 'audit.example.com+285dc161+Af+HoLCjx8DOgn6craX/eedaRKBjO/y1tQ+ZMH3bJrM3'")]
+Examples:
+  sealog verify-proof 42.tlog-proof --vkey 'audit.example.com+285dc161+Af+HoLCjx8DOgn6craX/eedaRKBjO/y1tQ+ZMH3bJrM3'
+  sealog proof 42 | sealog verify-proof - --vkey \"$(cat audit.vkey)\"")]
 pub(crate) struct VerifyProof {
-    /// The proof file
+    /// The proof file; `-` is standard input
     file: PathBuf,
-    /// The public key of the log, as `sealog key show` prints it
+    /// The public key that signed the log when the proof was made, as `sealog key list` prints it
     #[arg(long, value_name = "VKEY", env = "SEALOG_VKEY")]
     vkey: String,
 }
 
 impl VerifyProof {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let proven = Proof::parse(&read_file(&self.file)?)?.verify(self.vkey.trim())?;
+        let text = read_file(&self.file)?;
+        let malformed = |error: sealog::Error| Failure::Usage(format!("{}: {error}", name_of(&self.file)));
+        let proof = Proof::parse(&text).map_err(malformed)?;
+        let proven = proof.verify(self.vkey.trim()).map_err(explained)?;
         let checkpoint = proven.checkpoint();
         if out.json {
             let event: Value = serde_json::from_str(proven.canonical_json()).unwrap_or_default();
@@ -50,4 +54,16 @@ impl VerifyProof {
             render::card(proven.record()),
         ))
     }
+}
+
+/// A key that was saved before the log's key was rotated is the commonest reason.
+fn explained(error: sealog::Error) -> Failure {
+    if error.kind() != ErrorKind::Integrity {
+        return error.into();
+    }
+    let text = format!(
+        "{error}; where the log's key was rotated since the vkey was saved, take the newer one that its owner \
+         published (`sealog key list`)"
+    );
+    Failure::Explained(error, text)
 }

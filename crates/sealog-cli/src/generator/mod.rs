@@ -301,6 +301,22 @@ mod tests {
     }
 
     #[test]
+    fn people_sign_up_as_themselves() {
+        let people: HashMap<_, _> = Generator::new(42, START)
+            .take(60_000)
+            .filter(|event| event.action == actions::USER_SIGNUP)
+            .map(|event| (event.actor_id.clone(), event))
+            .collect();
+        assert!(!people.is_empty());
+        for (actor, event) in people {
+            assert_eq!(actor, event.resource_id);
+            let family = event.actor_name.as_deref().and_then(|name| name.split(' ').next_back()).unwrap_or_default();
+            let email = event.metadata.unwrap_or_default()["email"].to_string();
+            assert!(email.contains(&family.to_lowercase()), "{family}: {email}");
+        }
+    }
+
+    #[test]
     fn a_record_goes_on_where_the_last_change_left_it() {
         let mut states = HashMap::new();
         let mut followed = 0;

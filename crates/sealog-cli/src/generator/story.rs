@@ -168,10 +168,20 @@ impl Generator {
             13 => self.by(actions::USER_CREATED, session).resource("user", target).metadata(json!({"invited": true})),
             14 => self.by(actions::USER_DELETED, session).severity(Severity::Warning).resource("user", target),
             _ => {
-                let email = self.world.people[other].email.clone();
-                self.by(actions::USER_SIGNUP, session)
+                // Who was invited signs up by themselves, at home, before they have a session.
+                let event = self.by(actions::USER_SIGNUP, session);
+                let password = self.draw.hex("", 12);
+                let invited = &self.world.people[other];
+                let mut event = event
+                    .actor(target.as_str())
+                    .actor_name(invited.name.as_str())
+                    .tenant(self.world.tenant(other))
+                    .ip_address(invited.home_ip.as_str())
+                    .user_agent(invited.browser)
                     .resource("user", target)
-                    .metadata(json!({"email": email, "source": "invitation", "password": self.draw.hex("", 12)}))
+                    .metadata(json!({"email": invited.email, "source": "invitation", "password": password}));
+                event.session_id = None;
+                event
             }
         }
     }

@@ -23,7 +23,9 @@ fn failures_have_their_exit_codes_and_say_why_in_json() {
         (1, "not_found", &["get", "nobody"][..]),
         (1, "not_found", &["get", "17"]),
         (1, "not_found", &["proof", "17"]),
-        (1, "not_found", &["tail", "--log", "nowhere.db"]),
+        (6, "no_log", &["tail", "--log", "nowhere.db"]),
+        (6, "no_log", &["verify", "--log", "nowhere.db"]),
+        (6, "no_log", &["key", "rotate", "--log", "nowhere.db"]),
         (3, "reserved_action", &["log", "sealog.settings.changed"]),
         (3, "invalid_event", &["log", ""]),
         (3, "limit_exceeded", &["log", &"x".repeat(300)]),
@@ -184,7 +186,7 @@ fn other_logs_are_told_apart_by_their_records() {
 #[test]
 fn proofs_and_checks_rest_on_what_is_given() {
     let folder = Folder::new();
-    folder.expect(0, &["--anchor", "anchor.txt", "log", "a", "--actor", "ada"]);
+    folder.expect(0, &["log", "a", "--actor", "ada", "--anchor", "anchor.txt"]);
     folder.expect(0, &["checkpoint", "--output", "old.txt"]);
     folder.expect(0, &["log", "b"]);
     let vkey = folder.expect(0, &["key", "show"]).trim().to_owned();
@@ -203,8 +205,15 @@ fn proofs_and_checks_rest_on_what_is_given() {
     folder.expect(1, &["verify-proof", "forged.proof", "--vkey", &vkey]);
 
     folder.expect(0, &["key", "rotate"]);
-    assert_ne!(folder.expect(0, &["key", "show"]).trim(), vkey);
+    let rotated = folder.expect(0, &["key", "show"]).trim().to_owned();
+    assert_ne!(rotated, vkey);
+    assert_eq!(folder.json(0, &["key", "list"])["vkeys"], json!([vkey, rotated]));
     folder.expect(0, &["log", "c"]);
+    folder.expect(0, &["proof", "0", "--output", "newer.proof"]);
+    let refused = folder.run(&["verify-proof", "newer.proof", "--vkey", &vkey]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("key list"));
+    folder.expect(0, &["verify-proof", "newer.proof", "--vkey", &rotated]);
     folder.expect(0, &["verify", "--vkey", &vkey]);
     // The key from the environment, and no file.
     let key = std::fs::read_to_string(folder.path("audit.db.key")).expect("the key file");
@@ -220,6 +229,8 @@ fn proofs_and_checks_rest_on_what_is_given() {
     let report = other.json(1, &["verify", "--vkey", &vkey, "--checkpoint", "old.txt"]);
     assert_eq!(report["ok"], false);
     assert_eq!(report["problems"][0]["code"], "key");
+    assert_eq!(report["anotherLog"], true);
+    assert!(other.expect(1, &["verify", "--vkey", &vkey]).contains("Another log"));
 }
 
 #[test]
@@ -231,10 +242,21 @@ fn a_log_that_was_altered_fails_with_the_place_and_both_values() {
     let raw = sealog::rusqlite::Connection::open(folder.path("audit.db")).expect("the file opens");
     let forged = "UPDATE event SET body = CAST(replace(CAST(body AS TEXT), '\"b\"', '\"x\"') AS BLOB) WHERE seq = 1";
     assert_eq!(raw.execute(forged, []).expect("it is altered"), 1);
-    let problem = &folder.json(1, &["verify"])["problems"][0];
+    let report = folder.json(1, &["verify"]);
+    assert_eq!(report["anotherLog"], false);
+    let problem = &report["problems"][0];
     assert_eq!((&problem["code"], &problem["seq"]), (&json!("commitment"), &json!(1)));
     assert_ne!(problem["expected"], problem["found"]);
     assert!(folder.expect(1, &["verify"]).contains("seq 1"));
+    // No proof of it is given out, which whoever gets it would find wrong.
+    folder.expect(1, &["proof", "1", "--output", "one.proof"]);
+    assert!(!folder.path("one.proof").exists());
+
+    raw.execute("DELETE FROM event WHERE seq = 1", []).expect("it is deleted");
+    let tail = folder.run(&["tail", "--from", "0", "--json"]);
+    assert_eq!((tail.status.code(), lines(&tail.stdout).len()), (Some(1), 1));
+    let said = String::from_utf8_lossy(&folder.run(&["tail"]).stderr).into_owned();
+    assert!(said.contains("seq 1") && said.contains("sealog verify"), "{said}");
 }
 
 #[test]
@@ -251,14 +273,19 @@ fn colours_and_the_logs_place_are_the_users_to_choose() {
 #[test]
 fn an_inbox_is_drained_and_what_is_no_event_is_listed() {
     let folder = Folder::new();
-    folder.expect(0, &["--inbox", "app.db", "log", "first"]);
     let app = sealog::rusqlite::Connection::open(folder.path("app.db")).expect("the file opens");
+    app.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE invoice (id TEXT)").expect("a table is made");
+    folder.expect(0, &["log", "first", "--inbox", "app.db"]);
     for event in
         ["{\"action\": \"from.app\", \"id\": \"app-1\"}", "{\"action\": 7, \"metadata\": {\"password\": \"hunter2\"}}"]
     {
         app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", [event]).expect("it is inserted");
     }
-    folder.expect(0, &["--inbox", "app.db", "log", "second"]);
+    let drained = folder.json(0, &["drain", "--inbox", "app.db"]);
+    assert_eq!((&drained["size"], &drained["rejected"]), (&json!(2), &json!(1)));
+    folder.expect(0, &["log", "second", "--inbox", "app.db"]);
+    folder.expect(2, &["drain"]);
+    folder.expect(2, &["tail", "--inbox", "app.db"]);
     assert_eq!(folder.json(0, &["get", "app-1"])["action"], "from.app");
     let listed = folder.expect(0, &["rejected", "--json"]);
     let listed = lines(listed.as_bytes());
@@ -266,6 +293,30 @@ fn an_inbox_is_drained_and_what_is_no_event_is_listed() {
     assert_eq!(listed[0]["code"], "invalid_event");
     assert_eq!(listed[0]["copy"]["metadata"]["password"], "[REDACTED]");
     assert_eq!(folder.json(0, &["verify"])["size"], 3);
+}
+
+#[test]
+fn an_inbox_is_drained_for_as_long_as_is_asked() {
+    let folder = Folder::new();
+    let app = sealog::rusqlite::Connection::open(folder.path("app.db")).expect("the file opens");
+    app.pragma_update(None, "journal_mode", "wal").expect("it is in WAL mode");
+    folder.expect(0, &["drain", "--inbox", "app.db"]);
+    let mut command = folder.command(&["drain", "--inbox", "app.db", "--follow", "--json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    for id in ["one", "two"] {
+        let event = json!({"action": "from.app", "id": id}).to_string();
+        app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", [event]).expect("it is inserted");
+        // For ten seconds at the most.
+        let arrived = (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            folder.run(&["get", "--id", id]).status.success()
+        });
+        assert!(arrived, "{id} did not arrive");
+    }
+    let pressed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(pressed.expect("kill runs").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), &lines(&output.stdout)[0]["size"]), (Some(0), &json!(2)));
 }
 
 #[test]
@@ -286,5 +337,8 @@ fn the_demo_proves_and_verifies_what_it_wrote() {
     let folder = Folder::new();
     let shown = folder.expect(0, &["demo", "--dir", "demo", "--seed", "3", "--events", "500"]);
     assert!(shown.contains("Proven") && shown.contains("Whole") && shown.contains("[REDACTED]"), "{shown}");
+    assert!(shown.contains("✗ denied   ‼ critical"), "{shown}");
     assert_eq!(folder.json(0, &["verify", "--log", "demo/audit.db"])["size"], 500);
+    let short = folder.expect(0, &["demo", "--dir", "short", "--events", "1"]);
+    assert!(short.contains("Proven") && short.lines().all(|line| !line.trim_end().ends_with('→')), "{short}");
 }

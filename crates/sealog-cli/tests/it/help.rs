@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "demo",
     "log",
     "import",
+    "drain",
     "tail",
     "get",
     "verify",
@@ -31,7 +32,7 @@ fn help(folder: &Folder, arguments: &[&str]) -> String {
 fn the_help_is_what_was_looked_at() {
     let folder = Folder::new();
     let mut all = help(&folder, &["--help"]);
-    let keys: [&[&str]; 3] = [&["key", "show"], &["key", "generate"], &["key", "rotate"]];
+    let keys: [&[&str]; 4] = [&["key", "show"], &["key", "list"], &["key", "generate"], &["key", "rotate"]];
     for command in COMMANDS.iter().map(std::slice::from_ref).chain(keys) {
         let title = command.join(" ");
         all.extend(["\n──── sealog ", &title, " ────\n\n", &help(&folder, &[command, &["--help"]].concat())]);

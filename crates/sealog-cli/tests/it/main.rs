@@ -4,5 +4,6 @@ mod contract;
 mod docs;
 mod help;
 mod histories;
+mod mistakes;
 mod processes;
 mod support;

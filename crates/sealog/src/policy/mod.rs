@@ -34,67 +34,12 @@ pub(crate) use compiled::{Applied, Compiled, Prepared};
 pub use diff::{diff, readable};
 pub(crate) use pointer::overlap;
 
-/// What no log should hold, under the names it usually has. Redacted unless
-/// [`Policy::keep`] says otherwise.
-const SECRET_NAMES: [&str; 51] = [
-    "password",
-    "passwd",
-    "pwd",
-    "passphrase",
-    "passwordHash",
-    "oldPassword",
-    "newPassword",
-    "currentPassword",
-    "confirmPassword",
-    "passwordConfirmation",
-    "secret",
-    "secretKey",
-    "secretAccessKey",
-    "clientSecret",
-    "appSecret",
-    "apiSecret",
-    "webhookSecret",
-    "totpSecret",
-    "otp",
-    "recoveryCodes",
-    "backupCodes",
-    "token",
-    "accessToken",
-    "refreshToken",
-    "idToken",
-    "authToken",
-    "bearerToken",
-    "sessionToken",
-    "securityToken",
-    "csrfToken",
-    "xCsrfToken",
-    "resetToken",
-    "apiKey",
-    "xApiKey",
-    "apiToken",
-    "privateKey",
-    "signingKey",
-    "encryptionKey",
-    "sshKey",
-    "authorization",
-    "proxyAuthorization",
-    "cookie",
-    "setCookie",
-    "creditCard",
-    "creditCardNumber",
-    "cardNumber",
-    "cvv",
-    "cvc",
-    "ssn",
-    "socialSecurityNumber",
-    "connectionString",
-];
-
 /// How the log treats what it is sent. Plain data, so that it can be kept in a file; in JSON the names
 /// are camelCase, and what is left out is as in [`Policy::default`].
 ///
-/// The default redacts what no log should hold (`password`, `token`, `apiKey`, `authorization`,
-/// `creditCard`, `ssn`, …) wherever a field has such a name, and changes nothing else.
+/// The default redacts the fields that have exactly one of the [`DEFAULT_NAMES`](Policy::DEFAULT_NAMES)
+/// (`password`, `token`, `apiKey`, `authorization`, `creditCard`, `ssn`, …) and changes nothing else.
+/// What a policy lists comes on top of that.
 ///
 /// ```
 /// use sealog::{Detector, IpPolicy, Mode, Policy};
@@ -127,7 +72,14 @@ const SECRET_NAMES: [&str; 51] = [
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Which fields are hidden, by name, at any depth. Of several rules for a name the last one holds.
+    /// Whether the fields with one of the [`DEFAULT_NAMES`](Policy::DEFAULT_NAMES) are redacted; `true`
+    /// by default.
+    pub defaults: bool,
+    /// Which of the default names are kept nevertheless; none by default. A name cannot be both here and
+    /// in `redact_fields`.
+    pub keep: Vec<String>,
+    /// Which fields are hidden, by name, at any depth, beside the defaults; none by default. Of several
+    /// rules for a name the last one holds.
     pub redact_fields: Vec<RedactField>,
     /// Which fields are hidden, by path. A path goes before a name; of several paths that lead to the
     /// same value, the one whose mode leaves least holds.
@@ -147,9 +99,10 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let redact_fields = SECRET_NAMES.map(|name| RedactField { name: name.to_owned(), mode: Mode::Redact });
         Self {
-            redact_fields: redact_fields.into(),
+            defaults: true,
+            keep: Vec::new(),
+            redact_fields: Vec::new(),
             redact_paths: Vec::new(),
             detectors: Vec::new(),
             detector_mode: Mode::Redact,
@@ -161,29 +114,95 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// What no log should hold, under the names it usually has. A field is redacted whose whole name is
+    /// one of these; case, `_` and `-` do not matter.
+    pub const DEFAULT_NAMES: [&str; 51] = [
+        "password",
+        "passwd",
+        "pwd",
+        "passphrase",
+        "passwordHash",
+        "oldPassword",
+        "newPassword",
+        "currentPassword",
+        "confirmPassword",
+        "passwordConfirmation",
+        "secret",
+        "secretKey",
+        "secretAccessKey",
+        "clientSecret",
+        "appSecret",
+        "apiSecret",
+        "webhookSecret",
+        "totpSecret",
+        "otp",
+        "recoveryCodes",
+        "backupCodes",
+        "token",
+        "accessToken",
+        "refreshToken",
+        "idToken",
+        "authToken",
+        "bearerToken",
+        "sessionToken",
+        "securityToken",
+        "csrfToken",
+        "xCsrfToken",
+        "resetToken",
+        "apiKey",
+        "xApiKey",
+        "apiToken",
+        "privateKey",
+        "signingKey",
+        "encryptionKey",
+        "sshKey",
+        "authorization",
+        "proxyAuthorization",
+        "cookie",
+        "setCookie",
+        "creditCard",
+        "creditCardNumber",
+        "cardNumber",
+        "cvv",
+        "cvc",
+        "ssn",
+        "socialSecurityNumber",
+        "connectionString",
+    ];
+
+    /// Sets whether the fields with one of the [`DEFAULT_NAMES`](Self::DEFAULT_NAMES) are redacted.
+    ///
+    /// ```
+    /// let policy = sealog::Policy::default().defaults(false).redact("pin"); // nothing but `pin`
+    /// assert!(policy.keep("token").redact("token").keep.is_empty());
+    /// ```
+    pub fn defaults(mut self, defaults: bool) -> Self {
+        self.defaults = defaults;
+        self
+    }
+
     /// Hides the fields of this name, at any depth: they become `[REDACTED]`.
     ///
-    /// Case, `_` and `-` do not matter: `apiKey`, `API_KEY` and `api-key` are one name. The whole value
-    /// is hidden, whatever it is.
+    /// The whole name must be the same: `email` is not `userEmail`. Case, `_` and `-` do not matter:
+    /// `apiKey`, `API_KEY` and `api-key` are one name. The whole value is hidden, whatever it is.
     pub fn redact(self, name: impl Into<String>) -> Self {
         self.redact_with(name, Mode::Redact)
     }
 
     /// Hides the fields of this name in another way. See [`Policy::redact`].
     pub fn redact_with(mut self, name: impl Into<String>, mode: Mode) -> Self {
-        self.redact_fields.push(RedactField { name: name.into(), mode });
+        let name = name.into();
+        self.keep.retain(|kept| normalize(kept) != normalize(&name));
+        self.redact_fields.push(RedactField { name, mode });
         self
     }
 
-    /// Keeps the fields of this name, where the default or an earlier call hides them.
-    ///
-    /// ```
-    /// let policy = sealog::Policy::default().keep("token");
-    /// assert!(!policy.redact_fields.iter().any(|field| field.name == "token"));
-    /// ```
-    pub fn keep(mut self, name: &str) -> Self {
-        let name = normalize(name);
-        self.redact_fields.retain(|field| normalize(&field.name) != name);
+    /// Keeps the fields of this name, where the default or an earlier call hides them. What a path or a
+    /// detector finds in them is hidden all the same.
+    pub fn keep(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.redact_fields.retain(|field| normalize(&field.name) != normalize(&name));
+        self.keep.push(name);
         self
     }
 
@@ -250,17 +269,10 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`] when a name is empty, a path leads nowhere, the share is no
-    /// number from 0 to 1, or the time ahead is negative.
+    /// [`ErrorKind::InvalidArgument`] when a name is empty or both hidden and kept, a path leads
+    /// nowhere, the share is no number from 0 to 1, or the time ahead is negative.
     pub(crate) fn compile(&self, secret: [u8; 32]) -> Result<Compiled> {
-        let mut names = Names::default();
-        for field in &self.redact_fields {
-            let name = normalize(&field.name);
-            if name.is_empty() {
-                return Err(wrong(format!("the name of a field to redact is empty: {:?}", field.name)));
-            }
-            names.insert(&name, field.mode);
-        }
+        let names = self.compile_names()?;
         let (mut metadata, mut before, mut after) = (Paths::default(), Paths::default(), Paths::default());
         for rule in &self.redact_paths {
             let (root, segments) = split_path(&rule.path)?;
@@ -296,6 +308,29 @@ impl Policy {
             max_future_ms: self.max_future_ms,
         })
     }
+
+    fn compile_names(&self) -> Result<Names> {
+        let mut names = Names::default();
+        let kept: Vec<_> = self.keep.iter().map(|name| normalize(name)).collect();
+        if let Some(at) = kept.iter().position(|name| name.is_empty()) {
+            return Err(wrong(format!("the name of a field to keep is empty: {:?}", self.keep[at])));
+        }
+        let defaults = Self::DEFAULT_NAMES.iter().filter(|_| self.defaults);
+        for name in defaults.map(|name| normalize(name)).filter(|name| !kept.contains(name)) {
+            names.insert(&name, Mode::Redact);
+        }
+        for field in &self.redact_fields {
+            let name = normalize(&field.name);
+            if name.is_empty() {
+                return Err(wrong(format!("the name of a field to redact is empty: {:?}", field.name)));
+            }
+            if kept.contains(&name) {
+                return Err(wrong(format!("the field {:?} is both to be redacted and to be kept", field.name)));
+            }
+            names.insert(&name, field.mode);
+        }
+        Ok(names)
+    }
 }
 
 fn wrong(message: String) -> Error {
@@ -327,7 +362,7 @@ fn split_path(path: &str) -> Result<(String, Vec<String>)> {
 
 /// A field to hide, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"name\": \"email\", \"mode\": \"hash\"}")]
 pub struct RedactField {
     /// The name; case, `_` and `-` do not matter.
     pub name: String,
@@ -338,7 +373,7 @@ pub struct RedactField {
 
 /// A field to hide, by path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"path\": \"metadata.user.email\"}")]
 pub struct RedactPath {
     /// The path, such as `metadata.user.email`; see [`Policy::redact_path`].
     pub path: String,

@@ -12,7 +12,7 @@ fn metadata(policy: &Policy, metadata: Value) -> Value {
 }
 
 fn bare() -> Policy {
-    Policy { redact_fields: Vec::new(), ..Policy::default() }
+    Policy::default().defaults(false)
 }
 
 #[test]
@@ -23,10 +23,10 @@ fn secrets_are_redacted_by_default() {
     }
     let harmless = json!({"email": "ada@example.com", "tokens": 3, "nextToken": "x", "sshKeys": 1});
     assert_eq!(metadata(&Policy::default(), harmless.clone()), harmless);
-    let mut names: Vec<_> = SECRET_NAMES.iter().map(|name| normalize(name)).collect();
+    let mut names: Vec<_> = Policy::DEFAULT_NAMES.iter().map(|name| normalize(name)).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), SECRET_NAMES.len());
+    assert_eq!(names.len(), Policy::DEFAULT_NAMES.len());
 }
 
 #[test]
@@ -118,6 +118,7 @@ fn settings_that_make_no_sense_are_refused() {
     for (policy, part) in [
         (Policy::default().redact(""), "empty"),
         (Policy::default().redact("_-"), "empty"),
+        (Policy::default().keep("-"), "empty"),
         (Policy::default().redact_path("user.email"), "begin with"),
         (Policy::default().redact_path("Metadata.email"), "begin with"),
         (Policy::default().redact_path(""), "begin with"),
@@ -144,6 +145,53 @@ fn a_policy_is_plain_data() {
     assert_eq!(policy.redact_fields, [RedactField { name: "x".into(), mode: Mode::Redact }]);
     assert_eq!((policy.sampling, policy.ip_address), (1.0, IpPolicy::Truncate));
     assert!(serde_json::from_str::<Policy>(r#"{"sampleing": 1}"#).is_err());
+    let error = serde_json::from_str::<Policy>(r#"{"redactFields": ["email"]}"#).unwrap_err().to_string();
+    assert!(error.contains(r#"an object such as {"name": "email""#), "{error}");
+}
+
+#[test]
+fn what_a_policy_lists_comes_on_top_of_the_defaults() {
+    let sent = || json!({"email": "e", "password": "p", "token": "t"});
+    for (policy, stored) in [
+        (r#"{"redactFields": [{"name": "email"}]}"#, json!({"email": "#", "password": "#", "token": "#"})),
+        (r#"{"keep": ["TOKEN"]}"#, json!({"email": "e", "password": "#", "token": "t"})),
+        (r#"{"defaults": false}"#, sent()),
+        (
+            r#"{"defaults": false, "redactFields": [{"name": "email"}]}"#,
+            json!({"email": "#", "password": "p", "token": "t"}),
+        ),
+        (r#"{"redactFields": [{"name": "token", "mode": "remove"}]}"#, json!({"email": "e", "password": "#"})),
+    ] {
+        let redacted = metadata(&serde_json::from_str(policy).unwrap(), sent());
+        let shown: Value = serde_json::from_str(&redacted.to_string().replace("[REDACTED]", "#")).unwrap();
+        assert_eq!(shown, stored, "{policy}");
+    }
+    let both: Policy = serde_json::from_str(r#"{"keep": ["e_mail"], "redactFields": [{"name": "email"}]}"#).unwrap();
+    assert!(both.compile([7; 32]).unwrap_err().message().contains("both"));
+    // Of calls, the last one holds.
+    let token = |policy: &Policy| metadata(policy, json!({"token": "t"}))["token"] == "t";
+    assert!(!token(&Policy::default().keep("token").redact("Token")));
+    assert!(token(&Policy::default().redact("token").keep("Token")));
+}
+
+/// `docs/POLICY.md` is what people write their policies by.
+#[test]
+fn the_document_of_the_policy_is_true() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/POLICY.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let mut examples = 0;
+    for block in document.split("```json\n").skip(1) {
+        let policy: Policy = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
+        policy.compile([7; 32]).unwrap();
+        examples += 1;
+    }
+    assert!(examples >= 2);
+    let listed = document.split("\n## ").find(|part| part.starts_with("The default names")).unwrap();
+    let listed: Vec<_> = listed.split('`').skip(1).step_by(2).collect();
+    assert_eq!(listed, Policy::DEFAULT_NAMES);
+    for word in ["email", "cardNumber", "jwt", "bearerToken", "cloudKeyId", "redact", "mask", "hash", "remove"] {
+        assert!(document.contains(&format!("| `{word}` |")), "{word}");
+    }
 }
 
 #[test]

@@ -91,11 +91,11 @@ fn check_assigned(event: &Event, source: Source) -> Result<()> {
 
 fn check_action(action: &str, source: Source) -> Result<()> {
     const POINTER: &str = "/action";
-    text(POINTER, Some(action), ("MAX_ACTION_BYTES", MAX_ACTION_BYTES), false)?;
     let words = action.trim();
     if words.is_empty() {
-        return Err(invalid(POINTER, "an action is more than white space"));
+        return Err(invalid(POINTER, "is empty; an event says what was done, such as user.login"));
     }
+    text(POINTER, Some(action), ("MAX_ACTION_BYTES", MAX_ACTION_BYTES), false)?;
     let first = words.split('.').next().unwrap_or(words).trim_end();
     if source != Source::Own && first.eq_ignore_ascii_case(RESERVED) {
         return Err(Error::field(
