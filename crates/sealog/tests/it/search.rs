@@ -205,7 +205,7 @@ async fn agree(log: &AuditLog, all: &[Record], filter: &Filter, limit: usize) {
         (&stats.top_actors, Box::new(|record: &Record| record.actor_id.clone())),
     ] {
         let mut counts = std::collections::BTreeMap::<String, u64>::new();
-        expected.iter().filter_map(|record| of(record)).for_each(|value| *counts.entry(value).or_default() += 1);
+        expected.iter().filter_map(of).for_each(|value| *counts.entry(value).or_default() += 1);
         let mut counts: Vec<_> = counts.into_iter().collect();
         counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         let found: Vec<_> = top.iter().map(|entry| (entry.value.clone(), entry.count)).collect();
