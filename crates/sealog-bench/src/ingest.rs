@@ -37,7 +37,9 @@ pub(crate) fn run(source: &str, scale: f64, dir: &Path) -> Result<Report> {
     let one_each = TableCalls { group: 1 };
     let by_hand = TableCalls { group: BATCH_EVENTS };
 
-    let entries: [Entry<'_>; 4] = [(&Sealog, long), (&Table, long), (&auditlog, short), (&Append, long)];
+    let (structured, full_text) = (Sealog { full_text: false }, Sealog { full_text: true });
+    let entries: [Entry<'_>; 5] =
+        [(&structured, long), (&full_text, long), (&Table, long), (&auditlog, short), (&Append, long)];
     let batches = contest("batches of 1,000", &entries, &input.events, dir)?;
     let few = ((CALLS_RUN_EVENTS * scale) as usize).clamp(1, input.events.len());
     let entries: [Entry<'_>; 4] = [(&SealogCalls, long), (&one_each, short), (&by_hand, long), (&AppendCalls, long)];
@@ -45,9 +47,20 @@ pub(crate) fn run(source: &str, scale: f64, dir: &Path) -> Result<Report> {
 
     let (table, one_each) = (Table.name(), one_each.name());
     let holds = vec![
-        Hold::at_least("batches, events/s over the hand-written table", batches.speed_over(table), 2.5),
+        Hold::at_least("batches, events/s over the hand-written table", batches.speed_over(table), 2.0),
+        Hold::at_least(
+            "the same with full text",
+            batches.speed_over(table) / batches.speed_over(full_text.name()),
+            1.5,
+        ),
         Hold::at_least("64 tasks, events/s over one transaction per event", calls.speed_over(one_each), 10.0),
-        Hold::at_most("bytes per event over the hand-written table", batches.bytes_over(table), 0.45),
+        Hold::at_least("64 tasks, events/s over commits grouped by hand", calls.speed_over(by_hand.name()), 1.0),
+        Hold::at_most("bytes per event over the hand-written table", batches.bytes_over(table), 0.55),
+        Hold::at_most(
+            "the same with full text",
+            batches.bytes_over(table) / batches.bytes_over(full_text.name()),
+            0.65,
+        ),
     ];
     Ok(Report { benchmark: "ingest", machine, input, sections: vec![batches, calls], holds })
 }

@@ -8,6 +8,7 @@ mod input;
 mod machine;
 mod measure;
 mod peers;
+mod query;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ struct Args {
 enum Name {
     /// Events in: batches of 1,000, and 64 tasks of single calls.
     Ingest,
+    /// Questions: the newest of something, statistics, watching, verifying, memory.
+    Query,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -68,15 +71,27 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool> {
     let dir = args.dir.clone().unwrap_or_else(|| workspace().join("target/bench"));
     std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let report = match args.name {
-        Name::Ingest => ingest::run(&args.input, args.scale, &dir)?,
-    };
+    match args.name {
+        Name::Ingest => {
+            let report = ingest::run(&args.input, args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+        Name::Query => {
+            let report = query::run(args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+    }
+}
+
+fn print(args: &Args, report: &(impl serde::Serialize + std::fmt::Display)) -> Result<()> {
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        println!("{}", serde_json::to_string_pretty(report)?);
     } else {
         print!("{report}");
     }
-    Ok(report.holds())
+    Ok(())
 }
 
 /// The folder of the workspace this program was built from.

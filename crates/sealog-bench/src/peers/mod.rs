@@ -16,7 +16,7 @@ use tokio::sync::{Barrier, mpsc, oneshot};
 pub(crate) use self::append::{Append, AppendCalls};
 pub(crate) use self::auditlog::AuditlogCrate;
 pub(crate) use self::sealog::{Sealog, SealogCalls};
-pub(crate) use self::table::{Table, TableCalls};
+pub(crate) use self::table::{Table, TableCalls, open as open_table, write as write_table};
 
 use crate::measure::Run;
 use crate::{Error, Result};
@@ -113,7 +113,7 @@ where
     })
 }
 
-fn runtime() -> Result<Runtime> {
+pub(crate) fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
@@ -127,8 +127,15 @@ mod tests {
     #[test]
     fn every_contestant_acknowledges_every_event_and_leaves_files() {
         let grouped = TableCalls { group: BATCH_EVENTS };
-        let contestants: [&dyn Contestant; 7] =
-            [&Append, &AppendCalls, &Table, &TableCalls { group: 1 }, &grouped, &Sealog, &SealogCalls];
+        let contestants: [&dyn Contestant; 7] = [
+            &Append,
+            &AppendCalls,
+            &Table,
+            &TableCalls { group: 1 },
+            &grouped,
+            &Sealog { full_text: true },
+            &SealogCalls,
+        ];
         for contestant in contestants {
             let dir = tempfile::tempdir().unwrap();
             let events = crate::input::generated(EVENTS as usize);

@@ -84,7 +84,7 @@ impl Contestant for TableCalls {
     }
 }
 
-fn open(dir: &Path) -> Result<Connection> {
+pub(crate) fn open(dir: &Path) -> Result<Connection> {
     let connection = Connection::open(dir.join("audit_log.db"))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -100,7 +100,7 @@ fn close(connection: Connection, dir: &Path, events: u64, elapsed: Duration) -> 
     Ok(Run { events, elapsed, bytes, closed_bytes: bytes_below(dir)? })
 }
 
-fn write(connection: &mut Connection, events: &[Event]) -> Result<()> {
+pub(crate) fn write(connection: &mut Connection, events: &[Event]) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for event in events {
         insert(&transaction, event)?;

@@ -1,0 +1,3 @@
+SELECT severity, count(*) FROM audit_log
+WHERE timestamp >= ?1 AND timestamp < ?2 AND action >= ?3 AND action < ?4
+GROUP BY severity
