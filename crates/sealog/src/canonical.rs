@@ -4,15 +4,13 @@
 //! another crate in the build may have switched on (`preserve_order`, `arbitrary_precision`). These
 //! bytes are what the log commits to.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
 use crate::event::{DiffKind, DiffOp, Event};
-
-/// Room for the structured fields of an event, so that a usual one is written without reallocation.
-const USUAL_EVENT_BYTES: usize = 768;
 
 /// The canonical JSON of `value`.
 pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
@@ -203,7 +201,7 @@ fn equal_numbers(a: &Number, b: &Number) -> bool {
 /// of sequencing is two numbers.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Sealable {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     /// Where `,"recordedAt":…` goes.
     recorded_at: usize,
     /// Where `,"seq":…` goes.
@@ -247,14 +245,37 @@ const MAX_SEAL_BYTES: usize = ",\"recordedAt\":,\"seq\":".len() + 40;
 /// Writes an event's canonical JSON straight from its fields, ready for its place. `recorded_at` and
 /// `seq` of the event itself are passed over.
 pub(crate) fn sealed_parts(event: &Event) -> Sealable {
-    let mut bytes = Vec::with_capacity(USUAL_EVENT_BYTES);
-    let (recorded_at, seq) = write_members(&mut bytes, event, false);
-    Sealable { bytes, recorded_at, seq }
+    with_scratch(|scratch| {
+        let (recorded_at, seq) = write_members(scratch, event, false);
+        Sealable { bytes: scratch.as_slice().into(), recorded_at, seq }
+    })
 }
 
-/// Appends the canonical JSON of an event as it is.
-pub(crate) fn write_event(out: &mut Vec<u8>, event: &Event) {
-    write_members(out, event, true);
+/// Gives `read` the canonical JSON of an event as it is.
+pub(crate) fn with_event<T>(event: &Event, read: impl FnOnce(&[u8]) -> T) -> T {
+    with_scratch(|scratch| {
+        write_members(scratch, event, true);
+        read(scratch)
+    })
+}
+
+/// Lends an empty buffer of the thread's own. A buffer that grows anew for each event makes the allocator
+/// tidy up each time, which takes as long as the writing.
+fn with_scratch<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    /// A larger buffer is not kept.
+    const KEPT_BYTES: usize = 256 * 1024;
+
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    let written = write(&mut scratch);
+    if scratch.capacity() <= KEPT_BYTES {
+        SCRATCH.set(scratch);
+    }
+    written
 }
 
 /// Writes the members in the order of their JSON names, and answers where `recordedAt` and `seq`

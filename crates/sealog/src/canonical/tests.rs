@@ -112,8 +112,7 @@ proptest! {
         prop_assert_eq!(std::str::from_utf8(&sealed[6..]).unwrap(), &generic);
         prop_assert!(sealed.len() - 6 <= parts.max_len());
 
-        let mut written = Vec::new();
-        write_event(&mut written, &event);
+        let written = with_event(&event, <[u8]>::to_vec);
         prop_assert_eq!(std::str::from_utf8(&written).unwrap(), &generic);
 
         let back: Event = serde_json::from_str(&generic).unwrap();
@@ -127,8 +126,7 @@ proptest! {
         let generic = to_vec(&serde_json::to_value(&event).unwrap());
         let parts = sealed_parts(&event);
         prop_assert_eq!(parts.unsealed(), &*generic);
-        let mut written = Vec::new();
-        write_event(&mut written, &event);
+        let written = with_event(&event, <[u8]>::to_vec);
         prop_assert_eq!(written, generic);
     }
 }

@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Takes what [`visit`] finds.
-pub(crate) trait Sink {
+pub(crate) trait Sink<'b> {
     /// The name of a member, a string value, or a path of the diff. No phrase goes from one to the next.
-    fn text(&mut self, text: &str);
+    fn text(&mut self, text: Cow<'b, str>);
 
     /// The id of the event, its actor, its resource, its session or its request.
     fn id(&mut self, id: &str);
@@ -24,12 +24,12 @@ pub(crate) trait Sink {
 ///
 /// What stands in the state before a change stands in the state after it, or else in the diff: so with
 /// a state after it, the one before is not read.
-pub(crate) fn visit(body: &[u8], sink: &mut dyn Sink) -> Result<()> {
+pub(crate) fn visit<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Result<()> {
     scan(body, sink)
         .ok_or_else(|| Error::new(ErrorKind::Integrity, "expected an event's canonical JSON, found something else"))
 }
 
-fn scan(body: &[u8], sink: &mut dyn Sink) -> Option<()> {
+fn scan<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Option<()> {
     let mut scanner = Scanner { bytes: body, at: 0 };
     // The names are sorted: "after" comes before "before".
     let mut has_after = false;
@@ -52,7 +52,7 @@ fn scan(body: &[u8], sink: &mut dyn Sink) -> Option<()> {
                     let path = scanner.string()?;
                     let path = unescaped(path)?;
                     sink.changed(&path);
-                    sink.text(&path);
+                    sink.text(path);
                     Some(())
                 }
                 _ => scanner.value(None),
@@ -118,14 +118,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a value of any kind; its names and strings go to `sink`.
-    fn value(&mut self, mut sink: Option<&mut dyn Sink>) -> Option<()> {
+    fn value(&mut self, mut sink: Option<&mut dyn Sink<'a>>) -> Option<()> {
         let mut depth = 0_usize;
         loop {
             match *self.bytes.get(self.at)? {
                 b'"' => {
                     let text = self.string()?;
                     if let Some(sink) = &mut sink {
-                        sink.text(&unescaped(text)?);
+                        sink.text(unescaped(text)?);
                     }
                 }
                 b'{' | b'[' => {
@@ -180,9 +180,9 @@ mod tests {
         changed: Vec<String>,
     }
 
-    impl Sink for Found {
-        fn text(&mut self, text: &str) {
-            self.texts.push(text.to_owned());
+    impl Sink<'_> for Found {
+        fn text(&mut self, text: Cow<'_, str>) {
+            self.texts.push(text.into_owned());
         }
 
         fn id(&mut self, id: &str) {

@@ -1,5 +1,6 @@
 //! The index's fields, and how an event becomes a document of it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -147,29 +148,29 @@ impl IndexDocument {
     }
 }
 
-struct Collect<'d> {
+struct Collect<'d, 'b> {
     text: Option<&'d mut String>,
     /// Texts that stand in `text` already: names and values repeat, and once is enough to be found.
-    seen: HashSet<Box<str>, FxBuildHasher>,
+    seen: HashSet<Cow<'b, str>, FxBuildHasher>,
     changed: HashSet<Vec<u8>, FxBuildHasher>,
 }
 
-impl Sink for Collect<'_> {
-    fn text(&mut self, text: &str) {
+impl<'b> Sink<'b> for Collect<'_, 'b> {
+    fn text(&mut self, text: Cow<'b, str>) {
         let Some(all) = &mut self.text else { return };
-        if self.seen.contains(text) {
+        if self.seen.contains(&text) {
             return;
         }
-        self.seen.insert(text.into());
         if !all.is_empty() {
             all.push('\n');
         }
-        words(text, &mut |word| {
+        words(&text, &mut |word| {
             if !all.is_empty() && !all.ends_with('\n') {
                 all.push(' ');
             }
             all.push_str(word);
         });
+        self.seen.insert(text);
     }
 
     fn id(&mut self, _: &str) {}

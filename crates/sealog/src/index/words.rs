@@ -7,7 +7,11 @@ const MAX_WORD_BYTES: usize = 128;
 
 /// Gives `each` the words of `text`, in order: the runs of letters and digits, in lower case. Scripts
 /// that put no spaces between words have one word a character, so that a phrase finds what is inside.
-pub(crate) fn words(text: &str, each: &mut dyn FnMut(&str)) {
+pub(crate) fn words(text: &str, each: &mut impl FnMut(&str)) {
+    if text.is_ascii() {
+        let words = text.split(|char: char| !char.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        return words.for_each(|word| each(&folded(word)));
+    }
     let mut start = None;
     for (at, char) in text.char_indices() {
         if is_a_word_itself(char) {
@@ -34,10 +38,7 @@ fn is_a_word_itself(char: char) -> bool {
 
 fn folded(word: &str) -> Cow<'_, str> {
     let word = &word[..word.floor_char_boundary(MAX_WORD_BYTES)];
-    if word.is_ascii() {
-        if word.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return word.to_ascii_lowercase().into();
-        }
+    if word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
         return word.into();
     }
     word.to_lowercase().into()

@@ -231,9 +231,7 @@ impl Compiled {
 
     fn identify(&self, mut event: Event, new_id: impl FnOnce() -> String) -> (Event, String, Option<[u8; 16]>) {
         if let Some(id) = event.id.clone() {
-            let mut sent = Vec::with_capacity(512);
-            canonical::write_event(&mut sent, &event);
-            let digest = self.rules.keyed.digest(Domain::Digest, &sent);
+            let digest = canonical::with_event(&event, |sent| self.rules.keyed.digest(Domain::Digest, sent));
             (event, id, digest.first_chunk().copied())
         } else {
             let id = new_id();

@@ -1,5 +1,7 @@
 //! What a filter means: whether it selects an event, by the event's facts and documents.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::event::{Outcome, Severity};
 use crate::index::{Facts, Key, Sink, resource_text, visit};
@@ -102,9 +104,9 @@ struct Check<'m> {
     touched: bool,
 }
 
-impl Sink for Check<'_> {
-    fn text(&mut self, text: &str) {
-        self.search.text(text);
+impl<'b> Sink<'b> for Check<'_> {
+    fn text(&mut self, text: Cow<'b, str>) {
+        self.search.text(&text);
     }
 
     fn id(&mut self, id: &str) {
