@@ -48,6 +48,8 @@ const DELETE_ROWS: i64 = 1_000;
 /// One inbox and the thread that drains it.
 #[derive(Debug)]
 pub(crate) struct Inbox {
+    /// Tells it from the log's other inboxes.
+    number: String,
     /// All rows up to this position are in the log.
     drained: Arc<AtomicI64>,
     stop: Arc<AtomicBool>,
@@ -76,7 +78,7 @@ impl Inbox {
                 .execute_batch(include_str!("journal/sqlite/queries/inbox_create.sql"))
                 .map_err(|error| failed(path, error))?;
         }
-        claim(&connection, path, &drain.origin)?;
+        let number = claim(&connection, path, &drain)?;
         // From here on the log waits for the application, never the other way round: what is busy is tried
         // again later.
         connection.busy_timeout(Duration::ZERO).map_err(|error| failed(path, error))?;
@@ -96,12 +98,12 @@ impl Inbox {
             .name("sealog-inbox".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the inbox's thread").with_source(error))?;
-        Ok(Self { drained, stop, thread: Some(thread) })
+        Ok(Self { number, drained, stop, thread: Some(thread) })
     }
 
-    /// Up to which position the log has all rows.
-    pub(crate) fn drained(&self) -> i64 {
-        self.drained.load(Ordering::Acquire)
+    /// Up to which position the log has all rows, and of which inbox this holds.
+    pub(crate) fn drained(&self) -> (i64, &str) {
+        (self.drained.load(Ordering::Acquire), &self.number)
     }
 
     /// Drains what is committed by now, and ends.
@@ -119,33 +121,39 @@ impl Drop for Inbox {
     }
 }
 
-/// Makes the inbox this log's own, or finds that it is.
-fn claim(connection: &Connection, path: &Path, origin: &str) -> Result<()> {
+/// Makes the inbox this log's own, or finds that it is. Answers which inbox it is.
+fn claim(connection: &Connection, path: &Path, drain: &Drain) -> Result<String> {
     let read = || {
         connection
-            .query_row(include_str!("journal/sqlite/queries/inbox_owner.sql"), [], |row| row.get::<_, String>(0))
+            .query_row(include_str!("journal/sqlite/queries/inbox_owner.sql"), [], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })
             .optional()
             .map_err(|error| failed(path, error))
     };
     let mut owner = read()?;
     if owner.is_none() {
+        let mut number = [0; 16];
+        drain.clock.fill(&mut number);
+        let number = format!("{:032x}", u128::from_be_bytes(number));
         connection
-            .execute(include_str!("journal/sqlite/queries/inbox_claim.sql"), [origin])
+            .execute(include_str!("journal/sqlite/queries/inbox_claim.sql"), [&drain.origin, &number])
             .map_err(|error| failed(path, error))?;
         owner = read()?;
     }
-    match owner {
-        Some(owner) if owner == origin => Ok(()),
-        owner => Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!(
-                "the inbox in {} belongs to the log {}, and this one is {origin}; give each log a file of its own, or \
-                 delete the row of sealog_inbox_log when that log is gone",
-                path.display(),
-                owner.unwrap_or_default()
-            ),
-        )),
+    let (owner, number) = owner.unwrap_or_default();
+    if owner == drain.origin {
+        return Ok(number);
     }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!(
+            "the inbox in {} belongs to the log {owner}, and this one is {}; give each log a file of its own, or \
+             delete the row of sealog_inbox_log when that log is gone",
+            path.display(),
+            drain.origin
+        ),
+    ))
 }
 
 fn connect(path: &Path) -> Result<Connection> {

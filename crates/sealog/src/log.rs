@@ -308,12 +308,15 @@ impl AuditLog {
             Applied::Keep(prepared) => {
                 let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
                 let mark = writer.policy.mark_staged(&prepared);
-                // Only a handle with one inbox knows which rows its position speaks of.
-                let drained = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
-                    [inbox] => inbox.drained().to_string(),
-                    _ => String::new(),
+                // Which of several inboxes this goes into is not known here.
+                let (drained, inbox) = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
+                    [inbox] => {
+                        let (position, number) = inbox.drained();
+                        (position.to_string(), number.to_owned())
+                    }
+                    _ => Default::default(),
                 };
-                let params = vec![prepared.id.clone(), json, mark, drained];
+                let params = vec![prepared.id.clone(), json, mark, drained, inbox];
                 let sql = include_str!("journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
                 Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }) })
             }

@@ -312,6 +312,42 @@ async fn an_inbox_belongs_to_one_log() {
     check(&open(&fixture).await).await;
 }
 
+/// One log, an inbox for each of two tenants: what a handle knows of one says nothing of the other.
+#[tokio::test]
+async fn a_position_in_one_inbox_deletes_no_row_of_another() {
+    let fixture = Fixture::new();
+    let mut files = Vec::new();
+    for name in ["a.db", "b.db"] {
+        let app = Connection::open(fixture.dir.path().join(name)).unwrap();
+        app.pragma_update(None, "journal_mode", "wal").unwrap();
+        fixture.builder().inbox(fixture.dir.path().join(name)).open().await.unwrap().close().await.unwrap();
+        files.push(app);
+    }
+    let insert = |app: &Connection, i: u64| {
+        let event = json!({"action": "kept", "id": format!("kept-{i}")}).to_string();
+        app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", params![event]).unwrap();
+    };
+    let log = fixture.builder().inbox(fixture.dir.path().join("a.db")).open().await.unwrap();
+    (0..10).for_each(|i| insert(&files[0], i));
+    log.sequenced("kept-9").await.unwrap();
+    (10..20).for_each(|i| insert(&files[1], i));
+    let staged = loop {
+        let staged = log.stage(Event::new("staged")).unwrap().insert.unwrap();
+        if staged.params[3] == "10" {
+            break staged;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    files[1].execute(staged.sql, sealog::rusqlite::params_from_iter(&staged.params)).unwrap();
+    let left: i64 = files[1].query_row("SELECT count(*) FROM sealog_inbox", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 11, "rows that nobody has drained are gone");
+    log.close().await.unwrap();
+    let log = fixture.builder().inbox(fixture.dir.path().join("b.db")).open().await.unwrap();
+    log.sequenced("kept-19").await.unwrap();
+    wait_for_size(&log, 21).await;
+    check(&log).await;
+}
+
 #[tokio::test]
 async fn rows_of_a_file_that_was_restored_are_not_missed() {
     let fixture = Fixture::new();
