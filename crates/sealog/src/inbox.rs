@@ -318,7 +318,7 @@ impl Worker {
                 Err(error) => Err(error.clone()),
             };
             match prepared {
-                Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
+                Ok(Applied::Keep(event)) => rows.push(InboxRow { digest, event }),
                 Ok(Applied::Sampled { .. }) => sampled += 1,
                 Err(error) => {
                     let json = serde_json::from_str::<Value>(text).ok();

@@ -141,13 +141,25 @@ pub struct InboxSql {
 }
 
 /// An event on its way through an inbox: what [`AuditLog::stage`] and [`AuditLog::log_in`] answer.
+/// [`AuditLog::settled`] waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Staged {
-    /// The event's id. [`AuditLog::sequenced`] waits for it.
+    /// The event's id.
     pub id: String,
     /// What to run; `None` when the event was sampled away.
     pub insert: Option<InboxSql>,
+    /// What tells it from another event under its id.
+    digests: Option<Digests>,
+}
+
+/// The digests of a staged event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Digests {
+    /// As it stands with the id, once the event is in the log.
+    event: [u8; 16],
+    /// As it stands with the row, should it be set aside.
+    row: String,
 }
 
 impl AuditLog {
@@ -254,7 +266,7 @@ impl AuditLog {
     /// and never was if it rolls back. The twin of [`AuditLog::log`] for rusqlite.
     ///
     /// The transaction's file must have an inbox ([`Builder::inbox`]). The event is durable with the
-    /// application's commit, and sealed and visible shortly after it: [`AuditLog::sequenced`] waits for
+    /// application's commit, and sealed and visible shortly after it: [`AuditLog::settled`] waits for
     /// that.
     ///
     /// ```
@@ -273,8 +285,8 @@ impl AuditLog {
     /// let staged = log.log_in(&mut tx, Event::new("invoice.paid").resource("invoice", "i-4"))?;
     /// tx.commit()?;
     ///
-    /// let receipt = log.sequenced(&staged.id).await?;
-    /// assert_eq!(receipt.seq, 0);
+    /// let logged = log.settled(&staged).await?;
+    /// assert_eq!(logged.receipt().map(|receipt| receipt.seq), Some(0));
     /// # Ok(()) }
     /// ```
     ///
@@ -307,7 +319,8 @@ impl AuditLog {
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
                 let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
-                let mark = writer.policy.mark_staged(&prepared);
+                let (mark, event) = writer.policy.mark_staged(&prepared);
+                let digests = Some(Digests { event, row: writer.policy.keyed_digest(json.as_bytes()) });
                 // Which of several inboxes this goes into is not known here.
                 let (drained, inbox) = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
                     [inbox] => {
@@ -318,32 +331,58 @@ impl AuditLog {
                 };
                 let params = vec![prepared.id.clone(), json, mark, drained, inbox];
                 let sql = include_str!("journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
-                Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }) })
+                Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }), digests })
             }
             Applied::Sampled { id } => {
                 writer.count_sampled();
-                Ok(Staged { id, insert: None })
+                Ok(Staged { id, insert: None, digests: None })
             }
         }
     }
 
-    /// Waits until the event with this id is in the log, whoever puts it there.
+    /// Waits until some event with this id is in the log, whoever puts it there. For one that was staged
+    /// here [`AuditLog::settled`] knows more.
     ///
     /// It waits for as long as it takes; put a time-out around it where the transaction may not have
     /// committed.
     ///
     /// # Errors
     ///
-    /// When the row of the inbox was set aside: why.
+    /// When there is none, and a row of the inbox with this id was set aside, now or earlier: why.
     pub async fn sequenced(&self, id: &str) -> Result<Receipt> {
+        self.awaited(id, None).await
+    }
+
+    /// Waits until this very event is in the log: another one with its id does not pass for it, nor does a
+    /// row that was set aside under its id. One that was sampled away is not waited for.
+    ///
+    /// It waits for as long as it takes; put a time-out around it where the transaction may not have
+    /// committed.
+    ///
+    /// # Errors
+    ///
+    /// When it was set aside: why. `IdConflict` when its id belongs to another event.
+    pub async fn settled(&self, staged: &Staged) -> Result<Logged> {
+        match &staged.digests {
+            Some(digests) => self.awaited(&staged.id, Some(digests)).await.map(Logged::Recorded),
+            None => Ok(Logged::Sampled { id: staged.id.clone() }),
+        }
+    }
+
+    async fn awaited(&self, id: &str, digests: Option<&Digests>) -> Result<Receipt> {
         let mut size = self.shared.size.clone();
         loop {
             size.mark_unchanged();
-            let wanted = id.to_owned();
+            let (wanted, digests) = (id.to_owned(), digests.cloned());
             let found = self
                 .snapshot(move |snapshot| {
                     let entry = snapshot.find(&wanted)?;
-                    let rejected = if entry.is_none() { snapshot.find_rejected(&wanted)? } else { None };
+                    let event = digests.as_ref().map(|digests| digests.event);
+                    let entry = entry.filter(|entry| event.is_none() || entry.digest == event);
+                    let rejected = match &entry {
+                        Some(_) => None,
+                        None => snapshot.find_rejected(&wanted, digests.as_ref().map(|digests| &*digests.row))?,
+                    };
                     Ok((entry, rejected))
                 })
                 .await?;

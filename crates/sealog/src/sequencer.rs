@@ -47,8 +47,6 @@ pub(crate) enum Request {
 
 /// An event from an inbox.
 pub(crate) struct InboxRow {
-    /// The row's id there, under which it is set aside if it must be.
-    pub(crate) row_id: String,
     /// Keyed digest of what stood there.
     pub(crate) digest: String,
     pub(crate) event: Prepared,
@@ -169,7 +167,7 @@ impl Sequencer {
                     for row in rows {
                         if let Err(error) = plan.one(&mut *transaction, &row.event)? {
                             let copy = serde_json::from_slice(row.event.sealable.unsealed()).ok();
-                            plan.rejected.push(Rejected::new(&row.row_id, &row.digest, now_ms, &error, copy));
+                            plan.rejected.push(Rejected::new(&row.event.id, &row.digest, now_ms, &error, copy));
                         }
                     }
                     answers.push(Ok(Vec::new()));

@@ -215,8 +215,58 @@ async fn a_staged_event_is_the_event_that_was_logged() {
     app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"other\", \"id\": \"o-1\"}')", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"more\", \"id\": \"o-2\"}')", []).unwrap();
     log.sequenced("o-2").await.unwrap();
-    assert_eq!(log.rejected(0, 9).await.unwrap()[0].code, "id_conflict");
+    let rejected = log.rejected(0, 9).await.unwrap().swap_remove(0);
+    // Under the id that its event names, as any other row.
+    assert_eq!((&*rejected.code, &*rejected.id), ("id_conflict", "o-1"));
     check(&log).await;
+}
+
+/// What waits for a staged event is told of that event, whatever else there is under its id.
+#[tokio::test]
+async fn another_event_under_the_id_does_not_pass_for_the_staged_one() {
+    let fixture = Fixture::new();
+    let app = app(&fixture);
+    let log = open(&fixture).await;
+    let put = |staged: &sealog::Staged| {
+        let insert = staged.insert.as_ref().unwrap();
+        app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
+    };
+    let settled = async |staged: &sealog::Staged| {
+        let waited = tokio::time::timeout(Duration::from_secs(20), log.settled(staged)).await;
+        waited.expect("it is drained")
+    };
+    // In the log there is another event with its id.
+    log.log(Event::new("first").id("taken")).await.unwrap();
+    let staged = log.stage(Event::new("second").id("taken")).unwrap();
+    put(&staged);
+    assert_eq!(settled(&staged).await.unwrap_err().kind(), ErrorKind::IdConflict);
+    assert_eq!(log.sequenced("taken").await.unwrap().seq, 0);
+
+    // A row was set aside under its id, and this is the corrected one.
+    app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"id\": \"mended\", \"action\": \"\"}')", []).unwrap();
+    assert_eq!(log.sequenced("mended").await.unwrap_err().kind(), ErrorKind::InvalidEvent);
+    let staged = log.stage(Event::new("mended").id("mended")).unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(100), log.settled(&staged)).await;
+    assert!(early.is_err(), "nothing was committed yet");
+    put(&staged);
+    let seq = settled(&staged).await.unwrap().receipt().unwrap().seq;
+    assert_eq!(seq, 1);
+
+    // An id that the log drew.
+    let staged = log.stage(Event::new("drawn")).unwrap();
+    put(&staged);
+    assert_eq!(settled(&staged).await.unwrap().id(), staged.id);
+    check(&log).await;
+}
+
+#[tokio::test]
+async fn a_staged_event_that_was_sampled_away_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let _app = app(&fixture);
+    let log = fixture.builder().policy(Policy::default().sample_info(0.0)).inbox(app_path(&fixture)).open();
+    let log = log.await.unwrap();
+    let staged = log.stage(Event::new("page.viewed").id("v-1")).unwrap();
+    assert_eq!(log.settled(&staged).await.unwrap(), sealog::Logged::Sampled { id: "v-1".to_owned() });
 }
 
 #[tokio::test]

@@ -196,10 +196,10 @@ impl Snapshot for View<'_> {
         rows.collect::<rusqlite::Result<_>>().map_err(storage)
     }
 
-    fn find_rejected(&mut self, id: &str) -> Result<Option<Rejected>> {
+    fn find_rejected(&mut self, id: &str, digest: Option<&str>) -> Result<Option<Rejected>> {
         let mut statement =
             self.connection.prepare_cached(include_str!("queries/find_rejected.sql")).map_err(storage)?;
-        optional(statement.query_row(params![id], read_rejected))
+        optional(statement.query_row(params![id, digest], read_rejected))
     }
 }
 
