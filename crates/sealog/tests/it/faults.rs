@@ -189,6 +189,7 @@ async fn fails_at(template: &Template, step: Step, form: Form, n: u64) -> bool {
     for files in [as_written, as_synced] {
         after_a_crash(files, key, template, durable, &sent).await;
     }
+    after_two_crashes(&crash, template, &sent).await;
     true
 }
 
@@ -221,6 +222,29 @@ async fn after_a_crash(
         }
     }
     whole(&log, &template.vkey, durable).await;
+}
+
+/// The processes die and leave what no fsync has reached. The next one finds it, answers for it, and then
+/// the power goes.
+async fn after_two_crashes(crash: &Crash, template: &Template, sent: &[Sent]) {
+    let dir = crashed(&crash.as_written, &crash.key);
+    let disk = Disk::watch(dir.path());
+    let log = open_at(dir.path(), 4000).open().await.unwrap();
+    let mut answered = Vec::new();
+    for sent in sent {
+        if let Sent::Events(events, _) = sent
+            && let Some(id) = &events[0].id
+            // What is there is not written again, so that nothing else syncs it.
+            && log.get(id).await.is_ok()
+        {
+            answered.extend(resend(&log, events).await);
+        }
+    }
+    let left = disk.synced_since(&crash.as_synced);
+    disk.unwatch();
+    let dir = crashed(&left, &std::fs::read(dir.path().join("audit.db.key")).unwrap());
+    let log = open_at(dir.path(), 5000).open().await.unwrap();
+    whole(&log, &template.vkey, &answered).await;
 }
 
 /// How often the tables skip a step: `SEALOG_LONG` tries each.

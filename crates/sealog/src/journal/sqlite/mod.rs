@@ -72,8 +72,11 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
             write::insert_checkpoint(&transaction, &birth.checkpoint)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(storage)?;
         }
-        transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(storage)?;
     }
+    // Written in any case, since a commit syncs the whole write-ahead log: if every process died between a
+    // write and its fsync, what was recovered just now may be in the machine's memory alone, and must not
+    // be answered for before it is on the disk.
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(storage)?;
     transaction.commit().map_err(storage)?;
     SqliteJournal::new(connection)
 }

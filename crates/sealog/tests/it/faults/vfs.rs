@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code, reason = "SQLite's files are an interface in C; this module alone speaks it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -58,6 +58,8 @@ struct State {
     steps: [u64; 2],
     files: BTreeMap<String, Vec<u8>>,
     synced: BTreeMap<String, Vec<u8>>,
+    /// Files that were synced since the folder is watched.
+    syncs: BTreeSet<String>,
     acknowledged: usize,
 }
 
@@ -84,6 +86,14 @@ impl Disk {
         }
         watched().push(disk.clone());
         disk
+    }
+
+    /// What a loss of power now would leave of each file, when it began with `synced` on the disk.
+    pub(super) fn synced_since(&self, synced: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+        let state = self.state();
+        let touched = |name: &&String| state.syncs.contains(*name);
+        let later = state.synced.iter().filter(|(name, _)| touched(name));
+        synced.iter().chain(later).map(|(name, bytes)| (name.clone(), bytes.clone())).collect()
     }
 
     /// Lets the step number `n` (from 0) of this kind fail, counted from now.
@@ -168,6 +178,7 @@ impl Disk {
         let mut state = self.state();
         if let Some(bytes) = state.files.get(name).cloned() {
             state.synced.insert(name.to_owned(), bytes);
+            state.syncs.insert(name.to_owned());
         }
     }
 }
