@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::tree::Checkpoint;
 
 /// How long after one checkpoint the next one is kept, at the least.
 const ANCHOR_INTERVAL_MS: i64 = 60_000;
@@ -21,10 +22,11 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Opens the file of the log `origin`, or makes it.
+    pub(crate) fn open(path: &Path, origin: &str) -> Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.create(true).read(true).append(true).open(path).map_err(|error| failed(path, error))?;
-        drop_torn_end(&file).map_err(|error| failed(path, error))?;
+        drop_torn_end(path, &file, origin)?;
         Ok(Self { path: path.to_owned(), file, pending: None, kept_at: None })
     }
 
@@ -62,29 +64,27 @@ fn append(mut file: &File, note: &[u8]) -> std::io::Result<()> {
 }
 
 /// A crash may have left the beginning of a checkpoint, which nobody could read, and behind which nobody
-/// could read the next one.
-fn drop_torn_end(mut file: &File) -> std::io::Result<()> {
-    file.lock()?;
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)?;
-    let whole = whole_notes(&text);
-    if whole < text.len() {
-        file.set_len(whole as u64)?;
+/// could read the next one. Any other file is left as it is: it was named by mistake.
+fn drop_torn_end(path: &Path, mut file: &File, origin: &str) -> Result<()> {
+    file.lock().map_err(|error| failed(path, error))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| failed(path, error))?;
+    let first_line = format!("{origin}\n").into_bytes();
+    let torn = |rest: &[u8]| rest.starts_with(&first_line) || first_line.starts_with(rest);
+    let rest = Checkpoint::read_anchor(&bytes).ok().map(|(_, rest)| rest).filter(|rest| torn(rest));
+    let rest = rest.ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "{} is not empty and holds something else than checkpoints of {origin}; give the anchor a file of its own",
+                path.display()
+            ),
+        )
+    })?;
+    if !rest.is_empty() {
+        file.set_len((bytes.len() - rest.len()) as u64).map_err(|error| failed(path, error))?;
     }
-    file.unlock()
-}
-
-/// How many bytes of `text` end with a whole line of a signature.
-fn whole_notes(text: &[u8]) -> usize {
-    let mut whole = 0;
-    let mut end = 0;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        end += line.len();
-        if line.starts_with("\u{2014} ".as_bytes()) && line.ends_with(b"\n") {
-            whole = end;
-        }
-    }
-    whole
+    file.unlock().map_err(|error| failed(path, error))
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {

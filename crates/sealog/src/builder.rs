@@ -123,7 +123,8 @@ impl Builder {
     ///
     /// `NotFound` when there is no log and none is to be created; `Format` when the file is something
     /// else or a newer program's; `Key` when the key is missing, malformed or another log's;
-    /// `InvalidArgument` when the policy or the origin is wrong; `Storage` when the disk fails.
+    /// `InvalidArgument` when the policy or the origin is wrong, when two of the files are one, or when the
+    /// anchor is a file of something else; `Storage` when the disk fails.
     pub async fn open(self) -> Result<AuditLog> {
         blocking(move || self.open_now()).await
     }
@@ -139,6 +140,7 @@ impl Builder {
         }
 
         let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
+        check_paths(&self.path, &key_source, self.anchor.as_deref(), &self.inboxes)?;
         // Before anything is created, since a wrong policy is the caller's mistake.
         self.policy.compile([0; 32])?;
         let journal = sqlite::open(&self.path, self.create, || {
@@ -167,7 +169,7 @@ impl Builder {
 
         let origin = key.origin().to_owned();
         let policy = Arc::new(self.policy.compile(*key.secret())?);
-        let anchor = self.anchor.as_deref().map(Anchor::open).transpose()?;
+        let anchor = self.anchor.as_deref().map(|path| Anchor::open(path, &origin)).transpose()?;
         let (queue, requests) = mpsc::unbounded_channel();
         let (size_sender, size) = watch::channel(head.checkpoint.size);
         let sampled = Arc::new(AtomicU64::new(0));
@@ -204,6 +206,43 @@ impl Builder {
         let writer = Some(Writer { policy, queue, room, sampled, inboxes });
         Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers: Mutex::default(), size, writer }) })
     }
+}
+
+/// Each file holds one thing: writing a checkpoint into the key file, or a table into the log, would be the
+/// end of it.
+fn check_paths(log: &Path, key: &KeySource, anchor: Option<&Path>, inboxes: &[PathBuf]) -> Result<()> {
+    let mut taken = vec![
+        (log.to_owned(), "the log"),
+        (beside(log, "-wal"), "the log's write-ahead log"),
+        (beside(log, "-shm"), "the log's shared memory"),
+    ];
+    if let KeySource::File(key) = key {
+        taken.push((key.clone(), "the key file"));
+    }
+    let inboxes = inboxes.iter().map(|path| (path.clone(), "the inbox"));
+    let rest = taken.split_off(3).into_iter().chain(anchor.map(|path| (path.to_owned(), "the anchor"))).chain(inboxes);
+    for (path, what) in rest {
+        if let Some((_, other)) = taken.iter().find(|(other, _)| place(other) == place(&path)) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("{} is {other}, so it cannot be {what} too; give each a file of its own", path.display()),
+            ));
+        }
+        taken.push((path, what));
+    }
+    Ok(())
+}
+
+/// Where a file is or would be, however it is spelled.
+fn place(path: &Path) -> PathBuf {
+    let whole = std::fs::canonicalize(path);
+    whole.unwrap_or_else(|_| match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) => {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()).join(name)
+        }
+        _ => path.to_owned(),
+    })
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -77,6 +77,25 @@ impl Checkpoint {
         Self::split_notes(notes).into_iter().map(Self::parse).collect()
     }
 
+    /// Reads what an anchor keeps: notes that stand one after the other, and behind the last whole signature
+    /// perhaps the beginning of one that a crash cut off. Answers the checkpoints and that rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::parse`], for the first note that is wrong.
+    pub fn read_anchor(bytes: &[u8]) -> Result<(Vec<Self>, &[u8])> {
+        let (mut whole, mut end) = (0, 0);
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            end += line.len();
+            if line.starts_with("\u{2014} ".as_bytes()) && line.ends_with(b"\n") {
+                whole = end;
+            }
+        }
+        let (notes, rest) = bytes.split_at(whole);
+        // What is no UTF-8 is no note either, and the replacement for it says so.
+        Ok((Self::parse_many(&String::from_utf8_lossy(notes))?, rest))
+    }
+
     /// Cuts a text behind each note, which ends with its last signature. The pieces are not checked: they
     /// are all of the text, and the last one is what stands behind the last signature, if anything does.
     pub fn split_notes(notes: &str) -> Vec<&str> {

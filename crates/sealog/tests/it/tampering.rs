@@ -295,6 +295,37 @@ async fn an_anchor_keeps_checkpoints_elsewhere() {
     assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["checkpoint"; 3]);
 }
 
+/// What is named as the anchor by mistake is refused, and left as it is.
+#[tokio::test]
+async fn an_anchor_takes_no_other_file() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    fill(&log, 3).await;
+    log.close().await.unwrap();
+    let path = |name: &str| fixture.dir.path().join(name);
+    std::fs::write(path("notes.txt"), "what I must not forget").unwrap();
+    std::fs::write(path("list.txt"), "one\ntwo\n\n\u{2014} three\n").unwrap();
+    std::fs::create_dir(path("folder")).unwrap();
+    for name in
+        ["notes.txt", "list.txt", "audit.db", "audit.db.key", "folder/../audit.db.key", "audit.db-wal", "app.db"]
+    {
+        let before = std::fs::read(path(name)).ok();
+        let opened = fixture.builder().inbox(path("app.db")).anchor(path(name)).open().await;
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::InvalidArgument, "{name}");
+        assert_eq!(std::fs::read(path(name)).ok(), before, "{name}");
+    }
+    for name in ["audit.db", "audit.db.key"] {
+        let before = std::fs::read(path(name)).unwrap();
+        let opened = fixture.builder().inbox(path(name)).open().await;
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::InvalidArgument, "{name}");
+        assert_eq!(std::fs::read(path(name)).unwrap(), before, "{name}");
+    }
+    // The beginning of a checkpoint of this log is one that a crash cut off.
+    std::fs::write(path("torn"), "example.com/au").unwrap();
+    fixture.builder().anchor(path("torn")).open().await.unwrap().close().await.unwrap();
+    assert_eq!(std::fs::read(path("torn")).unwrap(), b"");
+}
+
 fn sha256(bytes: &[u8]) -> Vec<u8> {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).to_vec()
