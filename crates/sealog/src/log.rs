@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::builder::Builder;
 use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Receipt, Record};
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, InboxState};
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
 use crate::policy::{Applied, Compiled, Prepared};
@@ -615,14 +616,21 @@ impl AuditLog {
     pub async fn close(self) -> Result<()> {
         let Some(writer) = &self.shared.writer else { return Ok(()) };
         let inboxes = std::mem::take(&mut *writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner));
-        blocking(move || {
-            inboxes.into_iter().for_each(Inbox::close);
-            Ok(())
+        // Each of them, and then the log, whatever becomes of the others.
+        let drained = blocking(move || {
+            let results: Vec<_> = inboxes.into_iter().map(Inbox::close).collect();
+            results.into_iter().collect::<Result<()>>()
         })
-        .await?;
+        .await;
         let (reply, answer) = oneshot::channel();
         writer.queue.send(Request::Close { reply }).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| closed())?.and(drained)
+    }
+
+    /// How the inboxes of this handle are getting on.
+    pub fn inboxes(&self) -> Vec<InboxState> {
+        let Some(writer) = &self.shared.writer else { return Vec::new() };
+        writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Inbox::state).collect()
     }
 
     fn writer(&self) -> Result<&Writer> {
@@ -728,6 +736,17 @@ fn read_records(snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<Vec<R
         return Err(Error::new(ErrorKind::Integrity, format!("seq {missing}: expected an event, found none")));
     }
     Ok(records)
+}
+
+/// Waits for a thread of ours to end. A panic of it is an error of the caller's call, not of the caller.
+pub(crate) fn joined<T>(thread: JoinHandle<Result<T>>, name: &str) -> Result<T> {
+    thread.join().unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(Error::new(
+            ErrorKind::Storage,
+            format!("{name} panicked, which is a bug of Sealog: {}", text.unwrap_or("no message")),
+        ))
+    })
 }
 
 /// Runs what blocks on a thread for that.

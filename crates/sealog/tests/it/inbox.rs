@@ -321,6 +321,61 @@ async fn what_was_committed_before_the_log_opened_or_closed_is_drained() {
     assert_eq!(check(&reader).await, 2);
 }
 
+/// An application that never stops committing holds up nobody who closes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_closes_while_the_application_commits() {
+    let fixture = Fixture::new();
+    let app = app(&fixture);
+    app.pragma_update(None, "synchronous", "off").unwrap();
+    let log = open(&fixture).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let application = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"busy\"}')", []).unwrap();
+            }
+        }
+    });
+    assert!(log.grown(99).await.unwrap() >= 100);
+    let closed = tokio::time::timeout(Duration::from_secs(20), log.close()).await;
+    stop.store(true, Ordering::Relaxed);
+    application.join().unwrap();
+    closed.expect("it closes").unwrap();
+}
+
+/// What could not be drained is told, and is there for the next handle.
+#[tokio::test]
+async fn an_inbox_that_cannot_be_drained_is_told() {
+    let fixture = Fixture::new();
+    // In this mode a writer keeps readers out.
+    let app = Connection::open(app_path(&fixture)).unwrap();
+    let log = open(&fixture).await;
+    app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"in\"}')", []).unwrap();
+    wait_for_size(&log, 1).await;
+    let started = Instant::now();
+    let state = || log.inboxes().swap_remove(0);
+    while (state().position, state().last_error.is_some()) != (1, false) {
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", state());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(state().path, app_path(&fixture));
+
+    app.execute_batch("BEGIN EXCLUSIVE; INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"late\"}')").unwrap();
+    while state().last_error.is_none() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", state());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(state().last_error.unwrap().kind(), ErrorKind::Busy);
+    let error = log.close().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.message().contains("app.db"), "{error}");
+    app.execute_batch("COMMIT").unwrap();
+    let log = open(&fixture).await;
+    wait_for_size(&log, 2).await;
+    log.close().await.unwrap();
+}
+
 /// Opening waits for the application's lock: in SQLite's default mode a reader meets it at each commit.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inbox_opens_while_the_application_commits() {
