@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sealog::rusqlite::{Connection, TransactionBehavior, params};
-use sealog::{AuditLog, ErrorKind, Event, Policy};
+use sealog::{AuditLog, Clock, ErrorKind, Event, Policy};
 use serde_json::json;
 
-use crate::support::{Fixture, NOW_MS, check};
+use crate::support::{Fixture, check};
 
 const SECRET: &str = "correct-horse-battery-staple";
 
@@ -20,7 +20,14 @@ fn app_path(fixture: &Fixture) -> PathBuf {
 fn app(fixture: &Fixture) -> Connection {
     let connection = Connection::open(app_path(fixture)).unwrap();
     connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    set_clock(fixture, &connection);
     connection
+}
+
+/// The table's own default reads the machine's clock, and the log's must not be behind it.
+fn set_clock(fixture: &Fixture, app: &Connection) {
+    let now_ms = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+    fixture.clock.set(app.query_row(now_ms, [], |row| row.get(0)).unwrap());
 }
 
 async fn open(fixture: &Fixture) -> AuditLog {
@@ -84,7 +91,7 @@ async fn any_driver_may_insert_and_order_is_the_order_of_commits() {
     let page = log.read(0, 1201).await.unwrap();
     assert!(page.events[..1200].iter().enumerate().all(|(i, record)| record.action == format!("n.{i}")));
     // The time is that of the insert, which the application's own SQLite told.
-    assert!(page.events[1200].timestamp() > NOW_MS - 1000);
+    assert!(page.events[1200].timestamp() > fixture.clock.now_ms() - 1000);
     assert_eq!(check(&log).await, 1201);
 }
 
@@ -120,6 +127,8 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
     app.execute("INSERT INTO sealog_inbox(event) VALUES (x'ff00')", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event) VALUES (1.5)", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event, digest) VALUES ('{\"action\": \"a\"}', 'forged')", []).unwrap();
+    let ahead = fixture.clock.now_ms() + 3_600_000;
+    app.execute("INSERT INTO sealog_inbox(event, inserted_at) VALUES ('{\"action\": \"a\"}', ?1)", [ahead]).unwrap();
     for column in ["id", "inserted_at", "digest"] {
         for value in ["x'00ff'", "CAST(x'61ff' AS TEXT)", "''"] {
             let sql = format!("INSERT INTO sealog_inbox(event, {column}) VALUES ('{{\"action\": \"a\"}}', {value})");
@@ -133,14 +142,14 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
         .unwrap();
     log.sequenced(&good).await.unwrap();
 
-    assert_eq!(log.rejected_count().await.unwrap(), 17 + 9);
+    assert_eq!(log.rejected_count().await.unwrap(), 18 + 9);
     let rejected = log.rejected(0, 100).await.unwrap();
     assert!(rejected.iter().zip(&bad).all(|(rejected, id)| rejected.id == *id));
     assert_eq!(rejected[6].code, "reserved_action");
     assert_eq!(rejected[11].code, "limit_exceeded");
     // What is kept of it is redacted.
     assert_eq!(rejected[12].copy.as_ref().unwrap()["metadata"]["password"], "[REDACTED]");
-    assert_eq!(log.rejected(16, 50).await.unwrap().len(), 10);
+    assert_eq!(log.rejected(16, 50).await.unwrap().len(), 11);
     let error = log.sequenced(&bad[0]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidEvent);
     assert_eq!(check(&log).await, 1);
@@ -350,6 +359,7 @@ async fn an_inbox_that_cannot_be_drained_is_told() {
     let fixture = Fixture::new();
     // In this mode a writer keeps readers out.
     let app = Connection::open(app_path(&fixture)).unwrap();
+    set_clock(&fixture, &app);
     let log = open(&fixture).await;
     app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"in\"}')", []).unwrap();
     wait_for_size(&log, 1).await;
@@ -425,6 +435,7 @@ async fn a_position_in_one_inbox_deletes_no_row_of_another() {
     for name in ["a.db", "b.db"] {
         let app = Connection::open(fixture.dir.path().join(name)).unwrap();
         app.pragma_update(None, "journal_mode", "wal").unwrap();
+        set_clock(&fixture, &app);
         fixture.builder().inbox(fixture.dir.path().join(name)).open().await.unwrap().close().await.unwrap();
         files.push(app);
     }

@@ -87,7 +87,7 @@ async fn damage_to_one_event_stops_no_other() {
     // What comes through an inbox is set aside, and those behind it go on.
     for id in ["damaged", "behind"] {
         let json = format!("{{\"action\": \"order.paid\", \"id\": \"{id}\"}}");
-        app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", [json]).unwrap();
+        app.execute("INSERT INTO sealog_inbox(event, inserted_at) VALUES (?1, 0)", [json]).unwrap();
     }
     log.sequenced("behind").await.unwrap();
     assert_eq!(log.rejected(0, 9).await.unwrap()[0].code, "integrity");
