@@ -50,7 +50,8 @@ pub(super) struct Worker {
     stop: Arc<AtomicBool>,
     /// Rows up to here have been read.
     read_to: i64,
-    deleted_to: i64,
+    /// Whether rows that are in the log may still stand in the table.
+    kept: bool,
     version: Option<i64>,
     quiet_polls: u32,
 }
@@ -63,7 +64,7 @@ impl Worker {
         last_error: Arc<Mutex<Option<Error>>>,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        Self { connection, drain, drained, last_error, stop, read_to: 0, deleted_to: 0, version: None, quiet_polls: 0 }
+        Self { connection, drain, drained, last_error, stop, read_to: 0, kept: false, version: None, quiet_polls: 0 }
     }
 
     /// Works until it is told to stop, and drains what is committed by then.
@@ -109,8 +110,8 @@ impl Worker {
             .map_err(storage)?;
         if self.version == Some(version) {
             self.quiet_polls = self.quiet_polls.saturating_add(1);
-            if self.quiet_polls >= IDLE_POLLS {
-                return self.delete();
+            if self.quiet_polls >= IDLE_POLLS && self.kept {
+                self.delete()?;
             }
             return Ok(false);
         }
@@ -119,14 +120,14 @@ impl Worker {
             // The file is another one now, restored from a copy: its positions are given anew, and ids
             // tell which of its rows are known.
             self.read_to = 0;
-            self.deleted_to = 0;
             self.drained.store(0, Ordering::Release);
         }
         if !self.drain_some()? {
             self.version = Some(version);
             return Ok(false);
         }
-        if self.read_to - self.deleted_to > BACKLOG_ROWS {
+        // Most of them go with the application's own transactions, so only the table knows how many are left.
+        if self.first()?.is_some_and(|first| self.read_to - first >= BACKLOG_ROWS) {
             // Best effort: the application may hold its lock just now.
             let _ = self.delete();
         }
@@ -140,12 +141,20 @@ impl Worker {
             .map_err(storage)
     }
 
+    /// The position of the oldest row that is there.
+    fn first(&self) -> Result<Option<i64>> {
+        self.connection
+            .query_row(include_str!("../journal/sqlite/queries/inbox_first.sql"), [], |row| row.get(0))
+            .map_err(storage)
+    }
+
     /// Puts the next rows into the log. Answers whether there were any.
     fn drain_some(&mut self) -> Result<bool> {
         let found = self.read()?;
         let Some(last) = found.last().map(|row| row.position) else { return Ok(false) };
         self.hand_over(found)?;
         self.read_to = last;
+        self.kept = true;
         self.drained.store(last, Ordering::Release);
         Ok(true)
     }
@@ -237,26 +246,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Deletes some of the rows that are in the log. Answers whether there are more.
-    fn delete(&mut self) -> Result<bool> {
-        if self.deleted_to >= self.read_to {
-            return Ok(false);
-        }
-        let transaction = rusqlite::Transaction::new(&mut self.connection, TransactionBehavior::Immediate);
+    /// Deletes some of the rows that are in the log.
+    fn delete(&mut self) -> Result<()> {
+        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let transaction = transaction.map_err(storage)?;
-        let last = {
-            let mut delete = transaction
-                .prepare_cached(include_str!("../journal/sqlite/queries/inbox_delete.sql"))
-                .map_err(storage)?;
-            let deleted = delete
-                .query_map(params![self.read_to, DELETE_ROWS], |row| row.get::<_, i64>(0))
-                .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-                .map_err(storage)?;
-            deleted.into_iter().max()
-        };
+        transaction
+            .prepare_cached(include_str!("../journal/sqlite/queries/inbox_delete.sql"))
+            .and_then(|mut delete| delete.execute(params![self.read_to, DELETE_ROWS]))
+            .map_err(storage)?;
+        let kept = self.first()?.is_some_and(|first| first <= self.read_to);
         transaction.commit().map_err(storage)?;
-        self.deleted_to = last.unwrap_or(self.read_to);
-        Ok(false)
+        self.kept = kept;
+        Ok(())
     }
 }
 

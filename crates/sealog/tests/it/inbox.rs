@@ -416,6 +416,27 @@ async fn an_inbox_opens_while_the_application_commits() {
     }
 }
 
+/// However many rows went through the file before, the log writes there only for those that are left.
+#[tokio::test]
+async fn an_old_inbox_is_left_alone_during_traffic() {
+    let fixture = Fixture::new();
+    let app = app(&fixture);
+    open(&fixture).await.close().await.unwrap();
+    app.execute_batch("INSERT INTO sqlite_sequence (name, seq) VALUES ('sealog_inbox', 60000)").unwrap();
+    let log = open(&fixture).await;
+    let version = || app.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = version();
+    for i in 0..20 {
+        let event = json!({"action": "a", "id": format!("id-{i}")}).to_string();
+        app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", params![event]).unwrap();
+        log.sequenced(&format!("id-{i}")).await.unwrap();
+        // Time for it to write, but not the second without commits after which it may.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(version(), before, "somebody else wrote to the application's file");
+    check(&log).await;
+}
+
 #[tokio::test]
 async fn an_inbox_belongs_to_one_log() {
     let fixture = Fixture::new();
