@@ -18,7 +18,7 @@ use crate::inbox::{Inbox, InboxState};
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
 use crate::policy::{Applied, Compiled, Prepared};
-use crate::sequencer::Request;
+use crate::sequencer::{Appended, Refused, Request};
 use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
 
@@ -193,7 +193,7 @@ impl AuditLog {
         let writer = self.writer()?;
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
-                let receipt = writer.append(vec![prepared]).await?.pop();
+                let receipt = writer.append(vec![prepared]).await.map_err(|refused| refused.error)?.pop();
                 receipt.map(Logged::Recorded).ok_or_else(closed)
             }
             Applied::Sampled { id } => {
@@ -233,13 +233,15 @@ impl AuditLog {
                 format!("{} events at once; the limit is {MAX_BULK_EVENTS}: send them in several calls", events.len()),
             ));
         }
-        let (mut prepared, mut sampled) = (Vec::with_capacity(events.len()), Vec::new());
+        let (mut prepared, mut indices, mut sampled) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
         let mut bytes = 0;
+        let inside = |error: Error, index: usize| error.inside(&format!("/{index}"));
         for (index, event) in events.into_iter().enumerate() {
-            match writer.apply(&self.shared, event).map_err(|error| error.inside(&format!("/{index}")))? {
+            match writer.apply(&self.shared, event).map_err(|error| inside(error, index))? {
                 Applied::Keep(event) => {
                     bytes += event.max_len();
                     prepared.push(event);
+                    indices.push(index);
                 }
                 Applied::Sampled { id } => sampled.push((index, id)),
             }
@@ -253,7 +255,12 @@ impl AuditLog {
                 ));
             }
         }
-        let receipts = if prepared.is_empty() { Vec::new() } else { writer.append(prepared).await? };
+        let receipts = if prepared.is_empty() { Ok(Vec::new()) } else { writer.append(prepared).await };
+        let receipts = receipts.map_err(|Refused { index, error }| match index {
+            // Which of those that sampling kept: which it was of all.
+            Some(kept) => inside(error, indices[kept]),
+            None => error,
+        })?;
         let mut logged: Vec<_> = receipts.into_iter().map(Logged::Recorded).collect();
         // The indices ascend, so each one goes where it was.
         for (index, id) in sampled {
@@ -681,7 +688,7 @@ impl Writer {
         self.policy.apply(event, now_ms, || new_id(&*shared.clock))
     }
 
-    async fn append(&self, events: Vec<Prepared>) -> Result<Vec<Receipt>> {
+    async fn append(&self, events: Vec<Prepared>) -> Appended {
         let bytes: usize = events.iter().map(Prepared::max_len).sum();
         let kib = bytes.div_ceil(1024).clamp(1, MAX_QUEUE_KIB) as u32;
         let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;

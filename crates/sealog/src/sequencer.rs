@@ -34,7 +34,7 @@ const PATIENCE_YIELDS: u32 = 32;
 /// What the thread is asked for. Each holds its room in the queue until it is answered.
 pub(crate) enum Request {
     /// All of these events, or none.
-    Append { events: Vec<Prepared>, reply: oneshot::Sender<Result<Vec<Receipt>>>, room: OwnedSemaphorePermit },
+    Append { events: Vec<Prepared>, reply: oneshot::Sender<Appended>, room: OwnedSemaphorePermit },
     /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
     Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
     /// A new signing key; the answer is its public half.
@@ -43,6 +43,23 @@ pub(crate) enum Request {
     Count,
     /// Finish.
     Close { reply: oneshot::Sender<Result<()>> },
+}
+
+/// What becomes of the events of one call.
+pub(crate) type Appended = Result<Vec<Receipt>, Refused>;
+
+/// Why the events of one call are not in the log.
+#[derive(Clone)]
+pub(crate) struct Refused {
+    /// Which of them is wrong, where one of them is.
+    pub(crate) index: Option<usize>,
+    pub(crate) error: Error,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { index: None, error }
+    }
 }
 
 /// An event from an inbox.
@@ -70,7 +87,7 @@ fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
 }
 
 /// What a batch makes of one request: the place of each of its events, or what is wrong with one.
-type Answer = Result<Vec<Place>>;
+type Answer = Result<Vec<Place>, Refused>;
 
 /// The thread's state.
 pub(crate) struct Sequencer {
@@ -123,7 +140,7 @@ impl Sequencer {
             Err(error) => {
                 for request in requests.drain(..) {
                     match request {
-                        Request::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
+                        Request::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
                         Request::Drain { reply, .. } => drop(reply.send(Err(error.clone()))),
                         _ => {}
                     }
@@ -143,7 +160,7 @@ impl Sequencer {
                     let _ = reply.send(receipts);
                 }
                 Request::Drain { reply, .. } => {
-                    let _ = reply.send(answer.map(drop));
+                    let _ = reply.send(answer.map(drop).map_err(|refused| refused.error));
                 }
                 _ => {}
             }
@@ -342,8 +359,7 @@ impl<'a> Plan<'a> {
                 Err(error) => {
                     self.fresh.truncate(mark);
                     self.chosen.retain(|_, place| *place < mark);
-                    let error = if events.len() > 1 { error.inside(&format!("/{index}")) } else { error };
-                    return Ok(Err(error));
+                    return Ok(Err(Refused { index: Some(index), error }));
                 }
             }
         }

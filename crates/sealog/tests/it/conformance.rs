@@ -112,6 +112,25 @@ async fn a_bulk_is_all_or_nothing() {
     assert_eq!(log.log_bulk(Vec::new()).await.unwrap(), []);
 }
 
+/// The pointer names the event as the caller counts: those that sampling leaves out, and lists of one.
+#[tokio::test]
+async fn a_conflict_in_a_bulk_names_the_event_as_it_was_sent() {
+    let fixture = Fixture::new();
+    let log = fixture.builder().policy(sealog::Policy::default().sample_info(0.0)).open().await.unwrap();
+    let kept = |id: &str| Event::new("alarm").id(id).severity(Severity::Error);
+    log.log(kept("taken")).await.unwrap();
+    let other = kept("taken").actor("other");
+    let viewed = || Event::new("page.viewed");
+    let bulk = vec![viewed(), viewed(), kept("new"), viewed(), other.clone()];
+    let error = log.log_bulk(bulk).await.unwrap_err();
+    assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/4/id")));
+    let error = log.log_bulk(vec![other.clone()]).await.unwrap_err();
+    assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/0/id")));
+    let error = log.log(other).await.unwrap_err();
+    assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/id")));
+    assert_eq!(check(&log).await, 1);
+}
+
 /// Invariant 10: the same id sent twice is one event and two equal receipts.
 #[tokio::test]
 async fn invariant_10_the_same_id_is_the_same_event() {
