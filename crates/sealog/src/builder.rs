@@ -183,7 +183,7 @@ impl Builder {
             bodies: Vec::new(),
             size: size_sender,
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("sealog-sequencer".to_owned())
             .spawn(move || sequencer.run(requests))
             .map_err(|error| {
@@ -203,7 +203,7 @@ impl Builder {
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
         let inboxes = Mutex::new(inboxes);
-        let writer = Some(Writer { policy, queue, room, sampled, inboxes });
+        let writer = Some(Writer { policy, queue, room, sampled, inboxes, thread: Mutex::new(Some(thread)) });
         Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers: Mutex::default(), size, writer }) })
     }
 }

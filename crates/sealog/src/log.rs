@@ -75,6 +75,8 @@ pub(crate) struct Writer {
     pub(crate) room: Arc<Semaphore>,
     pub(crate) sampled: Arc<AtomicU64>,
     pub(crate) inboxes: Mutex<Vec<Inbox>>,
+    /// The sequencer's, until somebody closes the log.
+    pub(crate) thread: Mutex<Option<JoinHandle<Result<()>>>>,
 }
 
 /// The newest state of a log.
@@ -614,14 +616,17 @@ impl AuditLog {
         Ok(self.writer()?.policy.keyed_digest(bytes))
     }
 
-    /// Drains the inboxes, writes what is pending, and waits for it. Other clones of this handle fail
-    /// with `Closed` afterwards.
+    /// Drains the inboxes, writes what is pending, closes the file, and waits for all of it. Other clones
+    /// of this handle fail with `Closed` where they write afterwards.
     ///
     /// # Errors
     ///
     /// What could not be written, an anchor included.
     pub async fn close(self) -> Result<()> {
-        let Some(writer) = &self.shared.writer else { return Ok(()) };
+        let Some(writer) = &self.shared.writer else {
+            self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            return Ok(());
+        };
         let inboxes = std::mem::take(&mut *writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner));
         // Each of them, and then the log, whatever becomes of the others.
         let drained = blocking(move || {
@@ -629,9 +634,12 @@ impl AuditLog {
             results.into_iter().collect::<Result<()>>()
         })
         .await;
-        let (reply, answer) = oneshot::channel();
-        writer.queue.send(Request::Close { reply }).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?.and(drained)
+        let thread = writer.thread.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(closed)?;
+        // Before the writer: SQLite tidies up where the last connection that goes may write.
+        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // Where nobody receives any more the thread has ended by itself, and says why.
+        let _ = writer.queue.send(Request::Close);
+        blocking(move || joined(thread, "the sequencer's thread")).await.and(drained)
     }
 
     /// How the inboxes of this handle are getting on.

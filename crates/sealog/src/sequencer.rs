@@ -42,7 +42,7 @@ pub(crate) enum Request {
     /// Store what is only counted.
     Count,
     /// Finish.
-    Close { reply: oneshot::Sender<Result<()>> },
+    Close,
 }
 
 /// What becomes of the events of one call.
@@ -106,7 +106,9 @@ pub(crate) struct Sequencer {
 
 impl Sequencer {
     /// Works until it is asked to close or nobody can ask any more.
-    pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) {
+    ///
+    /// Who waits for the thread's end finds the journal closed: all that it holds is gone by then.
+    pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) -> Result<()> {
         let mut requests = Vec::new();
         let mut answered = 0;
         while let Some(first) = queue.blocking_recv() {
@@ -117,17 +119,14 @@ impl Sequencer {
                 Some(Request::Rotate { policy, reply }) => {
                     let _ = reply.send(self.rotate(&policy));
                 }
-                Some(Request::Close { reply }) => {
-                    let _ = reply.send(self.finish());
-                    return;
-                }
+                Some(Request::Close) => break,
                 _ => {}
             }
             // Packing only saves space: what keeps it from working now keeps the next batch from
             // working too, and is reported there.
             let _ = self.journal.pack();
         }
-        let _ = self.finish();
+        self.finish()
     }
 
     /// Commits the requests as one batch and answers each.
@@ -301,7 +300,7 @@ fn gather(
                 bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
             }
             Request::Count => {}
-            Request::Rotate { .. } | Request::Close { .. } => return Some(request),
+            Request::Rotate { .. } | Request::Close => return Some(request),
         }
         requests.push(request);
         if events >= MAX_BATCH_EVENTS || bytes >= MAX_BATCH_BYTES {

@@ -369,6 +369,45 @@ async fn a_closed_log_says_so() {
     assert_eq!(clone.close().await.unwrap_err().kind(), ErrorKind::Closed);
 }
 
+/// A log that was closed is one file: SQLite removes the others when the last connection goes.
+#[tokio::test]
+async fn a_closed_log_is_closed() {
+    let fixture = Fixture::new();
+    for _ in 0..20 {
+        let log = fixture.open().await;
+        fill(&log, 1).await;
+        check(&log).await;
+        log.close().await.unwrap();
+        for name in ["audit.db-wal", "audit.db-shm"] {
+            assert!(!fixture.dir.path().join(name).exists(), "{name} is still there");
+        }
+    }
+}
+
+#[derive(Debug)]
+struct BrokenClock;
+
+impl sealog::Clock for BrokenClock {
+    fn now_ms(&self) -> i64 {
+        NOW_MS
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        // Salts are drawn on the sequencer's thread.
+        assert!(std::thread::current().name() != Some("sealog-sequencer"), "no randomness left");
+        bytes.fill(1);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_sequencer_is_told() {
+    let fixture = Fixture::new();
+    let log = fixture.builder().clock(std::sync::Arc::new(BrokenClock)).open().await.unwrap();
+    assert_eq!(log.log(Event::new("a")).await.unwrap_err().kind(), ErrorKind::Closed);
+    let error = log.close().await.unwrap_err();
+    assert!(error.message().contains("no randomness left"), "{error}");
+}
+
 #[tokio::test]
 async fn the_size_is_told_to_those_who_wait() {
     let fixture = Fixture::new();
