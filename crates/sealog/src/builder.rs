@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Drain, Inbox};
 use crate::journal::StoredCheckpoint;
 use crate::journal::sqlite::{self, Birth};
-use crate::keyfile::KeySource;
+use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
 use crate::policy::Policy;
 use crate::sequencer::{Sequencer, wrong_key};
@@ -82,7 +82,9 @@ impl Builder {
     /// INSERT INTO sealog_inbox(event) VALUES ('{"action": "invoice.paid", "actorId": "u-17"}');
     /// ```
     ///
-    /// The file should be in WAL mode, as SQLite recommends for more than one connection. Rows that are
+    /// The file should be in WAL mode, as SQLite recommends for more than one connection. What is committed
+    /// there is synced before it goes into the log, so that with `synchronous=NORMAL` too a loss of power
+    /// never leaves the event without the change; with `OFF` it may. Rows that are
     /// in the log are deleted in the application's own transactions, with the next staged event, or by
     /// the log after a second in which nobody committed; a transaction that reads first, writes later and
     /// takes longer than that should begin with `BEGIN IMMEDIATE`. An inbox belongs to one log.
@@ -243,12 +245,6 @@ fn place(path: &Path) -> PathBuf {
         }
         _ => path.to_owned(),
     })
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
 }
 
 fn random_origin(clock: &dyn Clock) -> String {

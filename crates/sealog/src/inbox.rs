@@ -85,7 +85,8 @@ impl Inbox {
         let drained = Arc::new(AtomicI64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
         let last_error = Arc::new(Mutex::new(None));
-        let worker = Worker::new(connection, drain, drained.clone(), last_error.clone(), stop.clone());
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let worker = Worker::new(connection, real, drain, drained.clone(), last_error.clone(), stop.clone());
         let thread = std::thread::Builder::new()
             .name("sealog-inbox".to_owned())
             .spawn(move || worker.run())

@@ -1,5 +1,7 @@
 //! The thread that drains an inbox.
 
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use super::Drain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, MAX_EVENT_BYTES, MAX_ID_BYTES};
 use crate::journal::sqlite::storage;
+use crate::keyfile::{beside, sync_folder};
 use crate::log::{Rejected, count_sampled};
 use crate::policy::{Applied, Compiled};
 use crate::sequencer::{InboxRow, Request};
@@ -44,6 +47,8 @@ struct Found {
 
 pub(super) struct Worker {
     connection: Connection,
+    /// The application's file, as SQLite finds its other files beside it.
+    path: PathBuf,
     drain: Drain,
     drained: Arc<AtomicI64>,
     last_error: Arc<Mutex<Option<Error>>>,
@@ -59,12 +64,24 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         connection: Connection,
+        path: PathBuf,
         drain: Drain,
         drained: Arc<AtomicI64>,
         last_error: Arc<Mutex<Option<Error>>>,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        Self { connection, drain, drained, last_error, stop, read_to: 0, kept: false, version: None, quiet_polls: 0 }
+        Self {
+            connection,
+            path,
+            drain,
+            drained,
+            last_error,
+            stop,
+            read_to: 0,
+            kept: false,
+            version: None,
+            quiet_polls: 0,
+        }
     }
 
     /// Works until it is told to stop, and drains what is committed by then.
@@ -152,6 +169,9 @@ impl Worker {
     fn drain_some(&mut self) -> Result<bool> {
         let found = self.read()?;
         let Some(last) = found.last().map(|row| row.position) else { return Ok(false) };
+        sync_commits(&self.path).map_err(|error| {
+            Error::new(ErrorKind::Storage, format!("cannot sync {}: {error}", self.path.display())).with_source(error)
+        })?;
         self.hand_over(found)?;
         self.read_to = last;
         self.kept = true;
@@ -259,6 +279,23 @@ impl Worker {
         self.kept = kept;
         Ok(())
     }
+}
+
+/// Makes durable what the application has committed, since with `synchronous=NORMAL` a loss of power could
+/// undo the commit of an event that is in the log.
+///
+/// The database itself is left out: closing it would drop every lock that this process has on it (as POSIX
+/// has it), SQLite's own included. SQLite syncs it before it gives up the file beside it.
+fn sync_commits(path: &Path) -> std::io::Result<()> {
+    for suffix in ["-wal", "-journal"] {
+        match OpenOptions::new().write(true).open(beside(path, suffix)) {
+            Ok(file) => file.sync_all()?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // Without a write-ahead log a commit is that its journal is gone from the folder.
+    sync_folder(path)
 }
 
 fn prepare(

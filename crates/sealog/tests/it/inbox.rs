@@ -416,6 +416,34 @@ async fn an_inbox_opens_while_the_application_commits() {
     }
 }
 
+/// What the application committed is on the disk before its event is in the log, or is not in the log yet.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_cannot_be_synced_is_not_handed_over() {
+    let fixture = Fixture::new();
+    let app = app(&fixture);
+    app.pragma_update(None, "synchronous", "normal").unwrap();
+    let log = open(&fixture).await;
+    let insert = |id: &str| {
+        let event = json!({"action": "a", "id": id}).to_string();
+        app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", params![event]).unwrap();
+    };
+    insert("first");
+    log.sequenced("first").await.unwrap();
+    // Those who have the file open go on with it; who looks for it anew finds a link to itself.
+    let (wal, away) = (fixture.dir.path().join("app.db-wal"), fixture.dir.path().join("away"));
+    std::fs::rename(&wal, &away).unwrap();
+    std::os::unix::fs::symlink(&wal, &wal).unwrap();
+    insert("second");
+    let waited = tokio::time::timeout(Duration::from_millis(300), log.sequenced("second")).await;
+    assert!(waited.is_err(), "it is in the log, and may be gone from the application's file");
+    assert_eq!(log.inboxes()[0].last_error.as_ref().unwrap().kind(), ErrorKind::Storage);
+    std::fs::remove_file(&wal).unwrap();
+    std::fs::rename(&away, &wal).unwrap();
+    log.sequenced("second").await.unwrap();
+    check(&log).await;
+}
+
 /// However many rows went through the file before, the log writes there only for those that are left.
 #[tokio::test]
 async fn an_old_inbox_is_left_alone_during_traffic() {
