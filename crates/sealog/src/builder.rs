@@ -96,6 +96,9 @@ impl Builder {
     /// A file elsewhere, best on another machine's disk, to which the newest checkpoint is appended:
     /// at the first batch, then at most once a minute, and on closing. What it holds,
     /// [`VerifyOptions::checkpoints`](crate::VerifyOptions::checkpoints) checks the log against.
+    ///
+    /// No event waits for that file. What fails is tried again after a second, then less and less often, up
+    /// to once a minute; [`AuditLog::anchor`] says so, and [`AuditLog::close`] where the last try fails too.
     pub fn anchor(mut self, path: impl Into<PathBuf>) -> Self {
         self.anchor = Some(path.into());
         self
@@ -172,6 +175,7 @@ impl Builder {
         let origin = key.origin().to_owned();
         let policy = Arc::new(self.policy.compile(*key.secret())?);
         let anchor = self.anchor.as_deref().map(|path| Anchor::open(path, &origin)).transpose()?;
+        let mailbox = anchor.as_ref().map(Anchor::mailbox);
         let (queue, requests) = mpsc::unbounded_channel();
         let (size_sender, size) = watch::channel(head.checkpoint.size);
         let sampled = Arc::new(AtomicU64::new(0));
@@ -205,7 +209,8 @@ impl Builder {
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
         let inboxes = Mutex::new(inboxes);
-        let writer = Some(Writer { policy, queue, room, sampled, inboxes, thread: Mutex::new(Some(thread)) });
+        let writer =
+            Some(Writer { policy, queue, room, sampled, inboxes, anchor: mailbox, thread: Mutex::new(Some(thread)) });
         Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers: Mutex::default(), size, writer }) })
     }
 }

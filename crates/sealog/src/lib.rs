@@ -15,6 +15,7 @@ mod sequencer;
 mod tree;
 mod verify;
 
+pub use anchor::AnchorState;
 pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};

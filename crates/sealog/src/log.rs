@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::anchor::{AnchorState, Mailbox};
 use crate::builder::Builder;
 use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
@@ -75,6 +76,7 @@ pub(crate) struct Writer {
     pub(crate) room: Arc<Semaphore>,
     pub(crate) sampled: Arc<AtomicU64>,
     pub(crate) inboxes: Mutex<Vec<Inbox>>,
+    pub(crate) anchor: Option<Arc<Mailbox>>,
     /// The sequencer's, until somebody closes the log.
     pub(crate) thread: Mutex<Option<JoinHandle<Result<()>>>>,
 }
@@ -640,6 +642,11 @@ impl AuditLog {
         // Where nobody receives any more the thread has ended by itself, and says why.
         let _ = writer.queue.send(Request::Close);
         blocking(move || joined(thread, "the sequencer's thread")).await.and(drained)
+    }
+
+    /// How the anchor of this handle is getting on, if it has one.
+    pub fn anchor(&self) -> Option<AnchorState> {
+        self.shared.writer.as_ref()?.anchor.as_ref().map(|mailbox| mailbox.state())
     }
 
     /// How the inboxes of this handle are getting on.

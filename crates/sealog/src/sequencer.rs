@@ -219,7 +219,7 @@ impl Sequencer {
             return Err(error);
         }
         if let (Some(anchor), Some(note)) = (&mut self.anchor, note) {
-            anchor.offer(note, now_ms);
+            anchor.offer(note, now_ms, false);
         }
         let size = sealed.frontier.size();
         Ok((size, answers))
@@ -258,11 +258,9 @@ impl Sequencer {
         })?;
         self.key = key;
         self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
-        // A change of keys is worth a line elsewhere at once. The change is made whether or not that
-        // works: it is tried again, as with any other batch.
+        // A change of keys is worth a line elsewhere at once.
         if let Some(anchor) = &mut self.anchor {
-            anchor.offer(note, now_ms);
-            let _ = anchor.flush();
+            anchor.offer(note, now_ms, true);
         }
         Ok(vkey)
     }
@@ -271,7 +269,7 @@ impl Sequencer {
         if self.sampled.load(Ordering::Relaxed) > 0 {
             self.answer(&mut vec![Request::Count]);
         }
-        self.anchor.as_mut().map_or(Ok(()), Anchor::flush)
+        self.anchor.take().map_or(Ok(()), Anchor::close)
     }
 }
 

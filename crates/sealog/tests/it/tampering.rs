@@ -261,6 +261,10 @@ async fn an_anchor_keeps_checkpoints_elsewhere() {
     let open = || fixture.builder().anchor(&anchor).open();
     let log = open().await.unwrap();
     fill(&log, 10).await;
+    // A thread of its own keeps it, and would keep the newer one had it not had its turn yet.
+    while std::fs::metadata(&anchor).unwrap().len() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
     fill(&log, 10).await;
     fixture.clock.advance(60_000);
     fill(&log, 10).await;
@@ -293,6 +297,27 @@ async fn an_anchor_keeps_checkpoints_elsewhere() {
     let checkpoints = kept.iter().map(|checkpoint| checkpoint.note().to_owned()).collect();
     let problems = problems(&fixture, VerifyOptions { checkpoints, ..VerifyOptions::default() }).await;
     assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["checkpoint"; 3]);
+}
+
+/// A disk elsewhere that hangs holds up nobody; closing waits for it.
+#[tokio::test]
+async fn an_anchor_that_hangs_holds_up_no_event() {
+    let fixture = Fixture::new();
+    let anchor = fixture.dir.path().join("anchor");
+    let log = fixture.builder().anchor(&anchor).open().await.unwrap();
+    let hung = std::fs::File::open(&anchor).unwrap();
+    hung.lock().unwrap();
+    let limit = std::time::Duration::from_secs(20);
+    tokio::time::timeout(limit, fill(&log, 3)).await.expect("no event waits for the anchor");
+    tokio::time::timeout(limit, log.rotate_key()).await.expect("nor does a change of keys").unwrap();
+    assert!(log.anchor().unwrap().last_error.is_none());
+    assert_eq!(std::fs::read(&anchor).unwrap(), b"");
+    hung.unlock().unwrap();
+    log.close().await.unwrap();
+    let (kept, _) = sealog::Checkpoint::read_anchor(&std::fs::read(&anchor).unwrap())
+        .map(|(kept, rest)| (kept, rest.len()))
+        .unwrap();
+    assert_eq!(kept.last().map(sealog::Checkpoint::size), Some(4));
 }
 
 /// What is named as the anchor by mistake is refused, and left as it is.
