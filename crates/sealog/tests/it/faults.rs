@@ -345,6 +345,18 @@ async fn a_log_is_created_whole_or_again() {
     }
 }
 
+/// Where there can be no write-ahead log, what FORMAT.md says of the disk does not hold.
+#[tokio::test]
+async fn a_disk_without_shared_memory_is_refused() {
+    let fixture = Fixture::new();
+    let disk = Disk::watch(fixture.dir.path());
+    disk.go_remote();
+    let error = fixture.builder().open().await.unwrap_err();
+    disk.unwatch();
+    assert_eq!(error.kind(), ErrorKind::Storage);
+    assert!(error.message().contains("write-ahead log"), "{error}");
+}
+
 fn crashed(files: &BTreeMap<String, Vec<u8>>, key: &[u8]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, bytes) in files {

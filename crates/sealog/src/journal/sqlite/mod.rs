@@ -56,6 +56,20 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
     // Before anything is written to the file: is it ours?
     check_format(&connection, path)?;
     connection.execute_batch(include_str!("queries/configure_writer.sql")).map_err(|error| open_failed(path, error))?;
+    // SQLite answers with another mode, and no error, where the file system cannot do what it needs for this.
+    let mode: String = connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .map_err(|error| open_failed(path, error))?;
+    if mode != "wal" {
+        return Err(Error::new(
+            ErrorKind::Storage,
+            format!(
+                "{} cannot have a write-ahead log (its journal mode is {mode}): put it on a local disk, where processes \
+                 can share memory",
+                path.display()
+            ),
+        ));
+    }
     connection.set_prepared_statement_cache_capacity(64);
 
     let transaction = connection

@@ -61,6 +61,8 @@ struct State {
     /// Files that were synced since the folder is watched.
     syncs: BTreeSet<String>,
     acknowledged: usize,
+    /// Files have no shared memory, as on a network disk.
+    remote: bool,
 }
 
 /// A folder under watch.
@@ -86,6 +88,11 @@ impl Disk {
         }
         watched().push(disk.clone());
         disk
+    }
+
+    /// Gives files that are opened from now on no shared memory, as a network disk would.
+    pub(super) fn go_remote(&self) {
+        self.state().remote = true;
     }
 
     /// What a loss of power now would leave of each file, when it began with `synced` on the disk.
@@ -300,27 +307,33 @@ unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     }
 }
 
-static METHODS: sqlite3_io_methods = sqlite3_io_methods {
-    iVersion: 3,
-    xClose: Some(close),
-    xRead: Some(read),
-    xWrite: Some(write),
-    xTruncate: Some(truncate),
-    xSync: Some(sync),
-    xFileSize: Some(file_size),
-    xLock: Some(lock),
-    xUnlock: Some(unlock),
-    xCheckReservedLock: Some(check_reserved_lock),
-    xFileControl: Some(file_control),
-    xSectorSize: Some(sector_size),
-    xDeviceCharacteristics: Some(device_characteristics),
-    xShmMap: Some(shm_map),
-    xShmLock: Some(shm_lock),
-    xShmBarrier: Some(shm_barrier),
-    xShmUnmap: Some(shm_unmap),
-    xFetch: Some(fetch),
-    xUnfetch: Some(unfetch),
-};
+static METHODS: sqlite3_io_methods = methods(3);
+/// The first version knows no shared memory.
+static REMOTE_METHODS: sqlite3_io_methods = methods(1);
+
+const fn methods(version: c_int) -> sqlite3_io_methods {
+    sqlite3_io_methods {
+        iVersion: version,
+        xClose: Some(close),
+        xRead: Some(read),
+        xWrite: Some(write),
+        xTruncate: Some(truncate),
+        xSync: Some(sync),
+        xFileSize: Some(file_size),
+        xLock: Some(lock),
+        xUnlock: Some(unlock),
+        xCheckReservedLock: Some(check_reserved_lock),
+        xFileControl: Some(file_control),
+        xSectorSize: Some(sector_size),
+        xDeviceCharacteristics: Some(device_characteristics),
+        xShmMap: Some(shm_map),
+        xShmLock: Some(shm_lock),
+        xShmBarrier: Some(shm_barrier),
+        xShmUnmap: Some(shm_unmap),
+        xFetch: Some(fetch),
+        xUnfetch: Some(unfetch),
+    }
+}
 
 /// SAFETY: SQLite calls it with our file system, a name that is null or ends with NUL, and `file` with
 /// room for `szOsFile` bytes.
@@ -343,8 +356,9 @@ unsafe extern "C" fn open(
             let disk = watched().iter().find(|disk| path.parent() == Some(&disk.folder)).cloned()?;
             Some((disk, path.file_name()?.to_str()?.to_owned()))
         });
+        let remote = disk.as_ref().is_some_and(|(disk, _): &(Arc<Disk>, String)| disk.state().remote);
         ptr::write(&raw mut (*file.cast::<File>()).watch, disk);
-        (*file).pMethods = &raw const METHODS;
+        (*file).pMethods = if remote { &raw const REMOTE_METHODS } else { &raw const METHODS };
         SQLITE_OK
     }
 }
