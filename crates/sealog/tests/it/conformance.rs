@@ -323,6 +323,23 @@ async fn what_is_no_log_is_refused_with_a_reason() {
     assert!(error.message().contains("folder"), "{error}");
 }
 
+/// Who has the log open while a newer program brings it forward must not go on in the old way.
+#[tokio::test]
+async fn a_schema_that_changes_under_an_open_handle_is_refused() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    let reader = fixture.builder().read_only(true).open().await.unwrap();
+    fill(&log, 3).await;
+    check(&reader).await;
+    fixture.raw().pragma_update(None, "user_version", 99).unwrap();
+    assert_eq!(log.log(Event::new("late")).await.unwrap_err().kind(), ErrorKind::Format);
+    assert_eq!(log.rotate_key().await.unwrap_err().kind(), ErrorKind::Format);
+    assert_eq!(reader.read(0, 10).await.unwrap_err().kind(), ErrorKind::Format);
+    assert_eq!(log.head().await.unwrap_err().kind(), ErrorKind::Format);
+    let rows: u64 = fixture.raw().query_row("SELECT count(*) FROM event_id", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 3);
+}
+
 #[tokio::test]
 async fn the_key_must_be_the_logs_own() {
     let fixture = Fixture::new();

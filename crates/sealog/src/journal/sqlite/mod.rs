@@ -158,6 +158,24 @@ fn check_format(connection: &Connection, path: &Path) -> Result<usize> {
     Ok(0)
 }
 
+/// The schema is still the one that this connection was opened for: a newer program may have brought the
+/// file forward since. Asked in each transaction.
+fn check_version(connection: &Connection) -> Result<()> {
+    let mut statement = connection.prepare_cached(include_str!("queries/version.sql")).map_err(storage)?;
+    let version: i64 = statement.query_row([], |row| row.get(0)).map_err(storage)?;
+    let known = MIGRATIONS.len() as i64;
+    if version == known {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Format,
+        format!(
+            "another program has changed the log's schema to {version} while this one, which knows {known}, had it \
+             open; start the newer program here too"
+        ),
+    ))
+}
+
 /// Waits for the lock in short steps, since batches are short: a handler that sleeps longer each time
 /// starves beside one that writes all the time.
 fn wait_a_little(tries: i32) -> bool {

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use super::frame::Unpacker;
-use super::{IdKey, optional, read_checkpoint, read_rejected, storage};
+use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, storage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Census, Entry, Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::log::Rejected;
@@ -25,7 +25,8 @@ impl Reader {
     pub(crate) fn snapshot<T>(&mut self, read: impl FnOnce(&mut dyn Snapshot) -> Result<T>) -> Result<T> {
         // Deferred: the state is the one at the first read.
         let transaction = self.connection.unchecked_transaction().map_err(storage)?;
-        let result = read(&mut View { connection: &transaction, unpacker: &mut self.unpacker });
+        let result = check_version(&transaction)
+            .and_then(|()| read(&mut View { connection: &transaction, unpacker: &mut self.unpacker }));
         transaction.finish().map_err(storage)?;
         result
     }
