@@ -521,7 +521,8 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// `NotFound` when there is no such event.
+    /// `NotFound` when there is no such event; `Integrity` when it is not the one that was sealed, or the
+    /// tree above it is damaged.
     pub async fn proof(&self, seq: u64) -> Result<Proof> {
         self.snapshot(move |snapshot| verify::prove(snapshot, seq)).await
     }

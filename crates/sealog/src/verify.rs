@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::Reader;
-use crate::journal::{Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 
 /// How many events are read under one snapshot.
@@ -159,7 +159,7 @@ pub(crate) fn verify(
 
 /// The proof of one event against the newest checkpoint.
 pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
-    let head = snapshot.head()?.checkpoint;
+    let Head { checkpoint: head, vkey } = snapshot.head()?;
     let mut found = None;
     if seq < head.size {
         snapshot.rows(seq, seq + 1, &mut |_, row| {
@@ -172,7 +172,13 @@ pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
         Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}; the log has {} events", head.size))
     })?;
     let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves::new(snapshot))?;
-    Ok(Proof::new(seq, hashes, Checkpoint::parse(&head.note)?, salt, canonical))
+    let proof = Proof::new(seq, hashes, Checkpoint::parse(&head.note)?, salt, canonical);
+    // Elsewhere a proof that fails accuses the log, and nobody there can look for the damage.
+    proof.verify(&vkey).map_err(|error| {
+        let message = format!("seq {seq} cannot be proven; `sealog verify` says more: {}", error.message());
+        Error::new(ErrorKind::Integrity, message).with_source(error)
+    })?;
+    Ok(proof)
 }
 
 /// A snapshot as the leaves that proofs are computed from.

@@ -72,6 +72,21 @@ async fn a_changed_body_with_a_new_commitment_is_found_by_the_tree() {
 }
 
 #[tokio::test]
+async fn a_damaged_event_is_not_proven() {
+    let fixture = closed_log().await;
+    let (raw, log) = (fixture.raw(), fixture.builder().read_only(true).open().await.unwrap());
+    log.proof(598).await.unwrap();
+    raw.execute("UPDATE event SET body = CAST(replace(CAST(body AS TEXT), 'u-1', 'u-9') AS BLOB) WHERE seq = 598", [])
+        .unwrap();
+    let error = log.proof(598).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(error.message().contains("598"), "{error}");
+    log.proof(599).await.unwrap();
+    raw.execute("UPDATE event SET commitment = zeroblob(32) WHERE seq = 597", []).unwrap();
+    assert_eq!(log.proof(599).await.unwrap_err().kind(), ErrorKind::Integrity);
+}
+
+#[tokio::test]
 async fn damage_to_one_event_stops_no_other() {
     let fixture = Fixture::new();
     let app = Connection::open(fixture.dir.path().join("app.db")).unwrap();
