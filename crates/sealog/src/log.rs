@@ -507,7 +507,8 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// When the log cannot be read, or the options are wrong. Damage is no error: it is in the report.
+    /// When the log cannot be read; `InvalidArgument` when the options hold what is no key or checkpoint.
+    /// Damage is no error: it is in the report, and so is that a key or checkpoint is of another log.
     pub async fn verify(
         &self,
         options: VerifyOptions,

@@ -227,6 +227,15 @@ impl Checkpoint {
     }
 }
 
+/// Whether this is a verifier key at all.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`] when it is none.
+pub(crate) fn check_vkey(vkey: &str) -> Result<()> {
+    parse_vkey(vkey).map(drop)
+}
+
 /// Reads a verifier key, `name+id+base64(0x01 ‖ public key)`.
 pub(super) fn parse_vkey(vkey: &str) -> Result<StandardVerifier> {
     StandardVerifier::new(vkey.trim()).map_err(|error| {

@@ -179,6 +179,46 @@ async fn a_removed_tail_is_found_with_a_checkpoint_from_elsewhere() {
     assert_eq!((&*problems[0].expected, &*problems[0].found), ("600 events", "598"));
 }
 
+/// The newest checkpoint against an older copy, which lacks the change to the key that signed it.
+#[tokio::test]
+async fn a_removed_tail_is_found_across_a_change_of_keys() {
+    let fixture = closed_log().await;
+    let copy = Fixture::new();
+    std::fs::copy(fixture.path(), copy.path()).unwrap();
+    let log = fixture.open().await;
+    log.rotate_key().await.unwrap();
+    fill(&log, 5).await;
+    let note = log.head().await.unwrap().checkpoint.note().to_owned();
+    let options = VerifyOptions { checkpoints: vec![note], ..VerifyOptions::default() };
+    let problems = problems(&copy, options).await;
+    assert_eq!(problems.iter().map(|problem| (problem.code, problem.seq)).collect::<Vec<_>>(), [("truncated", 600)]);
+}
+
+#[tokio::test]
+async fn what_is_of_another_log_is_said_to_be() {
+    let fixture = closed_log().await;
+    let other = Fixture::new();
+    let log = other.builder().origin("example.com/other").open().await.unwrap();
+    fill(&log, 3).await;
+    let (vkey, note) = (log.vkey().await.unwrap(), log.head().await.unwrap().checkpoint.note().to_owned());
+    let options = VerifyOptions { vkey: Some(vkey), checkpoints: vec![note] };
+    let found = problems(&fixture, options).await;
+    assert_eq!(found.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["other_log", "other_log"]);
+    assert!(found[1].found.contains("example.com/other"), "{}", found[1]);
+}
+
+#[tokio::test]
+async fn what_is_no_key_or_checkpoint_is_the_callers_mistake() {
+    let fixture = closed_log().await;
+    let log = fixture.builder().read_only(true).open().await.unwrap();
+    for options in [
+        VerifyOptions { vkey: Some("foo".to_owned()), ..VerifyOptions::default() },
+        VerifyOptions { checkpoints: vec!["foo".to_owned()], ..VerifyOptions::default() },
+    ] {
+        assert_eq!(log.verify(options, |_| {}).await.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+}
+
 #[tokio::test]
 async fn rows_without_a_checkpoint_are_found() {
     let fixture = closed_log().await;
