@@ -62,8 +62,9 @@ impl Builder {
         self
     }
 
-    /// The log's name in its checkpoints, when it is created with a new key: by custom a URL without
-    /// its scheme, such as `example.com/audit`. Default: `sealog.local/` and a random number.
+    /// The log's name in its checkpoints: by custom a URL without its scheme, such as `example.com/audit`.
+    /// A log keeps the name that it was created with. Default: that of the key, and for a new key
+    /// `sealog.local/` and a random number.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
@@ -126,9 +127,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `NotFound` when there is no log and none is to be created; `Format` when the file is something
-    /// else or a newer program's; `Key` when the key is missing, malformed or another log's;
-    /// `InvalidArgument` when the policy or the origin is wrong, when two of the files are one, or when the
+    /// `NotFound` when there is no log and none is to be created; `Format` when the file is empty then, is
+    /// something else or a newer program's; `Key` when the key is missing, malformed or another log's;
+    /// `InvalidArgument` when the policy or the origin is wrong or not the key's, when two of the files are one, or when the
     /// anchor is a file of something else; `Storage` when the disk fails.
     pub async fn open(self) -> Result<AuditLog> {
         blocking(move || self.open_now()).await
@@ -146,8 +147,22 @@ impl Builder {
 
         let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
         check_paths(&self.path, &key_source, self.anchor.as_deref(), &self.inboxes)?;
-        // Before anything is created, since a wrong policy is the caller's mistake.
+        // Before anything is created, since a wrong policy or name is the caller's mistake.
         self.policy.compile([0; 32])?;
+        if let Some(origin) = &self.origin
+            && let Some(key) = key_source.load()?
+            && key.origin() != origin
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "the origin is {origin:?}, but {} is of {:?}; leave the origin out, or give a log of another name a \
+                     key of its own",
+                    key_source.describe(),
+                    key.origin()
+                ),
+            ));
+        }
         let journal = sqlite::open(&self.path, self.create, || {
             let key = if let Some(key) = key_source.load()? {
                 key

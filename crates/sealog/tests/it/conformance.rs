@@ -323,6 +323,33 @@ async fn what_is_no_log_is_refused_with_a_reason() {
     assert!(error.message().contains("folder"), "{error}");
 }
 
+#[tokio::test]
+async fn options_that_cannot_be_met_are_refused() {
+    let fixture = Fixture::new();
+    // An empty file is no log, and none is to be made of it.
+    std::fs::write(fixture.path(), "").unwrap();
+    for builder in [fixture.builder().create(false), fixture.builder().read_only(true)] {
+        let error = builder.open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Format);
+        assert!(error.message().contains("is empty"), "{error}");
+    }
+    assert_eq!(std::fs::metadata(fixture.path()).unwrap().len(), 0);
+    fixture.open().await.close().await.unwrap();
+
+    // A log and a key keep their name.
+    let error = fixture.builder().origin("example.com/other").open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.message().contains("example.com/audit"), "{error}");
+    let key = fixture.dir.path().join("audit.db.key");
+    let new = AuditLog::builder(fixture.dir.path().join("new.db")).key_file(key).origin("example.com/other");
+    assert_eq!(new.open().await.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert!(!fixture.dir.path().join("new.db").exists());
+
+    // What cannot be looked at is not missing.
+    let error = AuditLog::builder(fixture.path().join("audit.db")).create(false).open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
+}
+
 /// Who has the log open while a newer program brings it forward must not go on in the old way.
 #[tokio::test]
 async fn a_schema_that_changes_under_an_open_handle_is_refused() {

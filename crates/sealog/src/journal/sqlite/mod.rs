@@ -54,7 +54,9 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     // Before anything is written to the file: is it ours?
-    check_format(&connection, path)?;
+    if check_format(&connection, path)? == 0 && !create {
+        return Err(no_log_yet(path));
+    }
     connection.execute_batch(include_str!("queries/configure_writer.sql")).map_err(|error| open_failed(path, error))?;
     // SQLite answers with another mode, and no error, where the file system cannot do what it needs for this.
     let mode: String = connection
@@ -102,6 +104,9 @@ pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
     let connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     let version = check_format(&connection, path)?;
+    if version == 0 {
+        return Err(no_log_yet(path));
+    }
     if version < MIGRATIONS.len() {
         return Err(Error::new(
             ErrorKind::Format,
@@ -118,10 +123,18 @@ pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
 }
 
 fn must_exist(path: &Path) -> Result<()> {
-    if path.exists() {
-        return Ok(());
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(ErrorKind::NotFound, format!("there is no log at {}", path.display()))),
+        Err(error) => {
+            let message = format!("cannot look for a log at {}: {error}", path.display());
+            Err(Error::new(ErrorKind::Storage, message).with_source(error))
+        }
     }
-    Err(Error::new(ErrorKind::NotFound, format!("there is no log at {}", path.display())))
+}
+
+fn no_log_yet(path: &Path) -> Error {
+    Error::new(ErrorKind::Format, format!("{} is empty, so it is no log", path.display()))
 }
 
 /// The file's schema version; 0 for a new file. An error when it is something else's file or a newer
