@@ -77,7 +77,7 @@ impl Builder {
     }
 
     /// The application's own SQLite file: the table `sealog_inbox` is made there, and what the
-    /// application inserts into it, in its own transactions, is drained into this log.
+    /// application inserts into it, in its own transactions, is drained into this log. The file must be there.
     ///
     /// ```sql
     /// INSERT INTO sealog_inbox(event) VALUES ('{"action": "invoice.paid", "actorId": "u-17"}');
@@ -127,7 +127,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `NotFound` when there is no log and none is to be created; `Format` when the file is empty then, is
+    /// `NotFound` when there is no log and none is to be created, or no file for an inbox; `Format` when the file is empty then, is
     /// something else or a newer program's; `Key` when the key is missing, malformed or another log's;
     /// `InvalidArgument` when the policy or the origin is wrong or not the key's, when two of the files are one, or when the
     /// anchor is a file of something else; `Storage` when the disk fails.

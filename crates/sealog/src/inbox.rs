@@ -17,13 +17,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::mpsc;
 
 use self::worker::Worker;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::sqlite::storage;
+use crate::journal::sqlite::{APPLICATION_ID, application};
 use crate::log::joined;
 use crate::policy::Compiled;
 use crate::sequencer::Request;
@@ -165,14 +165,31 @@ fn claim(connection: &Connection, path: &Path, drain: &Drain) -> Result<String> 
     ))
 }
 
+/// Opens the application's file, which must be one: a name that was mistyped must not become a file that
+/// nobody writes to.
 fn connect(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if !path.try_exists().unwrap_or(true) {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("there is no file {} to have an inbox; the application makes it first", path.display()),
+        ));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, error))?;
     connection.busy_timeout(OPEN_TIMEOUT).map_err(|error| failed(path, error))?;
-    Ok(connection)
+    let refused = |what: &str| {
+        let message = format!("{} is {what}; the inbox is in the application's SQLite file", path.display());
+        Error::new(ErrorKind::InvalidArgument, message)
+    };
+    match connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0)) {
+        Ok(APPLICATION_ID) => Err(refused("a Sealog log")),
+        Ok(_) => Ok(connection),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => Err(refused("no SQLite file")),
+        Err(error) => Err(failed(path, error)),
+    }
 }
 
 fn failed(path: &Path, error: rusqlite::Error) -> Error {
-    let error = storage(error);
+    let error = application(error);
     Error::new(error.kind(), format!("the inbox in {}: {}", path.display(), error.message())).with_source(error)
 }

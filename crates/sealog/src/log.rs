@@ -304,7 +304,8 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// As [`AuditLog::log`], before anything is written; `Storage` when the insert fails.
+    /// As [`AuditLog::stage`], before anything is written; `InvalidArgument` when the transaction's file has
+    /// no inbox; `Storage` when the insert fails.
     pub fn log_in(&self, transaction: &mut rusqlite::Transaction<'_>, event: Event) -> Result<Staged> {
         let staged = self.stage(event)?;
         if let Some(insert) = &staged.insert {
@@ -312,7 +313,11 @@ impl AuditLog {
                 .prepare_cached(insert.sql)
                 .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(&insert.params)))
                 .map_err(|error| {
-                    let error = sqlite::storage(error);
+                    if error.to_string().contains("no such table: sealog_inbox") {
+                        let message = "the transaction's file has no inbox: name it in Builder::inbox";
+                        return Error::new(ErrorKind::InvalidArgument, message).with_source(error);
+                    }
+                    let error = sqlite::application(error);
                     let message = format!("cannot insert into sealog_inbox: {}", error.message());
                     Error::new(error.kind(), message).with_source(error)
                 })?;
@@ -325,9 +330,18 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// As [`AuditLog::log`].
+    /// As [`AuditLog::log`]; `InvalidArgument` when this handle has no inbox, since nobody would drain it.
     pub fn stage(&self, event: Event) -> Result<Staged> {
         let writer = self.writer()?;
+        if writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            if writer.queue.is_closed() {
+                return Err(closed());
+            }
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "this handle has no inbox to stage an event for: name the application's file in Builder::inbox",
+            ));
+        }
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
                 let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();

@@ -251,8 +251,11 @@ fn colours_and_the_logs_place_are_the_users_to_choose() {
 #[test]
 fn an_inbox_is_drained_and_what_is_no_event_is_listed() {
     let folder = Folder::new();
-    folder.expect(0, &["--inbox", "app.db", "log", "first"]);
+    // A name that was mistyped makes no file.
+    folder.expect(1, &["--inbox", "app.db", "log", "first"]);
     let app = sealog::rusqlite::Connection::open(folder.path("app.db")).expect("the file opens");
+    app.pragma_update(None, "journal_mode", "wal").expect("it gets a write-ahead log");
+    folder.expect(0, &["--inbox", "app.db", "log", "first"]);
     for event in
         ["{\"action\": \"from.app\", \"id\": \"app-1\"}", "{\"action\": 7, \"metadata\": {\"password\": \"hunter2\"}}"]
     {

@@ -112,8 +112,10 @@ fn event(id: &str) -> Value {
 
 /// The application's file, with an inbox that the log has made.
 fn application(folder: &Folder) -> Connection {
+    let app = Connection::open(folder.path("app.db")).expect("the file opens");
+    app.pragma_update(None, "journal_mode", "wal").expect("it gets a write-ahead log");
     Writer::start(folder, &["--inbox", "app.db"], 1, Vec::new()).finish();
-    Connection::open(folder.path("app.db")).expect("the file opens")
+    app
 }
 
 fn place_of(receipt: &Value) -> (&str, usize) {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::Drain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, MAX_EVENT_BYTES, MAX_ID_BYTES};
-use crate::journal::sqlite::storage;
+use crate::journal::sqlite::application;
 use crate::keyfile::{beside, sync_folder};
 use crate::log::{Rejected, count_sampled};
 use crate::policy::{Applied, Compiled};
@@ -124,7 +124,7 @@ impl Worker {
         let version: i64 = self
             .connection
             .query_row(include_str!("../journal/sqlite/queries/inbox_changed.sql"), [], |row| row.get(0))
-            .map_err(storage)?;
+            .map_err(application)?;
         if self.version == Some(version) {
             self.quiet_polls = self.quiet_polls.saturating_add(1);
             if self.quiet_polls >= IDLE_POLLS && self.kept {
@@ -155,14 +155,14 @@ impl Worker {
     fn last(&self) -> Result<i64> {
         self.connection
             .query_row(include_str!("../journal/sqlite/queries/inbox_last.sql"), [], |row| row.get(0))
-            .map_err(storage)
+            .map_err(application)
     }
 
     /// The position of the oldest row that is there.
     fn first(&self) -> Result<Option<i64>> {
         self.connection
             .query_row(include_str!("../journal/sqlite/queries/inbox_first.sql"), [], |row| row.get(0))
-            .map_err(storage)
+            .map_err(application)
     }
 
     /// Puts the next rows into the log. Answers whether there were any.
@@ -183,12 +183,12 @@ impl Worker {
         let mut statement = self
             .connection
             .prepare_cached(include_str!("../journal/sqlite/queries/inbox_rows.sql"))
-            .map_err(storage)?;
-        let mut rows = statement.query(params![self.read_to, DRAIN_ROWS]).map_err(storage)?;
+            .map_err(application)?;
+        let mut rows = statement.query(params![self.read_to, DRAIN_ROWS]).map_err(application)?;
         let mut found = Vec::new();
         let mut bytes = 0;
-        while let Some(row) = rows.next().map_err(storage)? {
-            let mut event = match row.get_ref(2).map_err(storage)? {
+        while let Some(row) = rows.next().map_err(application)? {
+            let mut event = match row.get_ref(2).map_err(application)? {
                 ValueRef::Text(text) | ValueRef::Blob(text) if text.len() > 2 * MAX_EVENT_BYTES => Err(Error::new(
                     ErrorKind::LimitExceeded,
                     format!("the event has {} bytes; the limit is {MAX_EVENT_BYTES}", text.len()),
@@ -203,7 +203,7 @@ impl Worker {
             };
             bytes += event.as_ref().map_or(0, String::len);
             // Any value may stand in any column, and none may stop those behind it.
-            let id = row.get_ref(1).map_err(storage)?;
+            let id = row.get_ref(1).map_err(application)?;
             let row_id = match id {
                 ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
                 other => other.data_type().to_string(),
@@ -211,15 +211,15 @@ impl Worker {
             if id.as_str().is_err() {
                 event = Err(Error::new(ErrorKind::InvalidEvent, "the column id is no text"));
             }
-            let inserted_at = row.get_ref(3).map_err(storage)?.as_i64().unwrap_or_else(|_| {
+            let inserted_at = row.get_ref(3).map_err(application)?.as_i64().unwrap_or_else(|_| {
                 event = Err(Error::new(ErrorKind::InvalidEvent, "the column inserted_at is no whole number"));
                 0
             });
-            let digest = match row.get_ref(4).map_err(storage)? {
+            let digest = match row.get_ref(4).map_err(application)? {
                 ValueRef::Null => None,
                 other => Some(other.as_str().unwrap_or_default().to_owned()),
             };
-            let position = row.get(0).map_err(storage)?;
+            let position = row.get(0).map_err(application)?;
             found.push(Found { position, row_id, event, inserted_at, digest });
             if bytes > MAX_EVENT_BYTES {
                 break;
@@ -269,13 +269,13 @@ impl Worker {
     /// Deletes some of the rows that are in the log.
     fn delete(&mut self) -> Result<()> {
         let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let transaction = transaction.map_err(storage)?;
+        let transaction = transaction.map_err(application)?;
         transaction
             .prepare_cached(include_str!("../journal/sqlite/queries/inbox_delete.sql"))
             .and_then(|mut delete| delete.execute(params![self.read_to, DELETE_ROWS]))
-            .map_err(storage)?;
+            .map_err(application)?;
         let kept = self.first()?.is_some_and(|first| first <= self.read_to);
-        transaction.commit().map_err(storage)?;
+        transaction.commit().map_err(application)?;
         self.kept = kept;
         Ok(())
     }

@@ -466,8 +466,51 @@ async fn an_old_inbox_is_left_alone_during_traffic() {
 }
 
 #[tokio::test]
+async fn what_can_have_no_inbox_is_said_to_have_none() {
+    let fixture = Fixture::new();
+    let mut app = app(&fixture);
+    let path = |name: &str| fixture.dir.path().join(name);
+    AuditLog::open(path("other.db")).await.unwrap().close().await.unwrap();
+    std::fs::write(path("passwd"), "root:x:0:0:root:/root:/bin/bash\n".repeat(100)).unwrap();
+    for (name, kind, words) in [
+        ("mistyped.db", ErrorKind::NotFound, "no file"),
+        ("other.db", ErrorKind::InvalidArgument, "a Sealog log"),
+        ("passwd", ErrorKind::InvalidArgument, "no SQLite file"),
+    ] {
+        let error = fixture.builder().inbox(path(name)).open().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(words), "{error}");
+    }
+    assert!(!path("mistyped.db").exists());
+
+    // A handle without one, and a transaction on a file without one.
+    let log = fixture.open().await;
+    let mut tx = app.transaction().unwrap();
+    for error in [log.stage(Event::new("a")).unwrap_err(), log.log_in(&mut tx, Event::new("a")).unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.message().contains("Builder::inbox"), "{error}");
+    }
+    drop(tx);
+    let log = open(&fixture).await;
+    let mut elsewhere = Connection::open(path("elsewhere.db")).unwrap();
+    let error = log.log_in(&mut elsewhere.transaction().unwrap(), Event::new("a")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    // What the application's file is up to is not said of the log's.
+    app.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut late = Connection::open(app_path(&fixture)).unwrap();
+    late.busy_timeout(Duration::ZERO).unwrap();
+    let error = log.log_in(&mut late.transaction().unwrap(), Event::new("a")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.message().contains("the application holds its file"), "{error}");
+    let clone = log.clone();
+    log.close().await.unwrap();
+    assert_eq!(clone.stage(Event::new("a")).unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
 async fn an_inbox_belongs_to_one_log() {
     let fixture = Fixture::new();
+    let _app = app(&fixture);
     open(&fixture).await.close().await.unwrap();
     let other = AuditLog::builder(fixture.dir.path().join("other.db")).origin("example.com/other");
     let error = other.inbox(app_path(&fixture)).open().await.unwrap_err();

@@ -22,7 +22,7 @@ use crate::journal::StoredCheckpoint;
 use crate::log::Rejected;
 
 /// Says in the file's header that it is a Sealog log: "SeaL" in ASCII.
-const APPLICATION_ID: i32 = 0x5365_614c;
+pub(crate) const APPLICATION_ID: i32 = 0x5365_614c;
 
 /// The schema's migrations, in order; the file's version is how many have run.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_journal.sql")];
@@ -219,28 +219,49 @@ fn open_failed(path: &Path, error: rusqlite::Error) -> Error {
     Error::new(kind.kind(), message).with_source(kind)
 }
 
-/// What SQLite reports, as an error for callers.
+/// What SQLite reports of the log's file, as an error for callers.
 pub(crate) fn storage(error: rusqlite::Error) -> Error {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-    if matches!(
-        error,
-        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
-    ) {
-        let message = format!("the log's file holds a value that nobody wrote there ({error})");
-        return Error::new(ErrorKind::Integrity, message).with_source(error);
-    }
-    let (kind, advice) = match error.sqlite_error_code() {
+    let advice = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (ErrorKind::Busy, "another writer held the log for too long; send the events again")
+            "another writer held the log for too long; send the events again"
         }
-        Some(ErrorCode::DiskFull) => (ErrorKind::Storage, "the disk is full; make room and send the events again"),
+        Some(ErrorCode::DiskFull) => "the disk is full; make room and send the events again",
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            (ErrorKind::Integrity, "the log's file is damaged; `sealog verify` says where")
+            "the log's file is damaged; `sealog verify` says where"
         }
-        Some(ErrorCode::ReadOnly) => (ErrorKind::Storage, "the log's file or folder may not be written to"),
-        _ => (ErrorKind::Storage, "the log's file could not be read or written"),
+        Some(ErrorCode::ReadOnly) => "the log's file or folder may not be written to",
+        _ if is_value(&error) => "the log's file holds a value that nobody wrote there",
+        _ => "the log's file could not be read or written",
+    };
+    explained(advice, error)
+}
+
+/// What SQLite reports of the application's file.
+pub(crate) fn application(error: rusqlite::Error) -> Error {
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "the application holds its file",
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::DatabaseCorrupt) => "the application's file is damaged",
+        Some(ErrorCode::ReadOnly) => "the application's file or folder may not be written to",
+        _ => "the application's file could not be read or written",
+    };
+    explained(advice, error)
+}
+
+fn explained(advice: &str, error: rusqlite::Error) -> Error {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Integrity,
+        _ if is_value(&error) => ErrorKind::Integrity,
+        _ => ErrorKind::Storage,
     };
     Error::new(kind, format!("{advice} ({error})")).with_source(error)
+}
+
+/// Whether a column held what does not belong there.
+fn is_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
 }
 
 /// An id as it is stored: 16 bytes for a UUID in its usual form, text for anything else.
