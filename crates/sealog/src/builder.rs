@@ -140,9 +140,8 @@ impl Builder {
         if self.read_only {
             let mut reader = sqlite::open_reader(&self.path)?;
             let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
-            let (_, size) = watch::channel(size);
-            let readers = Mutex::new(vec![reader]);
-            return Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers, size, writer: None }) });
+            let (sender, size) = watch::channel(size);
+            return Ok(AuditLog { shared: Arc::new(Shared::new(self.path, clock, vec![reader], sender, size, None)) });
         }
 
         let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
@@ -202,7 +201,7 @@ impl Builder {
             anchor,
             sampled: sampled.clone(),
             bodies: Vec::new(),
-            size: size_sender,
+            size: size_sender.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("sealog-sequencer".to_owned())
@@ -226,7 +225,7 @@ impl Builder {
         let inboxes = Mutex::new(inboxes);
         let writer =
             Some(Writer { policy, queue, room, sampled, inboxes, anchor: mailbox, thread: Mutex::new(Some(thread)) });
-        Ok(AuditLog { shared: Arc::new(Shared { path: self.path, clock, readers: Mutex::default(), size, writer }) })
+        Ok(AuditLog { shared: Arc::new(Shared::new(self.path, clock, Vec::new(), size_sender, size, writer)) })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
 const READ_STRIDE_EVENTS: u64 = 256;
 /// How often a waiting call looks at what other processes have written.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Reading connections that are open at once; further calls wait for one.
+const MAX_READERS: usize = 16;
 /// Reading connections that are kept open.
 const MAX_IDLE_READERS: usize = 4;
 
@@ -65,8 +68,46 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) readers: Mutex<Vec<Reader>>,
+    pub(crate) reading: Arc<Semaphore>,
+    pub(crate) lookout: tokio::sync::Mutex<Lookout>,
     pub(crate) size: watch::Receiver<u64>,
     pub(crate) writer: Option<Writer>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        path: PathBuf,
+        clock: Arc<dyn Clock>,
+        readers: Vec<Reader>,
+        sender: watch::Sender<u64>,
+        size: watch::Receiver<u64>,
+        writer: Option<Writer>,
+    ) -> Self {
+        Self {
+            path,
+            clock,
+            readers: Mutex::new(readers),
+            reading: Arc::new(Semaphore::new(MAX_READERS)),
+            lookout: tokio::sync::Mutex::new(Lookout { size: sender, seen: None }),
+            size,
+            writer,
+        }
+    }
+
+    /// Closes the lookout's connection, unless somebody is waiting with it.
+    fn forget_lookout(&self) {
+        if let Ok(mut lookout) = self.lookout.try_lock() {
+            lookout.seen = None;
+        }
+    }
+}
+
+/// What looks, for all who wait, at what other processes have written.
+pub(crate) struct Lookout {
+    /// Wakes those who wait, as the sequencer does with a new size.
+    pub(crate) size: watch::Sender<u64>,
+    /// A connection, and what it saw last.
+    pub(crate) seen: Option<(Reader, u64)>,
 }
 
 /// What a handle has that may write.
@@ -430,8 +471,7 @@ impl AuditLog {
                     ));
                 }
                 (None, None) => {
-                    // Another process may sequence it, which only looking tells.
-                    a_change_or_a_moment(&mut size).await;
+                    self.news(&mut size).await?;
                 }
             }
         }
@@ -511,7 +551,7 @@ impl AuditLog {
             if now > size {
                 return Ok(now);
             }
-            a_change_or_a_moment(&mut known).await;
+            self.news(&mut known).await?;
         }
     }
 
@@ -643,6 +683,7 @@ impl AuditLog {
     pub async fn close(self) -> Result<()> {
         let Some(writer) = &self.shared.writer else {
             self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.shared.forget_lookout();
             return Ok(());
         };
         let inboxes = std::mem::take(&mut *writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner));
@@ -655,6 +696,7 @@ impl AuditLog {
         let thread = writer.thread.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(closed)?;
         // Before the writer: SQLite tidies up where the last connection that goes may write.
         self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.forget_lookout();
         // Where nobody receives any more the thread has ended by itself, and says why.
         let _ = writer.queue.send(Request::Close);
         blocking(move || joined(thread, "the sequencer's thread")).await.and(drained)
@@ -677,6 +719,42 @@ impl AuditLog {
         })
     }
 
+    /// Waits until somebody has written something: this handle, or another process, which only looking
+    /// tells. One of those who wait looks, and wakes the others.
+    async fn news(&self, size: &mut watch::Receiver<u64>) -> Result<()> {
+        let mut changed = std::pin::pin!(size.changed());
+        let mut looked = std::pin::pin!(self.look_out());
+        std::future::poll_fn(|context| match changed.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(Ok(())),
+            Poll::Pending => looked.as_mut().poll(context),
+        })
+        .await
+    }
+
+    /// Returns with an error only: what there is to see is told to all.
+    async fn look_out(&self) -> Result<()> {
+        let mut lookout = self.shared.lookout.lock().await;
+        loop {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            // Who gives up waiting in the middle takes the connection along; the next one opens another.
+            let seen = lookout.seen.take();
+            let shared = self.shared.clone();
+            let (reader, before, now) = blocking(move || {
+                let (reader, before) = match seen {
+                    Some((reader, version)) => (reader, Some(version)),
+                    None => (sqlite::open_reader(&shared.path)?, None),
+                };
+                let now = reader.version()?;
+                Ok((reader, before, now))
+            })
+            .await?;
+            lookout.seen = Some((reader, now));
+            if before != Some(now) {
+                lookout.size.send_modify(|_| {});
+            }
+        }
+    }
+
     /// Reads one committed state, on a thread that may block.
     async fn snapshot<T: Send + 'static>(
         &self,
@@ -690,7 +768,9 @@ impl AuditLog {
         read: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let shared = self.shared.clone();
+        let turn = shared.reading.clone().acquire_owned().await.map_err(|_| closed())?;
         blocking(move || {
+            let _turn = turn;
             let idle = shared.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut reader = match idle {
                 Some(reader) => reader,
@@ -698,7 +778,7 @@ impl AuditLog {
             };
             let result = read(&mut reader);
             let mut readers = shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() < MAX_IDLE_READERS {
+            if readers.len() < MAX_IDLE_READERS && !reader.is_broken() {
                 readers.push(reader);
             }
             result
@@ -739,14 +819,6 @@ pub(crate) fn count_sampled(sampled: &AtomicU64, queue: &mpsc::UnboundedSender<R
     if sampled.fetch_add(1, Ordering::Relaxed).is_multiple_of(STORE_EVERY) {
         // A log that is closed counts no more.
         let _ = queue.send(Request::Count);
-    }
-}
-
-/// Waits until this handle has written something, but not long: others write too.
-async fn a_change_or_a_moment(size: &mut watch::Receiver<u64>) {
-    if tokio::time::timeout(POLL_INTERVAL, size.changed()).await.is_ok_and(|changed| changed.is_err()) {
-        // A handle that does not write has no changes to tell, and says so at once.
-        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -123,7 +123,7 @@ impl Worker {
     fn poll(&mut self) -> Result<bool> {
         let version: i64 = self
             .connection
-            .query_row(include_str!("../journal/sqlite/queries/inbox_changed.sql"), [], |row| row.get(0))
+            .query_row(include_str!("../journal/sqlite/queries/changed.sql"), [], |row| row.get(0))
             .map_err(application)?;
         if self.version == Some(version) {
             self.quiet_polls = self.quiet_polls.saturating_add(1);

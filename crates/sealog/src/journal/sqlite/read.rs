@@ -14,11 +14,12 @@ use crate::tree::Hash;
 pub(crate) struct Reader {
     connection: Connection,
     unpacker: Unpacker,
+    broken: bool,
 }
 
 impl Reader {
     pub(super) fn new(connection: Connection) -> Result<Self> {
-        Ok(Self { connection, unpacker: Unpacker::new()? })
+        Ok(Self { connection, unpacker: Unpacker::new()?, broken: false })
     }
 
     /// Runs `read` on one committed state.
@@ -27,8 +28,21 @@ impl Reader {
         let transaction = self.connection.unchecked_transaction().map_err(storage)?;
         let result = check_version(&transaction)
             .and_then(|()| read(&mut View { connection: &transaction, unpacker: &mut self.unpacker }));
-        transaction.finish().map_err(storage)?;
+        if let Err(error) = transaction.finish() {
+            self.broken = true;
+            return result.and(Err(storage(error)));
+        }
         result
+    }
+
+    /// Whether a state could not be left again: then every later one would be that old one.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// A number that changes, as this connection sees it, when any other one commits.
+    pub(crate) fn version(&self) -> Result<u64> {
+        count(&self.connection, include_str!("queries/changed.sql"))
     }
 }
 
