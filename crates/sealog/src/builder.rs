@@ -1,7 +1,6 @@
 //! Opening a log: the options, and how the parts are put together.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -15,6 +14,7 @@ use crate::journal::sqlite::{self, Birth};
 use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
 use crate::policy::Policy;
+use crate::sampled::Sampled;
 use crate::sequencer::{Sequencer, wrong_key};
 use crate::tree::{Frontier, Key};
 
@@ -192,7 +192,7 @@ impl Builder {
         let mailbox = anchor.as_ref().map(Anchor::mailbox);
         let (queue, requests) = mpsc::unbounded_channel();
         let (size_sender, size) = watch::channel(head.checkpoint.size);
-        let sampled = Arc::new(AtomicU64::new(0));
+        let sampled = Arc::new(Sampled::default());
         let sequencer = Sequencer {
             journal: Box::new(journal),
             key,

@@ -12,7 +12,7 @@
 mod worker;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::{APPLICATION_ID, application};
 use crate::log::joined;
 use crate::policy::Compiled;
+use crate::sampled::Sampled;
 use crate::sequencer::Request;
 
 /// How long opening waits for the application's lock, to look for the table or make it.
@@ -63,7 +64,7 @@ pub(crate) struct Drain {
     pub(crate) policy: Arc<Compiled>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
-    pub(crate) sampled: Arc<AtomicU64>,
+    pub(crate) sampled: Arc<Sampled>,
 }
 
 impl Inbox {

@@ -11,6 +11,7 @@ mod journal;
 mod keyfile;
 mod log;
 mod policy;
+mod sampled;
 mod sequencer;
 mod tree;
 mod verify;

@@ -1,7 +1,6 @@
 //! The log: open it, write to it, read it, prove it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::thread::JoinHandle;
@@ -20,6 +19,7 @@ use crate::inbox::{Inbox, InboxState};
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
 use crate::policy::{Applied, Compiled, Prepared};
+use crate::sampled::Sampled;
 use crate::sequencer::{Appended, Refused, Request};
 use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
@@ -115,7 +115,7 @@ pub(crate) struct Writer {
     pub(crate) policy: Arc<Compiled>,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
     pub(crate) room: Arc<Semaphore>,
-    pub(crate) sampled: Arc<AtomicU64>,
+    pub(crate) sampled: Arc<Sampled>,
     pub(crate) inboxes: Mutex<Vec<Inbox>>,
     pub(crate) anchor: Option<Arc<Mailbox>>,
     /// The sequencer's, until somebody closes the log.
@@ -511,7 +511,7 @@ impl AuditLog {
         self.snapshot(move |snapshot| {
             let size = snapshot.head()?.checkpoint.size;
             let end = size.min(from_seq.saturating_add(limit as u64));
-            let mut page = Page { events: Vec::new(), next_seq: from_seq.min(size).max(from_seq) };
+            let mut page = Page { events: Vec::new(), next_seq: from_seq };
             let mut bytes = 0;
             while page.next_seq < end && bytes < MAX_READ_BYTES {
                 let to = end.min(page.next_seq + READ_STRIDE_EVENTS);
@@ -642,8 +642,8 @@ impl AuditLog {
     ///
     /// When the log cannot be read.
     pub async fn sampled(&self) -> Result<u64> {
-        let pending = self.shared.writer.as_ref().map_or(0, |writer| writer.sampled.load(Ordering::Relaxed));
-        Ok(self.snapshot(|snapshot| snapshot.sampled()).await? + pending)
+        let sampled = self.shared.writer.as_ref().map(|writer| writer.sampled.clone()).unwrap_or_default();
+        self.reader(move |reader| sampled.total(|| reader.snapshot(|snapshot| snapshot.sampled()))).await
     }
 
     /// How many rows of inboxes were set aside, since they were no valid events.
@@ -809,16 +809,7 @@ impl Writer {
     }
 
     fn count_sampled(&self) {
-        count_sampled(&self.sampled, &self.queue);
-    }
-}
-
-/// Counts an event that was sampled away, and has the count stored every now and then.
-pub(crate) fn count_sampled(sampled: &AtomicU64, queue: &mpsc::UnboundedSender<Request>) {
-    const STORE_EVERY: u64 = 256;
-    if sampled.fetch_add(1, Ordering::Relaxed).is_multiple_of(STORE_EVERY) {
-        // A log that is closed counts no more.
-        let _ = queue.send(Request::Count);
+        self.sampled.count(&self.queue);
     }
 }
 

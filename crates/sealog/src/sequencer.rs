@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
@@ -19,6 +18,7 @@ use crate::journal::{Batch, Entry, Head, Journal, Row, StoredCheckpoint, Transac
 use crate::keyfile::KeySource;
 use crate::log::Rejected;
 use crate::policy::{Compiled, Prepared};
+use crate::sampled::Sampled;
 use crate::tree::{self, Frontier, Key, Node};
 use crate::verify::KEY_ROTATED;
 
@@ -97,7 +97,7 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) anchor: Option<Anchor>,
     /// Events sampled away that are not stored yet.
-    pub(crate) sampled: Arc<AtomicU64>,
+    pub(crate) sampled: Arc<Sampled>,
     /// Room for a batch's bodies, kept from one to the next.
     pub(crate) bodies: Vec<u8>,
     /// Told the log's size after each commit.
@@ -191,7 +191,7 @@ impl Sequencer {
                 _ => answers.push(Ok(Vec::new())),
             }
         }
-        if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.load(Ordering::Relaxed) == 0 {
+        if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.is_empty() {
             return Ok((head.checkpoint.size, answers));
         }
 
@@ -204,20 +204,17 @@ impl Sequencer {
             note: signer.sign_checkpoint(sealed.frontier.size(), &sealed.frontier.root()).note().to_owned(),
         });
         let note = checkpoint.as_ref().map(|checkpoint| checkpoint.note.clone());
-        let sampled = self.sampled.swap(0, Ordering::Relaxed);
-        let stored = transaction.commit(&Batch {
-            first_seq: head.checkpoint.size,
-            rows: &sealed.rows,
-            nodes: &sealed.nodes,
-            checkpoint,
-            next_vkey: None,
-            rejected: &plan.rejected,
-            sampled,
-        });
-        if let Err(error) = stored {
-            self.sampled.fetch_add(sampled, Ordering::Relaxed);
-            return Err(error);
-        }
+        self.sampled.store(|sampled| {
+            transaction.commit(&Batch {
+                first_seq: head.checkpoint.size,
+                rows: &sealed.rows,
+                nodes: &sealed.nodes,
+                checkpoint,
+                next_vkey: None,
+                rejected: &plan.rejected,
+                sampled,
+            })
+        })?;
         if let (Some(anchor), Some(note)) = (&mut self.anchor, note) {
             anchor.offer(note, now_ms, false);
         }
@@ -266,7 +263,7 @@ impl Sequencer {
     }
 
     fn finish(&mut self) -> Result<()> {
-        if self.sampled.load(Ordering::Relaxed) > 0 {
+        if !self.sampled.is_empty() {
             self.answer(&mut vec![Request::Count]);
         }
         self.anchor.take().map_or(Ok(()), Anchor::close)

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, MAX_EVENT_BYTES, MAX_ID_BYTES};
 use crate::journal::sqlite::application;
 use crate::keyfile::{beside, sync_folder};
-use crate::log::{Rejected, count_sampled};
+use crate::log::Rejected;
 use crate::policy::{Applied, Compiled};
 use crate::sequencer::{InboxRow, Request};
 
@@ -261,7 +261,7 @@ impl Worker {
         answer.blocking_recv().map_err(|_| closed())??;
         // Counted once the rows cannot come again.
         for _ in 0..sampled {
-            count_sampled(&self.drain.sampled, &self.drain.queue);
+            self.drain.sampled.count(&self.drain.queue);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod frame;
 mod read;
 mod write;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use uuid::Uuid;
 pub(crate) use read::Reader;
 pub(crate) use write::SqliteJournal;
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::StoredCheckpoint;
 use crate::log::Rejected;
@@ -28,7 +30,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x5365_614c;
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_journal.sql")];
 
 /// How long a writer waits for the write lock that another one holds.
-const BUSY_TIMEOUT_MS: u64 = 30_000;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A batch with fewer events than this is written as rows: packing them with their neighbours later
 /// is denser.
@@ -192,9 +194,19 @@ fn check_version(connection: &Connection) -> Result<()> {
 /// Waits for the lock in short steps, since batches are short: a handler that sleeps longer each time
 /// starves beside one that writes all the time.
 fn wait_a_little(tries: i32) -> bool {
+    wait_within(BUSY_TIMEOUT, tries)
+}
+
+fn wait_within(limit: Duration, tries: i32) -> bool {
     const STEP: Duration = Duration::from_micros(500);
-    const TRIES: i32 = (BUSY_TIMEOUT_MS * 2) as i32;
-    if tries >= TRIES {
+    thread_local! {
+        /// When this thread began to wait.
+        static WAITING: Cell<Option<Stopwatch>> = const { Cell::new(None) };
+    }
+    let waiting = WAITING.get().filter(|_| tries > 0).unwrap_or_else(Stopwatch::start);
+    WAITING.set(Some(waiting));
+    // A sleep may take far longer than it was told to, so they are not what is counted.
+    if waiting.elapsed() >= limit {
         return false;
     }
     std::thread::sleep(if tries < 20 { STEP / 10 } else { STEP });
@@ -309,4 +321,22 @@ fn read_checkpoint(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredCheckpoint
 /// The one row that `query` gives, if any.
 fn optional<T>(result: rusqlite::Result<T>) -> Result<Option<T>> {
     result.optional().map_err(storage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_for_the_lock_ends_by_the_clock() {
+        let mut tries = 0;
+        while wait_within(Duration::from_millis(50), tries) {
+            // On a loaded machine a sleep takes far longer than it was told to.
+            std::thread::sleep(Duration::from_millis(20));
+            tries += 1;
+            assert!(tries < 5);
+        }
+        // The next wait is one of its own.
+        assert!(wait_within(Duration::from_millis(50), 0));
+    }
 }
