@@ -68,13 +68,15 @@ impl Checkpoint {
         check_consistency(tree(older), tree(self), proof)
     }
 
-    /// Reads notes that stand one after the other, as an anchor file keeps them.
+    /// Reads notes that stand one after the other, as an anchor file keeps them. Empty lines between them,
+    /// which people put there, are passed over.
     ///
     /// # Errors
     ///
     /// As [`Checkpoint::parse`], for the first note that is wrong.
     pub fn parse_many(notes: &str) -> Result<Vec<Self>> {
-        Self::split_notes(notes).into_iter().map(Self::parse).collect()
+        let notes = Self::split_notes(notes).into_iter().map(|note| note.trim_start_matches(['\r', '\n']));
+        notes.filter(|note| !note.is_empty()).map(Self::parse).collect()
     }
 
     /// Reads what an anchor keeps: notes that stand one after the other, and behind the last whole signature

@@ -232,7 +232,6 @@ async fn rows_without_a_checkpoint_are_found() {
 #[tokio::test]
 async fn a_forged_checkpoint_is_named() {
     let fixture = closed_log().await;
-    let stranger = Key::generate("example.com/audit", &*fixture.clock).unwrap();
     let found = found(&fixture, |raw| {
         let note: String = raw.query_row("SELECT note FROM checkpoint WHERE size = 598", [], |row| row.get(0)).unwrap();
         // The root of another tree, under the old signature.
@@ -243,7 +242,25 @@ async fn a_forged_checkpoint_is_named() {
     })
     .await;
     assert_eq!(found.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["signature", "checkpoint"]);
-    drop(stranger);
+
+    // A true statement, signed by a stranger under the log's name: only the signature is wrong.
+    let fixture = closed_log().await;
+    let strange = Fixture::new();
+    for name in ["audit.db", "audit.db.key"] {
+        std::fs::copy(fixture.dir.path().join(name), strange.dir.path().join(name)).unwrap();
+    }
+    let stranger = Key::generate("example.com/audit", &*fixture.clock).unwrap();
+    strange.raw().execute("UPDATE signer SET vkey = ?1", params![stranger.vkey()]).unwrap();
+    let log = strange.builder().key(stranger).open().await.unwrap();
+    log.log(Event::new("further")).await.unwrap();
+    log.close().await.unwrap();
+    // The stranger's log with the owner's key in its table: as if the stranger had written to the owner's.
+    let vkey: String = fixture.raw().query_row("SELECT vkey FROM signer", [], |row| row.get(0)).unwrap();
+    let found = self::found(&strange, |raw| {
+        raw.execute("UPDATE signer SET vkey = ?1", params![vkey]).unwrap();
+    })
+    .await;
+    assert_eq!(found, [("signature", 600)]);
 }
 
 #[tokio::test]
@@ -373,6 +390,26 @@ async fn an_anchor_that_hangs_holds_up_no_event() {
         .map(|(kept, rest)| (kept, rest.len()))
         .unwrap();
     assert_eq!(kept.last().map(sealog::Checkpoint::size), Some(4));
+}
+
+#[tokio::test]
+async fn an_anchor_is_read_up_to_its_last_whole_signature() {
+    let fixture = closed_log().await;
+    let log = fixture.builder().read_only(true).open().await.unwrap();
+    let note = log.head().await.unwrap().checkpoint.note().to_owned();
+    let read = |text: &str| {
+        let (kept, rest) = sealog::Checkpoint::read_anchor(text.as_bytes())?;
+        Ok::<_, sealog::Error>((kept.len(), String::from_utf8(rest.to_vec()).unwrap()))
+    };
+    assert_eq!(read("").unwrap(), (0, String::new()));
+    assert_eq!(read(&format!("{note}\n{note}")).unwrap(), (2, String::new()));
+    for end in 1..note.len() {
+        let Some(torn) = note.get(..end) else { continue };
+        let (kept, rest) = read(&format!("{note}{torn}")).unwrap();
+        assert_eq!((kept, &*rest), (1, torn));
+    }
+    // What stands in the middle is not cut off by a crash.
+    assert_eq!(read(&format!("{note}torn\n{note}")).unwrap_err().kind(), ErrorKind::Integrity);
 }
 
 /// What is named as the anchor by mistake is refused, and left as it is.
