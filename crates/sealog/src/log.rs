@@ -226,8 +226,8 @@ impl AuditLog {
 
     /// Logs one event. When this returns, the event is durable, sealed and visible.
     ///
-    /// Dropping the future before it has finished may or may not have logged the event; an event with
-    /// an id can be sent again.
+    /// When it fails with `Storage` or `Busy`, or its future is dropped, the event may be there or not. One
+    /// that was sent with an id can be sent again: it is the same event then. [`AuditLog::new_id`] gives one.
     ///
     /// # Errors
     ///
@@ -662,6 +662,26 @@ impl AuditLog {
     /// When the log cannot be read.
     pub async fn rejected(&self, offset: u64, limit: usize) -> Result<Vec<Rejected>> {
         self.snapshot(move |snapshot| snapshot.rejected(offset, limit)).await
+    }
+
+    /// A new id, a UUIDv7. An event that is given one before it is sent can be sent again after a failure;
+    /// of one that was not, nobody learns the id that it may be in the log under.
+    ///
+    /// ```
+    /// use sealog::{AuditLog, ErrorKind, Event};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sealog::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let log = AuditLog::open(dir.path().join("audit.db")).await?;
+    /// let event = Event::new("invoice.paid").id(log.new_id());
+    /// let mut logged = log.log(event.clone()).await;
+    /// while logged.as_ref().is_err_and(|error| error.kind() == ErrorKind::Busy) {
+    ///     logged = log.log(event.clone()).await;
+    /// }
+    /// # logged?; Ok(()) }
+    /// ```
+    pub fn new_id(&self) -> String {
+        new_id(&*self.shared.clock)
     }
 
     /// A digest with the log's own key, 32 hex digits: the same bytes give the same digest in this log

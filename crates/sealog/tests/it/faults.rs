@@ -368,6 +368,23 @@ fn crashed(files: &BTreeMap<String, Vec<u8>>, key: &[u8]) -> TempDir {
     dir
 }
 
+/// An event that was given an id before it was sent is one event, however often it failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_with_a_new_id_can_be_sent_again() {
+    let fixture = Fixture::new();
+    let disk = Disk::watch(fixture.dir.path());
+    let log = fixture.open().await;
+    let event = Event::new("paid").id(log.new_id());
+    assert_ne!(event.id, Some(log.new_id()));
+    // Stored, and reported as failed.
+    disk.arm(Step::Sync, Form::FailedButStored, 0);
+    assert_eq!(log.log(event.clone()).await.unwrap_err().kind(), ErrorKind::Storage);
+    disk.mend();
+    assert_eq!(receipt(log.log(event).await.unwrap()).seq, 0);
+    assert_eq!(check(&log).await, 1);
+    disk.unwatch();
+}
+
 /// A full disk is an error to every caller, and the log stays readable; with room again it goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_to_every_caller() {
