@@ -460,6 +460,7 @@ impl AuditLog {
                         seq: entry.seq,
                         timestamp: entry.timestamp,
                         tree_size: entry.tree_size,
+                        existed: false,
                         removed: false,
                     });
                 }

@@ -74,6 +74,8 @@ struct Place {
     seq: u64,
     timestamp: i64,
     tree_size: Option<u64>,
+    /// It was there before, or stands earlier in this batch.
+    existed: bool,
 }
 
 fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
@@ -82,6 +84,7 @@ fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
         seq: place.seq,
         timestamp: place.timestamp,
         tree_size: place.tree_size.unwrap_or(size),
+        existed: place.existed,
         removed: false,
     }
 }
@@ -369,7 +372,7 @@ impl<'a> Plan<'a> {
                 if self.fresh[index].digest != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }
-                return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None }));
+                return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None, existed: true }));
             }
             let found = match transaction.find(&event.id) {
                 // Damage to one event is no reason to refuse the others of the batch.
@@ -380,13 +383,13 @@ impl<'a> Plan<'a> {
                 if known != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }
-                return Ok(Ok(Place { seq, timestamp, tree_size: Some(tree_size) }));
+                return Ok(Ok(Place { seq, timestamp, tree_size: Some(tree_size), existed: true }));
             }
             self.chosen.insert(&event.id, self.fresh.len());
         }
         let seq = self.first_seq + self.fresh.len() as u64;
         self.fresh.push(event);
-        Ok(Ok(Place { seq, timestamp: event.timestamp, tree_size: None }))
+        Ok(Ok(Place { seq, timestamp: event.timestamp, tree_size: None, existed: false }))
     }
 }
 

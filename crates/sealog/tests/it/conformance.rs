@@ -3,7 +3,7 @@
 use sealog::{AuditLog, Change, ErrorKind, Event, Outcome, Severity, VerifyOptions, actions};
 use serde_json::json;
 
-use crate::support::{Fixture, NOW_MS, check, fill, receipt};
+use crate::support::{Fixture, NOW_MS, again, check, fill, receipt};
 
 #[tokio::test]
 async fn an_event_comes_back_as_it_was_sealed() {
@@ -141,19 +141,23 @@ async fn invariant_10_the_same_id_is_the_same_event() {
         let event = Event::new("order.paid").id(id).metadata(json!({"password": "one", "n": 1}));
         let first = receipt(log.log(event.clone()).await.unwrap());
         fixture.clock.advance(60_000);
-        let again = receipt(log.log(event.clone()).await.unwrap());
-        assert_eq!(first, again);
+        assert!(!first.existed);
+        assert_eq!(first, again(log.log(event.clone()).await.unwrap()));
         // What the policy hides still tells two events apart.
         let other = Event::new("order.paid").id(id).metadata(json!({"password": "two", "n": 1}));
         let error = log.log(other).await.unwrap_err();
         assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/id")));
         // Twice in one batch, and beside a fresh one.
         let logged = log.log_bulk(vec![event.clone(), Event::new("x"), event.clone()]).await.unwrap();
-        assert_eq!(logged[0].receipt(), Some(&first));
-        assert_eq!(logged[2].receipt(), Some(&first));
+        assert_eq!(again(logged[0].clone()), first);
+        assert!(!receipt(logged[1].clone()).existed);
+        assert_eq!(again(logged[2].clone()), first);
+        // It is said where it is so, and nowhere else.
+        assert_eq!(serde_json::to_value(&logged[0]).unwrap()["existed"], json!(true));
+        assert!(serde_json::to_value(&logged[1]).unwrap().get("existed").is_none());
     }
     let twins = log.log_bulk(vec![Event::new("t").id("twin"), Event::new("t").id("twin")]).await.unwrap();
-    assert_eq!(twins[0], twins[1]);
+    assert_eq!(receipt(twins[0].clone()), again(twins[1].clone()));
     let error = log.log_bulk(vec![Event::new("t").id("pair"), Event::new("u").id("pair")]).await.unwrap_err();
     assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/1/id")));
     // An id that the log chose is nobody else's.
@@ -165,7 +169,7 @@ async fn invariant_10_the_same_id_is_the_same_event() {
     // Another handle, on the same file, knows it too.
     let other = fixture.open().await;
     let event = Event::new("t").id("twin");
-    assert_eq!(Some(&receipt(other.log(event).await.unwrap())), twins[0].receipt());
+    assert_eq!(Some(&again(other.log(event).await.unwrap())), twins[0].receipt());
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use self::vfs::{Crash, Disk, Form, Step};
-use crate::support::{Fixture, NOW_MS, check, fill, receipt};
+use crate::support::{Fixture, NOW_MS, check, fill, first, receipt};
 
 /// A log just short of everything that happens now and then: its next rows are packed, and its
 /// write-ahead log is carried over into the file.
@@ -194,7 +194,7 @@ async fn fails_at(template: &Template, step: Step, form: Form, n: u64) -> bool {
 }
 
 async fn resend(log: &AuditLog, events: &[Event]) -> Vec<Receipt> {
-    log.log_bulk(events.to_vec()).await.unwrap().into_iter().map(receipt).collect()
+    log.log_bulk(events.to_vec()).await.unwrap().into_iter().map(receipt).map(first).collect()
 }
 
 async fn after_a_crash(
