@@ -20,7 +20,7 @@ use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
 use crate::policy::{Applied, Compiled, Prepared};
 use crate::sampled::Sampled;
-use crate::sequencer::{Appended, Refused, Request};
+use crate::sequencer::{Appended, Refused, Request, Task, Work};
 use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
 
@@ -632,7 +632,10 @@ impl AuditLog {
     pub async fn rotate_key(&self) -> Result<String> {
         let writer = self.writer()?;
         let (reply, answer) = oneshot::channel();
-        writer.queue.send(Request::Rotate { policy: writer.policy.clone(), reply }).map_err(|_| closed())?;
+        writer
+            .queue
+            .send(Request::Alone(Task::Rotate { policy: writer.policy.clone(), reply }))
+            .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -719,7 +722,7 @@ impl AuditLog {
         self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.shared.forget_lookout();
         // Where nobody receives any more the thread has ended by itself, and says why.
-        let _ = writer.queue.send(Request::Close);
+        let _ = writer.queue.send(Request::Alone(Task::Close));
         blocking(move || joined(thread, "the sequencer's thread")).await.and(drained)
     }
 
@@ -825,7 +828,7 @@ impl Writer {
         let kib = bytes.div_ceil(1024).clamp(1, MAX_QUEUE_KIB) as u32;
         let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Request::Append { events, reply, room }).map_err(|_| closed())?;
+        self.queue.send(Request::Batched(Work::Append { events, reply, room })).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::error::Result;
-use crate::sequencer::Request;
+use crate::sequencer::{Request, Work};
 
 /// Events that were sampled away and are not stored yet.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ impl Sampled {
         const STORE_EVERY: u64 = 256;
         if self.pending.fetch_add(1, Ordering::Relaxed).is_multiple_of(STORE_EVERY) {
             // A log that is closed counts no more.
-            let _ = queue.send(Request::Count);
+            let _ = queue.send(Request::Batched(Work::Count));
         }
     }
 

@@ -19,7 +19,7 @@ use crate::keyfile::KeySource;
 use crate::log::Rejected;
 use crate::policy::{Compiled, Prepared};
 use crate::sampled::Sampled;
-use crate::tree::{self, Frontier, Key, Node};
+use crate::tree::{self, Frontier, Hash, Key, Node};
 use crate::verify::KEY_ROTATED;
 
 /// A batch takes no further request once it has so many events: other processes wait for it.
@@ -31,16 +31,28 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// ten microseconds on an idle machine.
 const PATIENCE_YIELDS: u32 = 32;
 
-/// What the thread is asked for. Each holds its room in the queue until it is answered.
+/// What the thread is asked for.
 pub(crate) enum Request {
+    /// To go into a batch with others.
+    Batched(Work),
+    /// To be done alone, after what was asked for before it.
+    Alone(Task),
+}
+
+/// What goes into a batch. Each holds its room in the queue until it is answered.
+pub(crate) enum Work {
     /// All of these events, or none.
     Append { events: Vec<Prepared>, reply: oneshot::Sender<Appended>, room: OwnedSemaphorePermit },
     /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
     Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
-    /// A new signing key; the answer is its public half.
-    Rotate { policy: Arc<Compiled>, reply: oneshot::Sender<Result<String>> },
     /// Store what is only counted.
     Count,
+}
+
+/// What is done alone.
+pub(crate) enum Task {
+    /// A new signing key; the answer is its public half.
+    Rotate { policy: Arc<Compiled>, reply: oneshot::Sender<Result<String>> },
     /// Finish.
     Close,
 }
@@ -89,7 +101,7 @@ fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
     }
 }
 
-/// What a batch makes of one request: the place of each of its events, or what is wrong with one.
+/// What a batch makes of one part of it: the place of each of its events, or what is wrong with one.
 type Answer = Result<Vec<Place>, Refused>;
 
 /// The thread's state.
@@ -112,18 +124,18 @@ impl Sequencer {
     ///
     /// Who waits for the thread's end finds the journal closed: all that it holds is gone by then.
     pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) -> Result<()> {
-        let mut requests = Vec::new();
+        let mut batch = Vec::new();
         let mut answered = 0;
         while let Some(first) = queue.blocking_recv() {
-            let last = gather(first, &mut queue, &mut requests, answered);
-            answered = requests.len();
-            self.answer(&mut requests);
-            match last {
-                Some(Request::Rotate { policy, reply }) => {
+            let task = gather(first, &mut queue, &mut batch, answered);
+            answered = batch.len();
+            self.answer(&mut batch);
+            match task {
+                Some(Task::Rotate { policy, reply }) => {
                     let _ = reply.send(self.rotate(&policy));
                 }
-                Some(Request::Close) => break,
-                _ => {}
+                Some(Task::Close) => break,
+                None => {}
             }
             // Packing only saves space: what keeps it from working now keeps the next batch from
             // working too, and is reported there.
@@ -132,56 +144,55 @@ impl Sequencer {
         self.finish()
     }
 
-    /// Commits the requests as one batch and answers each.
-    fn answer(&mut self, requests: &mut Vec<Request>) {
-        if requests.is_empty() {
+    /// Commits a batch and answers each part of it.
+    fn answer(&mut self, batch: &mut Vec<Work>) {
+        if batch.is_empty() {
             return;
         }
-        let (size, answers) = match self.commit(requests) {
+        let (size, answers) = match self.commit(batch) {
             Ok(answered) => answered,
             Err(error) => {
-                for request in requests.drain(..) {
-                    match request {
-                        Request::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
-                        Request::Drain { reply, .. } => drop(reply.send(Err(error.clone()))),
-                        _ => {}
+                for work in batch.drain(..) {
+                    match work {
+                        Work::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
+                        Work::Drain { reply, .. } => drop(reply.send(Err(error.clone()))),
+                        Work::Count => {}
                     }
                 }
                 return;
             }
         };
-        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
-        for (request, answer) in requests.drain(..).zip(answers) {
-            match request {
+        for (work, answer) in batch.drain(..).zip(answers) {
+            match work {
                 // A caller that no longer waits has dropped its end.
-                Request::Append { events, reply, room } => {
+                Work::Append { events, reply, room } => {
                     drop(room);
                     let receipts = answer.map(|places| {
                         events.into_iter().zip(places).map(|(event, place)| receipt(event, &place, size)).collect()
                     });
                     let _ = reply.send(receipts);
                 }
-                Request::Drain { reply, .. } => {
+                Work::Drain { reply, .. } => {
                     let _ = reply.send(answer.map(drop).map_err(|refused| refused.error));
                 }
-                _ => {}
+                Work::Count => {}
             }
         }
     }
 
-    /// One batch: the log's size afterwards, and an answer for each request.
-    fn commit(&mut self, requests: &[Request]) -> Result<(u64, Vec<Answer>)> {
+    /// One batch: the log's size afterwards, and an answer for each part of it.
+    fn commit(&mut self, batch: &[Work]) -> Result<(u64, Vec<Answer>)> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
         let signer = adopt_key(&mut self.key, &self.key_source, &head)?;
         let now_ms = self.clock.now_ms();
 
         let mut plan = Plan { first_seq: head.checkpoint.size, ..Plan::default() };
-        let mut answers = Vec::with_capacity(requests.len());
-        for request in requests {
-            match request {
-                Request::Append { events, .. } => answers.push(plan.all_or_none(&mut *transaction, events)?),
-                Request::Drain { rows, rejected, .. } => {
+        let mut answers = Vec::with_capacity(batch.len());
+        for work in batch {
+            match work {
+                Work::Append { events, .. } => answers.push(plan.all_or_none(&mut *transaction, events)?),
+                Work::Drain { rows, rejected, .. } => {
                     plan.rejected.extend_from_slice(rejected);
                     for row in rows {
                         if let Err(error) = plan.one(&mut *transaction, &row.event)? {
@@ -191,38 +202,35 @@ impl Sequencer {
                     }
                     answers.push(Ok(Vec::new()));
                 }
-                _ => answers.push(Ok(Vec::new())),
+                Work::Count => answers.push(Ok(Vec::new())),
             }
         }
         if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.is_empty() {
-            return Ok((head.checkpoint.size, answers));
+            drop(transaction);
+            let size = head.checkpoint.size;
+            self.publish(Stored { size, note: None }, now_ms, false);
+            return Ok((size, answers));
         }
 
         self.bodies.clear();
         self.bodies.shrink_to(2 * MAX_BATCH_BYTES);
-        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut self.bodies)?;
-        let checkpoint = (!plan.fresh.is_empty()).then(|| StoredCheckpoint {
-            size: sealed.frontier.size(),
-            frontier: sealed.frontier.to_bytes(),
-            note: signer.sign_checkpoint(sealed.frontier.size(), &sealed.frontier.root()).note().to_owned(),
-        });
-        let note = checkpoint.as_ref().map(|checkpoint| checkpoint.note.clone());
-        self.sampled.store(|sampled| {
-            transaction.commit(&Batch {
-                first_seq: head.checkpoint.size,
-                rows: &sealed.rows,
-                nodes: &sealed.nodes,
-                checkpoint,
-                next_vkey: None,
-                rejected: &plan.rejected,
-                sampled,
-            })
+        let stored = self.sampled.store(|sampled| {
+            let contents = Contents { events: &plan.fresh, next_vkey: None, rejected: &plan.rejected, sampled };
+            let sign = |size, root: &Hash| signer.sign_checkpoint(size, root);
+            seal_and_store(transaction, &head, &contents, now_ms, &*self.clock, &mut self.bodies, sign)
         })?;
-        if let (Some(anchor), Some(note)) = (&mut self.anchor, note) {
-            anchor.offer(note, now_ms, false);
-        }
-        let size = sealed.frontier.size();
+        let size = stored.size;
+        self.publish(stored, now_ms, false);
         Ok((size, answers))
+    }
+
+    /// Tells those who wait, and the anchor, what was stored.
+    fn publish(&mut self, stored: Stored, now_ms: i64, at_once: bool) {
+        let size = stored.size;
+        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
+        if let (Some(anchor), Some(note)) = (&mut self.anchor, stored.note) {
+            anchor.offer(note, now_ms, at_once);
+        }
     }
 
     /// Lets the old key sign the event that names the new one, and signs with the new one from then on.
@@ -243,38 +251,24 @@ impl Sequencer {
         let event = policy.apply_own(event, self.clock.now_ms(), || new_id(&*self.clock))?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
-        let mut bodies = Vec::new();
-        let sealed = Sealed::new(&head, &[&event], now_ms, &*self.clock, &mut bodies)?;
-        let size = sealed.frontier.size();
-        let note = key.sign_handover(old, size, &sealed.frontier.root()).note().to_owned();
-        transaction.commit(&Batch {
-            first_seq: head.checkpoint.size,
-            rows: &sealed.rows,
-            nodes: &sealed.nodes,
-            checkpoint: Some(StoredCheckpoint { size, frontier: sealed.frontier.to_bytes(), note: note.clone() }),
-            next_vkey: Some(&vkey),
-            rejected: &[],
-            sampled: 0,
-        })?;
+        let contents = Contents { events: &[&event], next_vkey: Some(&vkey), rejected: &[], sampled: 0 };
+        let sign = |size, root: &Hash| key.sign_handover(old, size, root);
+        let stored = seal_and_store(transaction, &head, &contents, now_ms, &*self.clock, &mut Vec::new(), sign)?;
         self.key = key;
-        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
         // A change of keys is worth a line elsewhere at once.
-        if let Some(anchor) = &mut self.anchor {
-            anchor.offer(note, now_ms, true);
-        }
+        self.publish(stored, now_ms, true);
         Ok(vkey)
     }
 
     fn finish(&mut self) -> Result<()> {
         if !self.sampled.is_empty() {
-            self.answer(&mut vec![Request::Count]);
+            self.answer(&mut vec![Work::Count]);
         }
         self.anchor.take().map_or(Ok(()), Anchor::close)
     }
 }
 
-/// Gathers what is waiting into `requests`. Answers the request that must come after them, if there is
-/// one.
+/// Gathers what is waiting into `batch`. Answers the task that must come after it, if there is one.
 ///
 /// Callers who were `answered` together come back one by one. Without a moment's patience the first of
 /// them would get a batch of its own, and the others would wait for that. So as long as some keep
@@ -282,31 +276,34 @@ impl Sequencer {
 fn gather(
     first: Request,
     queue: &mut mpsc::UnboundedReceiver<Request>,
-    requests: &mut Vec<Request>,
+    batch: &mut Vec<Work>,
     answered: usize,
-) -> Option<Request> {
+) -> Option<Task> {
     let (mut events, mut bytes) = (0, 0);
     let mut next = Some(first);
     while let Some(request) = next {
-        match &request {
-            Request::Append { events: list, .. } => {
+        let work = match request {
+            Request::Batched(work) => work,
+            Request::Alone(task) => return Some(task),
+        };
+        match &work {
+            Work::Append { events: list, .. } => {
                 events += list.len();
                 bytes += list.iter().map(Prepared::max_len).sum::<usize>();
             }
-            Request::Drain { rows, .. } => {
+            Work::Drain { rows, .. } => {
                 events += rows.len();
                 bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
             }
-            Request::Count => {}
-            Request::Rotate { .. } | Request::Close => return Some(request),
+            Work::Count => {}
         }
-        requests.push(request);
+        batch.push(work);
         if events >= MAX_BATCH_EVENTS || bytes >= MAX_BATCH_BYTES {
             return None;
         }
         next = queue.try_recv().ok();
         let mut yields = 0;
-        while next.is_none() && requests.len() < answered && yields < PATIENCE_YIELDS {
+        while next.is_none() && batch.len() < answered && yields < PATIENCE_YIELDS {
             yields += 1;
             std::thread::yield_now();
             next = queue.try_recv().ok();
@@ -401,6 +398,46 @@ fn conflict(id: &str, seq: u64) -> Error {
             "the id {id:?} belongs to another event, at seq {seq}; an id may be sent again only with the same event"
         ),
     )
+}
+
+/// What goes into the journal at once.
+struct Contents<'a> {
+    events: &'a [&'a Prepared],
+    next_vkey: Option<&'a str>,
+    rejected: &'a [Rejected],
+    sampled: u64,
+}
+
+/// What came of it: the log's size, and its new checkpoint where it has grown.
+struct Stored {
+    size: u64,
+    note: Option<String>,
+}
+
+/// Seals events behind `head`, has the new tree signed, and stores all of it.
+fn seal_and_store(
+    transaction: Box<dyn Transaction + '_>,
+    head: &Head,
+    contents: &Contents<'_>,
+    now_ms: i64,
+    clock: &dyn Clock,
+    bodies: &mut Vec<u8>,
+    sign: impl FnOnce(u64, &Hash) -> tree::Checkpoint,
+) -> Result<Stored> {
+    let sealed = Sealed::new(head, contents.events, now_ms, clock, bodies)?;
+    let size = sealed.frontier.size();
+    let note = (!contents.events.is_empty()).then(|| sign(size, &sealed.frontier.root()).note().to_owned());
+    let checkpoint = note.clone().map(|note| StoredCheckpoint { size, frontier: sealed.frontier.to_bytes(), note });
+    transaction.commit(&Batch {
+        first_seq: head.checkpoint.size,
+        rows: &sealed.rows,
+        nodes: &sealed.nodes,
+        checkpoint,
+        next_vkey: contents.next_vkey,
+        rejected: contents.rejected,
+        sampled: contents.sampled,
+    })?;
+    Ok(Stored { size, note })
 }
 
 /// A batch with places, salts and commitments, and the tree that holds it.

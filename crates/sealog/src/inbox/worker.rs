@@ -18,7 +18,7 @@ use crate::journal::sqlite::application;
 use crate::keyfile::{beside, sync_folder};
 use crate::log::Rejected;
 use crate::policy::{Applied, Compiled};
-use crate::sequencer::{InboxRow, Request};
+use crate::sequencer::{InboxRow, Request, Work};
 
 /// How often the application's file is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -257,7 +257,7 @@ impl Worker {
         }
         let (reply, answer) = oneshot::channel();
         let closed = || Error::new(ErrorKind::Closed, "the log is closed");
-        self.drain.queue.send(Request::Drain { rows, rejected, reply }).map_err(|_| closed())?;
+        self.drain.queue.send(Request::Batched(Work::Drain { rows, rejected, reply })).map_err(|_| closed())?;
         answer.blocking_recv().map_err(|_| closed())??;
         // Counted once the rows cannot come again.
         for _ in 0..sampled {
