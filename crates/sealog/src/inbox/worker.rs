@@ -101,7 +101,8 @@ impl Worker {
         let mut tries = LAST_TRIES;
         loop {
             match self.drain_to(&mut end) {
-                Err(_) if tries > 0 => tries -= 1,
+                // A log that is closed takes nothing any more, however often it is asked.
+                Err(_) if tries > 0 && !self.drain.queue.is_closed() => tries -= 1,
                 result => return result,
             }
             std::thread::sleep(POLL_INTERVAL);
