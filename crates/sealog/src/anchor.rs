@@ -1,93 +1,239 @@
 //! Checkpoints kept elsewhere: the newest one is appended to a file at intervals, so that who can
 //! rewrite the log and its key still cannot rewrite what was said of it before.
+//!
+//! The file may be on another machine's disk, which may be slow or gone. So a thread of its own writes
+//! it: no event waits for that, and what fails is tried again later.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::keyfile::sync_folder;
+use crate::log::joined;
+use crate::tree::Checkpoint;
 
 /// How long after one checkpoint the next one is kept, at the least.
 const ANCHOR_INTERVAL_MS: i64 = 60_000;
+/// How long after a failure the next try comes; twice as long after each further one.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// But never longer than this.
+const MAX_RETRY_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The file.
+/// How an anchor is getting on: what [`AuditLog::anchor`](crate::AuditLog::anchor) answers.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AnchorState {
+    /// The file.
+    pub path: PathBuf,
+    /// Why the last try to keep a checkpoint failed; `None` while all is well.
+    pub last_error: Option<Error>,
+}
+
+/// The file, as the sequencer holds it.
 #[derive(Debug)]
 pub(crate) struct Anchor {
-    path: PathBuf,
-    file: File,
-    /// The newest checkpoint, while it is not in the file.
-    pending: Option<String>,
+    mailbox: Arc<Mailbox>,
     kept_at: Option<i64>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+/// What the thread is handed.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    path: PathBuf,
+    slot: Mutex<Slot>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// The checkpoint to be kept now; a later one takes its place.
+    due: Option<String>,
+    /// A newer one, to be kept on closing.
+    newest: Option<String>,
+    closing: bool,
+    last_error: Option<Error>,
 }
 
 impl Anchor {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Opens the file of the log `origin`, or makes it.
+    pub(crate) fn open(path: &Path, origin: &str) -> Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.create(true).read(true).append(true).open(path).map_err(|error| failed(path, error))?;
-        drop_torn_end(&file).map_err(|error| failed(path, error))?;
-        Ok(Self { path: path.to_owned(), file, pending: None, kept_at: None })
+        drop_torn_end(path, &file, origin)?;
+        sync_folder(path).map_err(|error| failed(path, error))?;
+        Self::start(path, file)
     }
 
-    /// Takes note of the newest checkpoint; keeps it when it is time to.
-    pub(crate) fn offer(&mut self, note: String, now_ms: i64) {
-        self.pending = Some(note);
-        if self.kept_at.is_none_or(|kept_at| now_ms.abs_diff(kept_at) >= ANCHOR_INTERVAL_MS as u64) {
-            // The events are sealed whether or not this works; it is tried again, and closing the log
-            // reports what still fails then.
-            if self.flush().is_ok() {
-                self.kept_at = Some(now_ms);
-            }
+    fn start(path: &Path, file: File) -> Result<Self> {
+        let (slot, changed) = (Mutex::default(), Condvar::new());
+        let mailbox = Arc::new(Mailbox { path: path.to_owned(), slot, changed });
+        let thread = std::thread::Builder::new()
+            .name("sealog-anchor".to_owned())
+            .spawn({
+                let mailbox = mailbox.clone();
+                move || mailbox.work(&file)
+            })
+            .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the anchor's thread").with_source(error))?;
+        Ok(Self { mailbox, kept_at: None, thread: Some(thread) })
+    }
+
+    /// Where the state can be seen from elsewhere.
+    pub(crate) fn mailbox(&self) -> Arc<Mailbox> {
+        self.mailbox.clone()
+    }
+
+    /// Takes note of the newest checkpoint; has it kept when it is time to, or when it must be `at_once`.
+    pub(crate) fn offer(&mut self, note: String, now_ms: i64, at_once: bool) {
+        let on_time = self.kept_at.is_none_or(|kept_at| now_ms.abs_diff(kept_at) >= ANCHOR_INTERVAL_MS as u64);
+        if on_time {
+            self.kept_at = Some(now_ms);
+        }
+        let mut slot = self.mailbox.slot();
+        if on_time || at_once {
+            slot.due = Some(note);
+            slot.newest = None;
+            self.mailbox.changed.notify_one();
+        } else {
+            slot.newest = Some(note);
         }
     }
 
-    /// Keeps what is not kept yet.
-    pub(crate) fn flush(&mut self) -> Result<()> {
-        let Some(note) = &self.pending else { return Ok(()) };
-        let written = append(&self.file, note.as_bytes());
-        written.map_err(|error| failed(&self.path, error))?;
-        self.pending = None;
-        Ok(())
+    /// Keeps what is not kept yet, and ends.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.mailbox.stop();
+        self.thread.take().map_or(Ok(()), |thread| joined(thread, "the anchor's thread"))
     }
 }
 
-/// Appends durably, and leaves nothing of what could not be written. Other processes may keep the same
-/// file: the lock keeps one from cutting off what another one is writing.
+impl Drop for Anchor {
+    fn drop(&mut self) {
+        self.mailbox.stop();
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn state(&self) -> AnchorState {
+        AnchorState { path: self.path.clone(), last_error: self.slot().last_error.clone() }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop(&self) {
+        self.slot().closing = true;
+        self.changed.notify_one();
+    }
+
+    /// The thread: keeps what is due until it is told to stop, and what is left then.
+    fn work(&self, file: &File) -> Result<()> {
+        let mut pause = RETRY_INTERVAL;
+        loop {
+            let idle = |slot: &mut Slot| slot.due.is_none() && !slot.closing;
+            let mut slot = self.changed.wait_while(self.slot(), idle).unwrap_or_else(PoisonError::into_inner);
+            let Some(note) = slot.due.take().or_else(|| slot.newest.take()) else { return Ok(()) };
+            drop(slot);
+            // Not under the mailbox's lock: this may take as long as it likes.
+            let written = append(file, note.as_bytes()).map_err(|error| failed(&self.path, error));
+            let mut slot = self.slot();
+            slot.last_error = written.clone().err();
+            let Err(error) = written else {
+                pause = RETRY_INTERVAL;
+                continue;
+            };
+            if slot.closing {
+                return Err(error);
+            }
+            slot.due.get_or_insert(note);
+            let waited = self.changed.wait_timeout_while(slot, pause, |slot| !slot.closing);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            pause = MAX_RETRY_INTERVAL.min(pause * 2);
+        }
+    }
+}
+
+/// A lock on the file, for as long as this lives: other processes may keep the same file, and one must not
+/// cut off what another one is writing.
+struct Locked<'a>(&'a File);
+
+impl<'a> Locked<'a> {
+    fn new(file: &'a File) -> std::io::Result<Self> {
+        file.lock()?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // It goes with the file at the latest.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Appends durably, and leaves nothing of what could not be written.
 fn append(mut file: &File, note: &[u8]) -> std::io::Result<()> {
-    file.lock()?;
+    let _locked = Locked::new(file)?;
     let before = file.metadata()?.len();
     let written = file.write_all(note).and_then(|()| file.sync_all());
     let undone = if written.is_err() { file.set_len(before) } else { Ok(()) };
-    file.unlock()?;
     written.and(undone)
 }
 
 /// A crash may have left the beginning of a checkpoint, which nobody could read, and behind which nobody
-/// could read the next one.
-fn drop_torn_end(mut file: &File) -> std::io::Result<()> {
-    file.lock()?;
-    let mut text = Vec::new();
-    file.read_to_end(&mut text)?;
-    let whole = whole_notes(&text);
-    if whole < text.len() {
-        file.set_len(whole as u64)?;
+/// could read the next one. Any other file is left as it is: it was named by mistake.
+fn drop_torn_end(path: &Path, file: &File, origin: &str) -> Result<()> {
+    let _locked = Locked::new(file).map_err(|error| failed(path, error))?;
+    let mut bytes = Vec::new();
+    (&*file).read_to_end(&mut bytes).map_err(|error| failed(path, error))?;
+    let first_line = format!("{origin}\n").into_bytes();
+    let torn = |rest: &[u8]| rest.starts_with(&first_line) || first_line.starts_with(rest);
+    let rest = Checkpoint::read_anchor(&bytes).ok().map(|(_, rest)| rest).filter(|rest| torn(rest));
+    let rest = rest.ok_or_else(|| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "{} is not empty and holds something else than checkpoints of {origin}; give the anchor a file of its own",
+                path.display()
+            ),
+        )
+    })?;
+    if !rest.is_empty() {
+        file.set_len((bytes.len() - rest.len()) as u64).map_err(|error| failed(path, error))?;
     }
-    file.unlock()
-}
-
-/// How many bytes of `text` end with a whole line of a signature.
-fn whole_notes(text: &[u8]) -> usize {
-    let mut whole = 0;
-    let mut end = 0;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        end += line.len();
-        if line.starts_with("\u{2014} ".as_bytes()) && line.ends_with(b"\n") {
-            whole = end;
-        }
-    }
-    whole
+    Ok(())
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Storage, format!("cannot keep a checkpoint in {}: {error}", path.display()))
         .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_kept_holds_up_nobody_and_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("anchor");
+        std::fs::write(&path, "").unwrap();
+        // Opened for reading, so that no write works.
+        let mut anchor = Anchor::start(&path, File::open(&path).unwrap()).unwrap();
+        let mailbox = anchor.mailbox();
+        assert!(mailbox.state().last_error.is_none());
+        anchor.offer("one\n".to_owned(), 0, false);
+        while mailbox.state().last_error.is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        anchor.offer("two\n".to_owned(), ANCHOR_INTERVAL_MS, false);
+        let error = anchor.close().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Storage);
+        assert!(error.message().contains("anchor"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
 }

@@ -1,7 +1,6 @@
 //! Opening a log: the options, and how the parts are put together.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -13,10 +12,11 @@ use crate::inbox::{Drain, Inbox};
 use crate::index::{Index, IndexOptions};
 use crate::journal::StoredCheckpoint;
 use crate::journal::sqlite::{self, Birth};
-use crate::keyfile::KeySource;
+use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
 use crate::policy::Policy;
 use crate::query::Selection;
+use crate::sampled::Sampled;
 use crate::sequencer::{Sequencer, wrong_key};
 use crate::tree::{Frontier, Key};
 
@@ -73,8 +73,9 @@ impl Builder {
         self
     }
 
-    /// The log's name in its checkpoints, when it is created with a new key: by custom a URL without
-    /// its scheme, such as `example.com/audit`. Default: `sealog.local/` and a random number.
+    /// The log's name in its checkpoints: by custom a URL without its scheme, such as `example.com/audit`.
+    /// A log keeps the name that it was created with. Default: that of the key, and for a new key
+    /// `sealog.local/` and a random number.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
@@ -87,13 +88,15 @@ impl Builder {
     }
 
     /// The application's own SQLite file: the table `sealog_inbox` is made there, and what the
-    /// application inserts into it, in its own transactions, is drained into this log.
+    /// application inserts into it, in its own transactions, is drained into this log. The file must be there.
     ///
     /// ```sql
     /// INSERT INTO sealog_inbox(event) VALUES ('{"action": "invoice.paid", "actorId": "u-17"}');
     /// ```
     ///
-    /// The file should be in WAL mode, as SQLite recommends for more than one connection. Rows that are
+    /// The file should be in WAL mode, as SQLite recommends for more than one connection. What is committed
+    /// there is synced before it goes into the log, so that with `synchronous=NORMAL` too a loss of power
+    /// never leaves the event without the change; with `OFF` it may. Rows that are
     /// in the log are deleted in the application's own transactions, with the next staged event, or by
     /// the log after a second in which nobody committed; a transaction that reads first, writes later and
     /// takes longer than that should begin with `BEGIN IMMEDIATE`. An inbox belongs to one log.
@@ -105,6 +108,9 @@ impl Builder {
     /// A file elsewhere, best on another machine's disk, to which the newest checkpoint is appended:
     /// at the first batch, then at most once a minute, and on closing. What it holds,
     /// [`VerifyOptions::checkpoints`](crate::VerifyOptions::checkpoints) checks the log against.
+    ///
+    /// No event waits for that file. What fails is tried again after a second, then less and less often, up
+    /// to once a minute; [`AuditLog::anchor`] says so, and [`AuditLog::close`] where the last try fails too.
     pub fn anchor(mut self, path: impl Into<PathBuf>) -> Self {
         self.anchor = Some(path.into());
         self
@@ -153,9 +159,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `NotFound` when there is no log and none is to be created; `Format` when the file is something
-    /// else or a newer program's; `Key` when the key is missing, malformed or another log's;
-    /// `InvalidArgument` when the policy or the origin is wrong; `Storage` when the disk fails.
+    /// `NotFound` when there is no log and none is to be created, or no file for an inbox; `Format` when the file is empty then, is
+    /// something else or a newer program's; `Key` when the key is missing, malformed or another log's;
+    /// `InvalidArgument` when the policy or the origin is wrong or not the key's, when two of the files are one, or when the
+    /// anchor is a file of something else; `Storage` when the disk fails.
     pub async fn open(self) -> Result<AuditLog> {
         blocking(move || self.open_now()).await
     }
@@ -171,16 +178,29 @@ impl Builder {
         if self.read_only {
             let mut reader = sqlite::open_reader(&self.path)?;
             let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
-            let (_, size) = watch::channel(size);
-            let readers = Mutex::new(vec![reader]);
-            let index = Mutex::default();
-            let shared = Shared { path: self.path, clock, readers, size, writer: None, index, index_options };
+            let (sender, size) = watch::channel(size);
+            let shared = Shared::new(self.path, clock, vec![reader], sender, size, None, None, index_options);
             return Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() });
         }
 
         let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
-        // Before anything is created, since a wrong policy is the caller's mistake.
+        check_paths(&self.path, &key_source, self.anchor.as_deref(), &self.inboxes)?;
+        // Before anything is created, since a wrong policy or name is the caller's mistake.
         self.policy.compile([0; 32])?;
+        if let Some(origin) = &self.origin
+            && let Some(key) = key_source.load()?
+            && key.origin() != origin
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "the origin is {origin:?}, but {} is of {:?}; leave the origin out, or give a log of another name a \
+                     key of its own",
+                    key_source.describe(),
+                    key.origin()
+                ),
+            ));
+        }
         let journal = sqlite::open(&self.path, self.create, || {
             let key = if let Some(key) = key_source.load()? {
                 key
@@ -207,10 +227,11 @@ impl Builder {
 
         let origin = key.origin().to_owned();
         let policy = Arc::new(self.policy.compile(*key.secret())?);
-        let anchor = self.anchor.as_deref().map(Anchor::open).transpose()?;
+        let anchor = self.anchor.as_deref().map(|path| Anchor::open(path, &origin)).transpose()?;
+        let mailbox = anchor.as_ref().map(Anchor::mailbox);
         let (queue, requests) = mpsc::unbounded_channel();
         let (size_sender, size) = watch::channel(head.checkpoint.size);
-        let sampled = Arc::new(AtomicU64::new(0));
+        let sampled = Arc::new(Sampled::default());
         let index = Arc::new(Index::start(index_options.clone())?);
         let sequencer = Sequencer {
             journal: Box::new(journal),
@@ -220,9 +241,9 @@ impl Builder {
             anchor,
             sampled: sampled.clone(),
             index: index.clone(),
-            size: size_sender,
+            size: size_sender.clone(),
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("sealog-sequencer".to_owned())
             .spawn(move || sequencer.run(requests))
             .map_err(|error| {
@@ -242,17 +263,49 @@ impl Builder {
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
         let inboxes = Mutex::new(inboxes);
-        let writer = Some(Writer { policy, queue, room, sampled, inboxes });
-        let index = Mutex::new(Some(index));
-        let shared = Shared { path: self.path, clock, readers: Mutex::default(), size, writer, index, index_options };
+        let writer =
+            Some(Writer { policy, queue, room, sampled, inboxes, anchor: mailbox, thread: Mutex::new(Some(thread)) });
+        let shared =
+            Shared::new(self.path, clock, Vec::new(), size_sender, size, writer, Some(index), index_options);
         Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() })
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
+/// Each file holds one thing: writing a checkpoint into the key file, or a table into the log, would be the
+/// end of it.
+fn check_paths(log: &Path, key: &KeySource, anchor: Option<&Path>, inboxes: &[PathBuf]) -> Result<()> {
+    let mut taken = vec![
+        (log.to_owned(), "the log"),
+        (beside(log, "-wal"), "the log's write-ahead log"),
+        (beside(log, "-shm"), "the log's shared memory"),
+    ];
+    if let KeySource::File(key) = key {
+        taken.push((key.clone(), "the key file"));
+    }
+    let inboxes = inboxes.iter().map(|path| (path.clone(), "the inbox"));
+    let rest = taken.split_off(3).into_iter().chain(anchor.map(|path| (path.to_owned(), "the anchor"))).chain(inboxes);
+    for (path, what) in rest {
+        if let Some((_, other)) = taken.iter().find(|(other, _)| place(other) == place(&path)) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("{} is {other}, so it cannot be {what} too; give each a file of its own", path.display()),
+            ));
+        }
+        taken.push((path, what));
+    }
+    Ok(())
+}
+
+/// Where a file is or would be, however it is spelled.
+fn place(path: &Path) -> PathBuf {
+    let whole = std::fs::canonicalize(path);
+    whole.unwrap_or_else(|_| match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) => {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()).join(name)
+        }
+        _ => path.to_owned(),
+    })
 }
 
 fn random_origin(clock: &dyn Clock) -> String {

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// A `Result` whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,13 +21,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!(error.pointer(), Some("/action"));
 /// # Ok(()) }
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
     pointer: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Shared, since an error goes to each caller of a failed batch.
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// Each kind of [`Error`]. More kinds may come.
@@ -124,7 +128,7 @@ impl Error {
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -176,18 +180,6 @@ impl StdError for Error {
     }
 }
 
-/// An error is copied to each caller of a failed batch; the source stays with the first as text.
-impl Clone for Error {
-    fn clone(&self) -> Self {
-        Self(Box::new(Inner {
-            kind: self.0.kind,
-            message: self.0.message.clone(),
-            pointer: self.0.pointer.clone(),
-            source: self.0.source.as_ref().map(|source| source.to_string().into()),
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +191,13 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), KINDS.len());
         assert!(ErrorKind::all().all(|kind| kind.exit_code() != 0 && kind.http_status() >= 400));
+    }
+
+    #[test]
+    fn a_copy_has_the_same_source() {
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let copy = Error::new(ErrorKind::Storage, "no room").with_source(source).clone();
+        let source = copy.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+        assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::StorageFull));
     }
 }

@@ -638,6 +638,10 @@ pub struct Receipt {
     pub timestamp: i64,
     /// The size of the tree that first held it: a checkpoint of this size or a larger one proves it.
     pub tree_size: u64,
+    /// The event was there before: this call sent it again and added nothing. All else is as in its first
+    /// receipt.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub existed: bool,
     /// The event was logged before and its body has been removed since.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,

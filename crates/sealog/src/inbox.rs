@@ -9,49 +9,52 @@
 //! - in the application's own transactions, by a trigger, told by each staged event how far the log is;
 //! - by the thread itself, once nobody has committed for a while, or when very many have gathered.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
-use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use tokio::sync::mpsc;
 
+use self::worker::Worker;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, MAX_EVENT_BYTES, MAX_ID_BYTES};
-use crate::journal::sqlite::storage;
-use crate::log::{Rejected, count_sampled};
-use crate::policy::{Applied, Compiled};
-use crate::sequencer::{InboxRow, Request};
+use crate::journal::sqlite::{APPLICATION_ID, application};
+use crate::log::joined;
+use crate::policy::Compiled;
+use crate::sampled::Sampled;
+use crate::sequencer::Request;
 
-/// How often the application's file is looked at.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// How long it waits after something failed.
-const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// How often a handle that closes looks again after something failed: for two seconds.
-const LAST_TRIES: u32 = 200;
 /// How long opening waits for the application's lock, to look for the table or make it.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many rows are read at once.
-const DRAIN_ROWS: usize = 500;
-/// How long nobody must have committed before drained rows are deleted, in polls: one second.
-const IDLE_POLLS: u32 = 100;
-/// With so many drained rows in the table they are deleted without waiting for a quiet moment.
-const BACKLOG_ROWS: i64 = 50_000;
-/// How many rows one deletion takes, so that it holds the application's lock for a moment only.
-const DELETE_ROWS: i64 = 1_000;
+
+/// How an inbox is getting on: what [`AuditLog::inboxes`](crate::AuditLog::inboxes) answers.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct InboxState {
+    /// The application's file.
+    pub path: PathBuf,
+    /// All rows up to this position are in the log; 0 at first.
+    pub position: i64,
+    /// What keeps it from going on; `None` while all is well.
+    pub last_error: Option<Error>,
+}
 
 /// One inbox and the thread that drains it.
 #[derive(Debug)]
 pub(crate) struct Inbox {
+    path: PathBuf,
+    /// Tells it from the log's other inboxes.
+    number: String,
     /// All rows up to this position are in the log.
     drained: Arc<AtomicI64>,
+    last_error: Arc<Mutex<Option<Error>>>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Result<()>>>,
 }
 
 /// What the draining thread works with.
@@ -61,7 +64,7 @@ pub(crate) struct Drain {
     pub(crate) policy: Arc<Compiled>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
-    pub(crate) sampled: Arc<AtomicU64>,
+    pub(crate) sampled: Arc<Sampled>,
 }
 
 impl Inbox {
@@ -76,39 +79,48 @@ impl Inbox {
                 .execute_batch(include_str!("journal/sqlite/queries/inbox_create.sql"))
                 .map_err(|error| failed(path, error))?;
         }
-        claim(&connection, path, &drain.origin)?;
+        let number = claim(&connection, path, &drain)?;
         // From here on the log waits for the application, never the other way round: what is busy is tried
         // again later.
         connection.busy_timeout(Duration::ZERO).map_err(|error| failed(path, error))?;
         let drained = Arc::new(AtomicI64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
-        let mut worker = Worker {
-            connection,
-            drain,
-            drained: drained.clone(),
-            stop: stop.clone(),
-            read_to: 0,
-            deleted_to: 0,
-            version: None,
-            quiet_polls: 0,
-        };
+        let last_error = Arc::new(Mutex::new(None));
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let worker = Worker::new(connection, real, drain, drained.clone(), last_error.clone(), stop.clone());
         let thread = std::thread::Builder::new()
             .name("sealog-inbox".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the inbox's thread").with_source(error))?;
-        Ok(Self { drained, stop, thread: Some(thread) })
+        Ok(Self { path: path.to_owned(), number, drained, last_error, stop, thread: Some(thread) })
     }
 
-    /// Up to which position the log has all rows.
-    pub(crate) fn drained(&self) -> i64 {
-        self.drained.load(Ordering::Acquire)
+    /// Up to which position the log has all rows, and of which inbox this holds.
+    pub(crate) fn drained(&self) -> (i64, &str) {
+        (self.drained.load(Ordering::Acquire), &self.number)
+    }
+
+    pub(crate) fn state(&self) -> InboxState {
+        InboxState {
+            path: self.path.clone(),
+            position: self.drained().0,
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
     }
 
     /// Drains what is committed by now, and ends.
-    pub(crate) fn close(mut self) {
+    pub(crate) fn close(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        match self.thread.take() {
+            Some(thread) => joined(thread, "the inbox's thread").map_err(|error| {
+                let message = format!(
+                    "the inbox in {} could not be drained; what is left stays there for the next one who opens it: {}",
+                    self.path.display(),
+                    error.message()
+                );
+                Error::new(error.kind(), message).with_source(error)
+            }),
+            None => Ok(()),
         }
     }
 }
@@ -119,264 +131,66 @@ impl Drop for Inbox {
     }
 }
 
-/// Makes the inbox this log's own, or finds that it is.
-fn claim(connection: &Connection, path: &Path, origin: &str) -> Result<()> {
+/// Makes the inbox this log's own, or finds that it is. Answers which inbox it is.
+fn claim(connection: &Connection, path: &Path, drain: &Drain) -> Result<String> {
     let read = || {
         connection
-            .query_row(include_str!("journal/sqlite/queries/inbox_owner.sql"), [], |row| row.get::<_, String>(0))
+            .query_row(include_str!("journal/sqlite/queries/inbox_owner.sql"), [], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })
             .optional()
             .map_err(|error| failed(path, error))
     };
     let mut owner = read()?;
     if owner.is_none() {
+        let mut number = [0; 16];
+        drain.clock.fill(&mut number);
+        let number = format!("{:032x}", u128::from_be_bytes(number));
         connection
-            .execute(include_str!("journal/sqlite/queries/inbox_claim.sql"), [origin])
+            .execute(include_str!("journal/sqlite/queries/inbox_claim.sql"), [&drain.origin, &number])
             .map_err(|error| failed(path, error))?;
         owner = read()?;
     }
-    match owner {
-        Some(owner) if owner == origin => Ok(()),
-        owner => Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!(
-                "the inbox in {} belongs to the log {}, and this one is {origin}; give each log a file of its own, or \
-                 delete the row of sealog_inbox_log when that log is gone",
-                path.display(),
-                owner.unwrap_or_default()
-            ),
-        )),
+    let (owner, number) = owner.unwrap_or_default();
+    if owner == drain.origin {
+        return Ok(number);
     }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!(
+            "the inbox in {} belongs to the log {owner}, and this one is {}; give each log a file of its own, or \
+             delete the row of sealog_inbox_log when that log is gone",
+            path.display(),
+            drain.origin
+        ),
+    ))
 }
 
+/// Opens the application's file, which must be one: a name that was mistyped must not become a file that
+/// nobody writes to.
 fn connect(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if !path.try_exists().unwrap_or(true) {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("there is no file {} to have an inbox; the application makes it first", path.display()),
+        ));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, error))?;
     connection.busy_timeout(OPEN_TIMEOUT).map_err(|error| failed(path, error))?;
-    Ok(connection)
+    let refused = |what: &str| {
+        let message = format!("{} is {what}; the inbox is in the application's SQLite file", path.display());
+        Error::new(ErrorKind::InvalidArgument, message)
+    };
+    match connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0)) {
+        Ok(APPLICATION_ID) => Err(refused("a Sealog log")),
+        Ok(_) => Ok(connection),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => Err(refused("no SQLite file")),
+        Err(error) => Err(failed(path, error)),
+    }
 }
 
 fn failed(path: &Path, error: rusqlite::Error) -> Error {
-    let error = storage(error);
+    let error = application(error);
     Error::new(error.kind(), format!("the inbox in {}: {}", path.display(), error.message())).with_source(error)
-}
-
-/// A row of the table.
-struct Found {
-    position: i64,
-    row_id: String,
-    /// The event's JSON, or why it is no text.
-    event: Result<String>,
-    inserted_at: i64,
-    digest: Option<String>,
-}
-
-struct Worker {
-    connection: Connection,
-    drain: Drain,
-    drained: Arc<AtomicI64>,
-    stop: Arc<AtomicBool>,
-    /// Rows up to here have been read.
-    read_to: i64,
-    deleted_to: i64,
-    version: Option<i64>,
-    quiet_polls: u32,
-}
-
-impl Worker {
-    fn run(&mut self) {
-        let mut last_tries = LAST_TRIES;
-        loop {
-            // Read before the last look, so that what was committed before closing is drained.
-            let stop = self.stop.load(Ordering::Acquire);
-            let pause = match self.poll() {
-                Ok(true) => continue,
-                Ok(false) if stop => return,
-                Ok(false) => POLL_INTERVAL,
-                // Busy, or a disk that fails for a while: the rows stay where they are. A handle that
-                // closes tries again for a while; after that they are there for the next one.
-                Err(_) if stop && last_tries == 0 => return,
-                Err(_) if stop => {
-                    last_tries -= 1;
-                    POLL_INTERVAL
-                }
-                Err(_) => RETRY_INTERVAL,
-            };
-            if self.drain.queue.is_closed() {
-                return;
-            }
-            std::thread::sleep(pause);
-        }
-    }
-
-    /// Drains some rows. Answers whether there may be more.
-    fn poll(&mut self) -> Result<bool> {
-        let version: i64 = self
-            .connection
-            .query_row(include_str!("journal/sqlite/queries/inbox_changed.sql"), [], |row| row.get(0))
-            .map_err(storage)?;
-        if self.version == Some(version) {
-            self.quiet_polls = self.quiet_polls.saturating_add(1);
-            if self.quiet_polls >= IDLE_POLLS {
-                return self.delete();
-            }
-            return Ok(false);
-        }
-        self.quiet_polls = 0;
-        let last: i64 = self
-            .connection
-            .query_row(include_str!("journal/sqlite/queries/inbox_last.sql"), [], |row| row.get(0))
-            .map_err(storage)?;
-        if last < self.read_to {
-            // The file is another one now, restored from a copy: its positions are given anew, and ids
-            // tell which of its rows are known.
-            self.read_to = 0;
-            self.deleted_to = 0;
-            self.drained.store(0, Ordering::Release);
-        }
-        let found = self.read()?;
-        let Some(last) = found.last().map(|row| row.position) else {
-            self.version = Some(version);
-            return Ok(false);
-        };
-        self.hand_over(found)?;
-        self.read_to = last;
-        self.drained.store(last, Ordering::Release);
-        if last - self.deleted_to > BACKLOG_ROWS {
-            // Best effort: the application may hold its lock just now.
-            let _ = self.delete();
-        }
-        Ok(true)
-    }
-
-    fn read(&self) -> Result<Vec<Found>> {
-        let mut statement =
-            self.connection.prepare_cached(include_str!("journal/sqlite/queries/inbox_rows.sql")).map_err(storage)?;
-        let mut rows = statement.query(params![self.read_to, DRAIN_ROWS]).map_err(storage)?;
-        let mut found = Vec::new();
-        let mut bytes = 0;
-        while let Some(row) = rows.next().map_err(storage)? {
-            let mut event = match row.get_ref(2).map_err(storage)? {
-                ValueRef::Text(text) | ValueRef::Blob(text) if text.len() > 2 * MAX_EVENT_BYTES => Err(Error::new(
-                    ErrorKind::LimitExceeded,
-                    format!("the event has {} bytes; the limit is {MAX_EVENT_BYTES}", text.len()),
-                )),
-                ValueRef::Text(text) | ValueRef::Blob(text) => std::str::from_utf8(text)
-                    .map(str::to_owned)
-                    .map_err(|error| Error::new(ErrorKind::InvalidEvent, format!("the event is no UTF-8: {error}"))),
-                other => Err(Error::new(
-                    ErrorKind::InvalidEvent,
-                    format!("the event is {}; it must be JSON in text", other.data_type()),
-                )),
-            };
-            bytes += event.as_ref().map_or(0, String::len);
-            // Any value may stand in any column, and none may stop those behind it.
-            let id = row.get_ref(1).map_err(storage)?;
-            let row_id = match id {
-                ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
-                other => other.data_type().to_string(),
-            };
-            if id.as_str().is_err() {
-                event = Err(Error::new(ErrorKind::InvalidEvent, "the column id is no text"));
-            }
-            let inserted_at = row.get_ref(3).map_err(storage)?.as_i64().unwrap_or_else(|_| {
-                event = Err(Error::new(ErrorKind::InvalidEvent, "the column inserted_at is no whole number"));
-                0
-            });
-            let digest = match row.get_ref(4).map_err(storage)? {
-                ValueRef::Null => None,
-                other => Some(other.as_str().unwrap_or_default().to_owned()),
-            };
-            let position = row.get(0).map_err(storage)?;
-            found.push(Found { position, row_id, event, inserted_at, digest });
-            if bytes > MAX_EVENT_BYTES {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
-    /// Puts the rows into the log, or aside.
-    fn hand_over(&self, found: Vec<Found>) -> Result<()> {
-        let now_ms = self.drain.clock.now_ms();
-        let policy = &self.drain.policy;
-        let mut rows = Vec::new();
-        let mut rejected = Vec::new();
-        let mut sampled = 0;
-        for row in found {
-            let text = row.event.as_deref().unwrap_or_default();
-            let digest = policy.keyed_digest(text.as_bytes());
-            let prepared = match &row.event {
-                Ok(text) => prepare(policy, text, &row.row_id, row.inserted_at, row.digest.as_deref(), now_ms),
-                Err(error) => Err(error.clone()),
-            };
-            match prepared {
-                Ok(Applied::Keep(event)) => rows.push(InboxRow { row_id: row.row_id, digest, event }),
-                Ok(Applied::Sampled { .. }) => sampled += 1,
-                Err(error) => {
-                    let json = serde_json::from_str::<Value>(text).ok();
-                    // Under the id that the application waits for.
-                    let named = json.as_ref().and_then(|json| json.get("id")?.as_str());
-                    let id = named.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())).unwrap_or(&row.row_id);
-                    let copy = json.as_ref().map(|json| policy.redacted_copy(json));
-                    rejected.push(Rejected::new(id, &digest, now_ms, &error, copy));
-                }
-            }
-        }
-        let (reply, answer) = oneshot::channel();
-        let closed = || Error::new(ErrorKind::Closed, "the log is closed");
-        self.drain.queue.send(Request::Drain { rows, rejected, reply }).map_err(|_| closed())?;
-        answer.blocking_recv().map_err(|_| closed())??;
-        // Counted once the rows cannot come again.
-        for _ in 0..sampled {
-            count_sampled(&self.drain.sampled, &self.drain.queue);
-        }
-        Ok(())
-    }
-
-    /// Deletes some of the rows that are in the log. Answers whether there are more.
-    fn delete(&mut self) -> Result<bool> {
-        if self.deleted_to >= self.read_to {
-            return Ok(false);
-        }
-        let transaction = rusqlite::Transaction::new(&mut self.connection, TransactionBehavior::Immediate);
-        let transaction = transaction.map_err(storage)?;
-        let last = {
-            let mut delete =
-                transaction.prepare_cached(include_str!("journal/sqlite/queries/inbox_delete.sql")).map_err(storage)?;
-            let deleted = delete
-                .query_map(params![self.read_to, DELETE_ROWS], |row| row.get::<_, i64>(0))
-                .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-                .map_err(storage)?;
-            deleted.into_iter().max()
-        };
-        transaction.commit().map_err(storage)?;
-        self.deleted_to = last.unwrap_or(self.read_to);
-        Ok(false)
-    }
-}
-
-fn prepare(
-    policy: &Compiled,
-    text: &str,
-    row_id: &str,
-    inserted_at: i64,
-    digest: Option<&str>,
-    now_ms: i64,
-) -> Result<Applied> {
-    let staged = match digest {
-        Some(mark) => Some(policy.read_staged(mark, text.as_bytes()).ok_or_else(not_the_librarys)?),
-        None => None,
-    };
-    // What is wrong is kept, so it must not quote what was sent.
-    let mut event = Event::from_json_unquoted(text)?;
-    event.id.get_or_insert_with(|| row_id.to_owned());
-    match staged {
-        Some(digest) => policy.apply_staged(event, Some(digest), now_ms).map(Applied::Keep),
-        // It was accepted when it was inserted.
-        None => policy.apply_accepted(event, now_ms, inserted_at, || row_id.to_owned()),
-    }
-}
-
-fn not_the_librarys() -> Error {
-    Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out")
 }

@@ -94,8 +94,7 @@ impl Key {
 }
 
 fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
+    let draft = beside(path, ".new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -108,6 +107,13 @@ fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()?;
     std::fs::rename(&draft, path)?;
     sync_folder(path)
+}
+
+/// The path with `suffix` added to the file's name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 /// A new name is durable once its folder is.

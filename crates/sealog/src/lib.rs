@@ -13,11 +13,13 @@ mod keyfile;
 mod log;
 mod policy;
 mod query;
+mod sampled;
 mod sequencer;
 mod tree;
 mod verify;
 mod watch;
 
+pub use anchor::AnchorState;
 pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
@@ -26,6 +28,7 @@ pub use event::{
     MAX_DEPTH, MAX_EVENT_BYTES, MAX_FIELD_BYTES, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_STATE_BYTES, MAX_TAG_BYTES,
     MAX_TAGS, MAX_USER_AGENT_BYTES, Outcome, Receipt, Record, Severity, actions,
 };
+pub use inbox::InboxState;
 pub use index::{IndexProgress, Order};
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};

@@ -1,25 +1,32 @@
 //! The log: open it, write to it, read it, prove it.
 
+mod staging;
+
+pub use self::staging::{InboxSql, Staged};
+
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::anchor::{AnchorState, Mailbox};
 use crate::builder::Builder;
 use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Receipt, Record};
-use crate::inbox::Inbox;
+use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Record};
+use crate::inbox::{Inbox, InboxState};
 use crate::index::{Index, IndexOptions};
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
 use crate::policy::{Applied, Compiled, Prepared};
 use crate::query::Selection;
-use crate::sequencer::Request;
+use crate::sampled::Sampled;
+use crate::sequencer::{Appended, Refused, Request, Task, Work};
 use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
 
@@ -34,6 +41,8 @@ const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
 const READ_STRIDE_EVENTS: u64 = 256;
 /// How often a waiting call looks at what other processes have written.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Reading connections that are open at once; further calls wait for one.
+const MAX_READERS: usize = 16;
 /// Reading connections that are kept open.
 const MAX_IDLE_READERS: usize = 4;
 
@@ -67,10 +76,52 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) readers: Mutex<Vec<Reader>>,
+    pub(crate) reading: Arc<Semaphore>,
+    pub(crate) lookout: tokio::sync::Mutex<Lookout>,
     pub(crate) size: watch::Receiver<u64>,
     pub(crate) writer: Option<Writer>,
     pub(crate) index: Mutex<Option<Arc<Index>>>,
     pub(crate) index_options: IndexOptions,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        path: PathBuf,
+        clock: Arc<dyn Clock>,
+        readers: Vec<Reader>,
+        sender: watch::Sender<u64>,
+        size: watch::Receiver<u64>,
+        writer: Option<Writer>,
+        index: Option<Arc<Index>>,
+        index_options: IndexOptions,
+    ) -> Self {
+        Self {
+            path,
+            clock,
+            readers: Mutex::new(readers),
+            reading: Arc::new(Semaphore::new(MAX_READERS)),
+            lookout: tokio::sync::Mutex::new(Lookout { size: sender, seen: None }),
+            size,
+            writer,
+            index: Mutex::new(index),
+            index_options,
+        }
+    }
+
+    /// Closes the lookout's connection, unless somebody is waiting with it.
+    fn forget_lookout(&self) {
+        if let Ok(mut lookout) = self.lookout.try_lock() {
+            lookout.seen = None;
+        }
+    }
+}
+
+/// What looks, for all who wait, at what other processes have written.
+pub(crate) struct Lookout {
+    /// Wakes those who wait, as the sequencer does with a new size.
+    pub(crate) size: watch::Sender<u64>,
+    /// A connection, and what it saw last.
+    pub(crate) seen: Option<(Reader, u64)>,
 }
 
 /// What a handle has that may write.
@@ -78,8 +129,11 @@ pub(crate) struct Writer {
     pub(crate) policy: Arc<Compiled>,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
     pub(crate) room: Arc<Semaphore>,
-    pub(crate) sampled: Arc<AtomicU64>,
+    pub(crate) sampled: Arc<Sampled>,
     pub(crate) inboxes: Mutex<Vec<Inbox>>,
+    pub(crate) anchor: Option<Arc<Mailbox>>,
+    /// The sequencer's, until somebody closes the log.
+    pub(crate) thread: Mutex<Option<JoinHandle<Result<()>>>>,
 }
 
 /// The newest state of a log.
@@ -135,27 +189,6 @@ impl Rejected {
     }
 }
 
-/// The statement that puts a staged event into the inbox: for any driver, in the application's own
-/// transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InboxSql {
-    /// One `INSERT` with the parameters `?1`, `?2`, ….
-    pub sql: &'static str,
-    /// The parameters, in order, all to be bound as text.
-    pub params: Vec<String>,
-}
-
-/// An event on its way through an inbox: what [`AuditLog::stage`] and [`AuditLog::log_in`] answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Staged {
-    /// The event's id. [`AuditLog::sequenced`] waits for it.
-    pub id: String,
-    /// What to run; `None` when the event was sampled away.
-    pub insert: Option<InboxSql>,
-}
-
 impl AuditLog {
     /// Opens the log at `path`, or creates it, with its key in the file beside it (`audit.db.key` for
     /// `audit.db`) and the default policy. [`AuditLog::builder`] has the options.
@@ -174,8 +207,8 @@ impl AuditLog {
 
     /// Logs one event. When this returns, the event is durable, sealed and visible.
     ///
-    /// Dropping the future before it has finished may or may not have logged the event; an event with
-    /// an id can be sent again.
+    /// When it fails with `Storage` or `Busy`, or its future is dropped, the event may be there or not. One
+    /// that was sent with an id can be sent again: it is the same event then. [`AuditLog::new_id`] gives one.
     ///
     /// # Errors
     ///
@@ -186,7 +219,7 @@ impl AuditLog {
         let writer = self.writer()?;
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
-                let receipt = writer.append(vec![prepared]).await?.pop();
+                let receipt = writer.append(vec![prepared]).await.map_err(|refused| refused.error)?.pop();
                 receipt.map(Logged::Recorded).ok_or_else(closed)
             }
             Applied::Sampled { id } => {
@@ -226,13 +259,15 @@ impl AuditLog {
                 format!("{} events at once; the limit is {MAX_BULK_EVENTS}: send them in several calls", events.len()),
             ));
         }
-        let (mut prepared, mut sampled) = (Vec::with_capacity(events.len()), Vec::new());
+        let (mut prepared, mut indices, mut sampled) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
         let mut bytes = 0;
+        let inside = |error: Error, index: usize| error.inside(&format!("/{index}"));
         for (index, event) in events.into_iter().enumerate() {
-            match writer.apply(&self.shared, event).map_err(|error| error.inside(&format!("/{index}")))? {
+            match writer.apply(&self.shared, event).map_err(|error| inside(error, index))? {
                 Applied::Keep(event) => {
                     bytes += event.max_len();
                     prepared.push(event);
+                    indices.push(index);
                 }
                 Applied::Sampled { id } => sampled.push((index, id)),
             }
@@ -246,7 +281,12 @@ impl AuditLog {
                 ));
             }
         }
-        let receipts = if prepared.is_empty() { Vec::new() } else { writer.append(prepared).await? };
+        let receipts = if prepared.is_empty() { Ok(Vec::new()) } else { writer.append(prepared).await };
+        let receipts = receipts.map_err(|Refused { index, error }| match index {
+            // Which of those that sampling kept: which it was of all.
+            Some(kept) => inside(error, indices[kept]),
+            None => error,
+        })?;
         let mut logged: Vec<_> = receipts.into_iter().map(Logged::Recorded).collect();
         // The indices ascend, so each one goes where it was.
         for (index, id) in sampled {
@@ -254,125 +294,6 @@ impl AuditLog {
             logged.insert(index, Logged::Sampled { id });
         }
         Ok(logged)
-    }
-
-    /// Logs an event in the application's own transaction: it is there if the transaction commits,
-    /// and never was if it rolls back. The twin of [`AuditLog::log`] for rusqlite.
-    ///
-    /// The transaction's file must have an inbox ([`Builder::inbox`]). The event is durable with the
-    /// application's commit, and sealed and visible shortly after it: [`AuditLog::sequenced`] waits for
-    /// that.
-    ///
-    /// ```
-    /// use sealog::{AuditLog, Event};
-    ///
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let dir = tempfile::tempdir()?;
-    /// # let (audit, app) = (dir.path().join("audit.db"), dir.path().join("app.db"));
-    /// let mut db = sealog::rusqlite::Connection::open(&app)?;
-    /// db.pragma_update(None, "journal_mode", "wal")?;
-    /// db.execute("CREATE TABLE invoice (id TEXT PRIMARY KEY, paid INTEGER)", [])?;
-    /// let log = AuditLog::builder(audit).inbox(&app).open().await?;
-    ///
-    /// let mut tx = db.transaction()?;
-    /// tx.execute("INSERT INTO invoice VALUES ('i-4', 1)", [])?;
-    /// let staged = log.log_in(&mut tx, Event::new("invoice.paid").resource("invoice", "i-4"))?;
-    /// tx.commit()?;
-    ///
-    /// let receipt = log.sequenced(&staged.id).await?;
-    /// assert_eq!(receipt.seq, 0);
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`AuditLog::log`], before anything is written; `Storage` when the insert fails.
-    pub fn log_in(&self, transaction: &mut rusqlite::Transaction<'_>, event: Event) -> Result<Staged> {
-        let staged = self.stage(event)?;
-        if let Some(insert) = &staged.insert {
-            transaction
-                .prepare_cached(insert.sql)
-                .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(&insert.params)))
-                .map_err(|error| {
-                    let error = sqlite::storage(error);
-                    let message = format!("cannot insert into sealog_inbox: {}", error.message());
-                    Error::new(error.kind(), message).with_source(error)
-                })?;
-        }
-        Ok(staged)
-    }
-
-    /// The statement that logs an event in the application's own transaction, for any driver. The
-    /// policy has been applied: what it redacts is not in the parameters.
-    ///
-    /// # Errors
-    ///
-    /// As [`AuditLog::log`].
-    pub fn stage(&self, event: Event) -> Result<Staged> {
-        let writer = self.writer()?;
-        match writer.apply(&self.shared, event)? {
-            Applied::Keep(prepared) => {
-                let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
-                let mark = writer.policy.mark_staged(&prepared);
-                // Only a handle with one inbox knows which rows its position speaks of.
-                let drained = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
-                    [inbox] => inbox.drained().to_string(),
-                    _ => String::new(),
-                };
-                let params = vec![prepared.id.clone(), json, mark, drained];
-                let sql = include_str!("journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
-                Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }) })
-            }
-            Applied::Sampled { id } => {
-                writer.count_sampled();
-                Ok(Staged { id, insert: None })
-            }
-        }
-    }
-
-    /// Waits until the event with this id is in the log, whoever puts it there.
-    ///
-    /// It waits for as long as it takes; put a time-out around it where the transaction may not have
-    /// committed.
-    ///
-    /// # Errors
-    ///
-    /// When the row of the inbox was set aside: why.
-    pub async fn sequenced(&self, id: &str) -> Result<Receipt> {
-        let mut size = self.shared.size.clone();
-        loop {
-            size.mark_unchanged();
-            let wanted = id.to_owned();
-            let found = self
-                .snapshot(move |snapshot| {
-                    let entry = snapshot.find(&wanted)?;
-                    let rejected = if entry.is_none() { snapshot.find_rejected(&wanted)? } else { None };
-                    Ok((entry, rejected))
-                })
-                .await?;
-            match found {
-                (Some(entry), _) => {
-                    return Ok(Receipt {
-                        id: id.to_owned(),
-                        seq: entry.seq,
-                        timestamp: entry.timestamp,
-                        tree_size: entry.tree_size,
-                        removed: false,
-                    });
-                }
-                (None, Some(rejected)) => {
-                    let kind = ErrorKind::all().find(|kind| kind.code() == rejected.code);
-                    return Err(Error::new(
-                        kind.unwrap_or(ErrorKind::InvalidEvent),
-                        format!("the event was set aside: {}", rejected.reason),
-                    ));
-                }
-                (None, None) => {
-                    // Another process may sequence it, which only looking tells.
-                    a_change_or_a_moment(&mut size).await;
-                }
-            }
-        }
     }
 
     /// The event with this id.
@@ -412,7 +333,7 @@ impl AuditLog {
         self.snapshot(move |snapshot| {
             let size = snapshot.head()?.checkpoint.size;
             let end = size.min(from_seq.saturating_add(limit as u64));
-            let mut page = Page { events: Vec::new(), next_seq: from_seq.min(size).max(from_seq) };
+            let mut page = Page { events: Vec::new(), next_seq: from_seq };
             let mut bytes = 0;
             while page.next_seq < end && bytes < MAX_READ_BYTES {
                 let to = end.min(page.next_seq + READ_STRIDE_EVENTS);
@@ -456,7 +377,7 @@ impl AuditLog {
             if now > size {
                 return Ok(now);
             }
-            a_change_or_a_moment(&mut known).await;
+            self.news(&mut known).await?;
         }
     }
 
@@ -466,7 +387,8 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// When the log cannot be read, or the options are wrong. Damage is no error: it is in the report.
+    /// When the log cannot be read; `InvalidArgument` when the options hold what is no key or checkpoint.
+    /// Damage is no error: it is in the report, and so is that a key or checkpoint is of another log.
     pub async fn verify(
         &self,
         options: VerifyOptions,
@@ -481,7 +403,8 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// `NotFound` when there is no such event.
+    /// `NotFound` when there is no such event; `Integrity` when it is not the one that was sealed, or the
+    /// tree above it is damaged.
     pub async fn proof(&self, seq: u64) -> Result<Proof> {
         let scope = self.scope.clone();
         self.snapshot(move |snapshot| {
@@ -553,7 +476,10 @@ impl AuditLog {
     pub async fn rotate_key(&self) -> Result<String> {
         let writer = self.writer()?;
         let (reply, answer) = oneshot::channel();
-        writer.queue.send(Request::Rotate { policy: writer.policy.clone(), reply }).map_err(|_| closed())?;
+        writer
+            .queue
+            .send(Request::Alone(Task::Rotate { policy: writer.policy.clone(), reply }))
+            .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -565,8 +491,8 @@ impl AuditLog {
     /// When the log cannot be read.
     pub async fn sampled(&self) -> Result<u64> {
         self.whole()?;
-        let pending = self.shared.writer.as_ref().map_or(0, |writer| writer.sampled.load(Ordering::Relaxed));
-        Ok(self.snapshot(|snapshot| snapshot.sampled()).await? + pending)
+        let sampled = self.shared.writer.as_ref().map(|writer| writer.sampled.clone()).unwrap_or_default();
+        self.reader(move |reader| sampled.total(|| reader.snapshot(|snapshot| snapshot.sampled()))).await
     }
 
     /// How many rows of inboxes were set aside, since they were no valid events.
@@ -589,6 +515,26 @@ impl AuditLog {
         self.snapshot(move |snapshot| snapshot.rejected(offset, limit)).await
     }
 
+    /// A new id, a UUIDv7. An event that is given one before it is sent can be sent again after a failure;
+    /// of one that was not, nobody learns the id that it may be in the log under.
+    ///
+    /// ```
+    /// use sealog::{AuditLog, ErrorKind, Event};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sealog::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let log = AuditLog::open(dir.path().join("audit.db")).await?;
+    /// let event = Event::new("invoice.paid").id(log.new_id());
+    /// let mut logged = log.log(event.clone()).await;
+    /// while logged.as_ref().is_err_and(|error| error.kind() == ErrorKind::Busy) {
+    ///     logged = log.log(event.clone()).await;
+    /// }
+    /// # logged?; Ok(()) }
+    /// ```
+    pub fn new_id(&self) -> String {
+        new_id(&*self.shared.clock)
+    }
+
     /// A digest with the log's own key, 32 hex digits: the same bytes give the same digest in this log
     /// and in no other. For ids that derive from content.
     ///
@@ -599,8 +545,8 @@ impl AuditLog {
         Ok(self.writer()?.policy.keyed_digest(bytes))
     }
 
-    /// Drains the inboxes, writes what is pending, and waits for it. Other clones of this handle fail
-    /// with `Closed` afterwards.
+    /// Drains the inboxes, writes what is pending, closes the file, and waits for all of it. Other clones
+    /// of this handle fail with `Closed` where they write afterwards.
     ///
     /// # Errors
     ///
@@ -608,19 +554,36 @@ impl AuditLog {
     pub async fn close(self) -> Result<()> {
         let index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(writer) = &self.shared.writer else {
+            self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.shared.forget_lookout();
             return close_index(index).await;
         };
         let inboxes = std::mem::take(&mut *writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner));
-        blocking(move || {
-            inboxes.into_iter().for_each(Inbox::close);
-            Ok(())
+        // Each of them, and then the log, whatever becomes of the others.
+        let drained = blocking(move || {
+            let results: Vec<_> = inboxes.into_iter().map(Inbox::close).collect();
+            results.into_iter().collect::<Result<()>>()
         })
-        .await?;
-        let (reply, answer) = oneshot::channel();
-        writer.queue.send(Request::Close { reply }).map_err(|_| closed())?;
-        let written = answer.await.map_err(|_| closed())?;
+        .await;
+        let thread = writer.thread.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(closed)?;
         close_index(index).await?;
-        written
+        // Before the writer: SQLite tidies up where the last connection that goes may write.
+        self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.forget_lookout();
+        // Where nobody receives any more the thread has ended by itself, and says why.
+        let _ = writer.queue.send(Request::Alone(Task::Close));
+        blocking(move || joined(thread, "the sequencer's thread")).await.and(drained)
+    }
+
+    /// How the anchor of this handle is getting on, if it has one.
+    pub fn anchor(&self) -> Option<AnchorState> {
+        self.shared.writer.as_ref()?.anchor.as_ref().map(|mailbox| mailbox.state())
+    }
+
+    /// How the inboxes of this handle are getting on.
+    pub fn inboxes(&self) -> Vec<InboxState> {
+        let Some(writer) = &self.shared.writer else { return Vec::new() };
+        writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Inbox::state).collect()
     }
 
     fn writer(&self) -> Result<&Writer> {
@@ -647,6 +610,42 @@ impl AuditLog {
         Err(Error::new(ErrorKind::OutOfScope, "this concerns the log as a whole, and the handle is scoped"))
     }
 
+    /// Waits until somebody has written something: this handle, or another process, which only looking
+    /// tells. One of those who wait looks, and wakes the others.
+    pub(crate) async fn news(&self, size: &mut watch::Receiver<u64>) -> Result<()> {
+        let mut changed = std::pin::pin!(size.changed());
+        let mut looked = std::pin::pin!(self.look_out());
+        std::future::poll_fn(|context| match changed.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(Ok(())),
+            Poll::Pending => looked.as_mut().poll(context),
+        })
+        .await
+    }
+
+    /// Returns with an error only: what there is to see is told to all.
+    async fn look_out(&self) -> Result<()> {
+        let mut lookout = self.shared.lookout.lock().await;
+        loop {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            // Who gives up waiting in the middle takes the connection along; the next one opens another.
+            let seen = lookout.seen.take();
+            let shared = self.shared.clone();
+            let (reader, before, now) = blocking(move || {
+                let (reader, before) = match seen {
+                    Some((reader, version)) => (reader, Some(version)),
+                    None => (sqlite::open_reader(&shared.path)?, None),
+                };
+                let now = reader.version()?;
+                Ok((reader, before, now))
+            })
+            .await?;
+            lookout.seen = Some((reader, now));
+            if before != Some(now) {
+                lookout.size.send_modify(|_| {});
+            }
+        }
+    }
+
     /// Reads one committed state, on a thread that may block.
     pub(crate) async fn snapshot<T: Send + 'static>(
         &self,
@@ -660,7 +659,9 @@ impl AuditLog {
         read: impl FnOnce(&mut Reader) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let shared = self.shared.clone();
+        let turn = shared.reading.clone().acquire_owned().await.map_err(|_| closed())?;
         blocking(move || {
+            let _turn = turn;
             let idle = shared.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut reader = match idle {
                 Some(reader) => reader,
@@ -668,7 +669,7 @@ impl AuditLog {
             };
             let result = read(&mut reader);
             let mut readers = shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() < MAX_IDLE_READERS {
+            if readers.len() < MAX_IDLE_READERS && !reader.is_broken() {
                 readers.push(reader);
             }
             result
@@ -689,34 +690,17 @@ impl Writer {
         self.policy.apply(event, now_ms, || new_id(&*shared.clock))
     }
 
-    async fn append(&self, events: Vec<Prepared>) -> Result<Vec<Receipt>> {
+    async fn append(&self, events: Vec<Prepared>) -> Appended {
         let bytes: usize = events.iter().map(Prepared::max_len).sum();
         let kib = bytes.div_ceil(1024).clamp(1, MAX_QUEUE_KIB) as u32;
         let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Request::Append { events, reply, room }).map_err(|_| closed())?;
+        self.queue.send(Request::Batched(Work::Append { events, reply, room })).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
     fn count_sampled(&self) {
-        count_sampled(&self.sampled, &self.queue);
-    }
-}
-
-/// Counts an event that was sampled away, and has the count stored every now and then.
-pub(crate) fn count_sampled(sampled: &AtomicU64, queue: &mpsc::UnboundedSender<Request>) {
-    const STORE_EVERY: u64 = 256;
-    if sampled.fetch_add(1, Ordering::Relaxed).is_multiple_of(STORE_EVERY) {
-        // A log that is closed counts no more.
-        let _ = queue.send(Request::Count);
-    }
-}
-
-/// Waits until this handle has written something, but not long: others write too.
-pub(crate) async fn a_change_or_a_moment(size: &mut watch::Receiver<u64>) {
-    if tokio::time::timeout(POLL_INTERVAL, size.changed()).await.is_ok_and(|changed| changed.is_err()) {
-        // A handle that does not write has no changes to tell, and says so at once.
-        tokio::time::sleep(POLL_INTERVAL).await;
+        self.sampled.count(&self.queue);
     }
 }
 
@@ -754,6 +738,17 @@ fn read_records(snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<Vec<R
         return Err(Error::new(ErrorKind::Integrity, format!("seq {missing}: expected an event, found none")));
     }
     Ok(records)
+}
+
+/// Waits for a thread of ours to end. A panic of it is an error of the caller's call, not of the caller.
+pub(crate) fn joined<T>(thread: JoinHandle<Result<T>>, name: &str) -> Result<T> {
+    thread.join().unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(Error::new(
+            ErrorKind::Storage,
+            format!("{name} panicked, which is a bug of Sealog: {}", text.unwrap_or("no message")),
+        ))
+    })
 }
 
 /// Runs what blocks on a thread for that.

@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
@@ -20,7 +19,8 @@ use crate::journal::{Batch, Entry, Head, Journal, Row, StoredCheckpoint, Transac
 use crate::keyfile::KeySource;
 use crate::log::Rejected;
 use crate::policy::{Compiled, Prepared};
-use crate::tree::{self, Frontier, Key, Node};
+use crate::sampled::Sampled;
+use crate::tree::{self, Frontier, Hash, Key, Node};
 use crate::verify::KEY_ROTATED;
 
 /// A batch takes no further request once it has so many events: other processes wait for it.
@@ -32,24 +32,51 @@ const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// ten microseconds on an idle machine.
 const PATIENCE_YIELDS: u32 = 32;
 
-/// What the thread is asked for. Each holds its room in the queue until it is answered.
+/// What the thread is asked for.
 pub(crate) enum Request {
+    /// To go into a batch with others.
+    Batched(Work),
+    /// To be done alone, after what was asked for before it.
+    Alone(Task),
+}
+
+/// What goes into a batch. Each holds its room in the queue until it is answered.
+pub(crate) enum Work {
     /// All of these events, or none.
-    Append { events: Vec<Prepared>, reply: oneshot::Sender<Result<Vec<Receipt>>>, room: OwnedSemaphorePermit },
+    Append { events: Vec<Prepared>, reply: oneshot::Sender<Appended>, room: OwnedSemaphorePermit },
     /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
     Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
-    /// A new signing key; the answer is its public half.
-    Rotate { policy: Arc<Compiled>, reply: oneshot::Sender<Result<String>> },
     /// Store what is only counted.
     Count,
+}
+
+/// What is done alone.
+pub(crate) enum Task {
+    /// A new signing key; the answer is its public half.
+    Rotate { policy: Arc<Compiled>, reply: oneshot::Sender<Result<String>> },
     /// Finish.
-    Close { reply: oneshot::Sender<Result<()>> },
+    Close,
+}
+
+/// What becomes of the events of one call.
+pub(crate) type Appended = Result<Vec<Receipt>, Refused>;
+
+/// Why the events of one call are not in the log.
+#[derive(Clone)]
+pub(crate) struct Refused {
+    /// Which of them is wrong, where one of them is.
+    pub(crate) index: Option<usize>,
+    pub(crate) error: Error,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { index: None, error }
+    }
 }
 
 /// An event from an inbox.
 pub(crate) struct InboxRow {
-    /// The row's id there, under which it is set aside if it must be.
-    pub(crate) row_id: String,
     /// Keyed digest of what stood there.
     pub(crate) digest: String,
     pub(crate) event: Prepared,
@@ -60,6 +87,8 @@ struct Place {
     seq: u64,
     timestamp: i64,
     tree_size: Option<u64>,
+    /// It was there before, or stands earlier in this batch.
+    existed: bool,
 }
 
 fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
@@ -68,12 +97,13 @@ fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
         seq: place.seq,
         timestamp: place.timestamp,
         tree_size: place.tree_size.unwrap_or(size),
+        existed: place.existed,
         removed: false,
     }
 }
 
-/// What a batch makes of one request: the place of each of its events, or what is wrong with one.
-type Answer = Result<Vec<Place>>;
+/// What a batch makes of one part of it: the place of each of its events, or what is wrong with one.
+type Answer = Result<Vec<Place>, Refused>;
 
 /// The thread's state.
 pub(crate) struct Sequencer {
@@ -83,7 +113,7 @@ pub(crate) struct Sequencer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) anchor: Option<Anchor>,
     /// Events sampled away that are not stored yet.
-    pub(crate) sampled: Arc<AtomicU64>,
+    pub(crate) sampled: Arc<Sampled>,
     pub(crate) index: Arc<Index>,
     /// Told the log's size after each commit.
     pub(crate) size: watch::Sender<u64>,
@@ -91,136 +121,127 @@ pub(crate) struct Sequencer {
 
 impl Sequencer {
     /// Works until it is asked to close or nobody can ask any more.
-    pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) {
-        let mut requests = Vec::new();
+    ///
+    /// Who waits for the thread's end finds the journal closed: all that it holds is gone by then.
+    pub(crate) fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) -> Result<()> {
+        let mut batch = Vec::new();
         let mut answered = 0;
         while let Some(first) = queue.blocking_recv() {
-            let last = gather(first, &mut queue, &mut requests, answered);
-            answered = requests.len();
-            self.answer(&mut requests);
-            match last {
-                Some(Request::Rotate { policy, reply }) => {
+            let task = gather(first, &mut queue, &mut batch, answered);
+            answered = batch.len();
+            self.answer(&mut batch);
+            match task {
+                Some(Task::Rotate { policy, reply }) => {
                     let _ = reply.send(self.rotate(&policy));
                 }
-                Some(Request::Close { reply }) => {
-                    let _ = reply.send(self.finish());
-                    return;
-                }
-                _ => {}
+                Some(Task::Close) => break,
+                None => {}
             }
             // Packing only saves space: what keeps it from working now keeps the next batch from
             // working too, and is reported there.
             let _ = self.journal.pack();
         }
-        let _ = self.finish();
+        self.finish()
     }
 
-    /// Commits the requests as one batch and answers each.
-    fn answer(&mut self, requests: &mut Vec<Request>) {
-        if requests.is_empty() {
+    /// Commits a batch and answers each part of it.
+    fn answer(&mut self, batch: &mut Vec<Work>) {
+        if batch.is_empty() {
             return;
         }
-        let (size, answers) = match self.commit(requests) {
+        let (size, answers) = match self.commit(batch) {
             Ok(answered) => answered,
             Err(error) => {
-                for request in requests.drain(..) {
-                    match request {
-                        Request::Append { reply, .. } => drop(reply.send(Err(error.clone()))),
-                        Request::Drain { reply, .. } => drop(reply.send(Err(error.clone()))),
-                        _ => {}
+                for work in batch.drain(..) {
+                    match work {
+                        Work::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
+                        Work::Drain { reply, .. } => drop(reply.send(Err(error.clone()))),
+                        Work::Count => {}
                     }
                 }
                 return;
             }
         };
-        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
-        for (request, answer) in requests.drain(..).zip(answers) {
-            match request {
+        for (work, answer) in batch.drain(..).zip(answers) {
+            match work {
                 // A caller that no longer waits has dropped its end.
-                Request::Append { events, reply, room } => {
+                Work::Append { events, reply, room } => {
                     drop(room);
                     let receipts = answer.map(|places| {
                         events.into_iter().zip(places).map(|(event, place)| receipt(event, &place, size)).collect()
                     });
                     let _ = reply.send(receipts);
                 }
-                Request::Drain { reply, .. } => {
-                    let _ = reply.send(answer.map(drop));
+                Work::Drain { reply, .. } => {
+                    let _ = reply.send(answer.map(drop).map_err(|refused| refused.error));
                 }
-                _ => {}
+                Work::Count => {}
             }
         }
     }
 
-    /// One batch: the log's size afterwards, and an answer for each request.
-    fn commit(&mut self, requests: &[Request]) -> Result<(u64, Vec<Answer>)> {
+    /// One batch: the log's size afterwards, and an answer for each part of it.
+    fn commit(&mut self, batch: &[Work]) -> Result<(u64, Vec<Answer>)> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
         let signer = adopt_key(&mut self.key, &self.key_source, &head)?;
         let now_ms = self.clock.now_ms();
 
         let mut plan = Plan { first_seq: head.checkpoint.size, ..Plan::default() };
-        let mut answers = Vec::with_capacity(requests.len());
-        for request in requests {
-            match request {
-                Request::Append { events, .. } => answers.push(plan.all_or_none(&mut *transaction, events)?),
-                Request::Drain { rows, rejected, .. } => {
+        let mut answers = Vec::with_capacity(batch.len());
+        for work in batch {
+            match work {
+                Work::Append { events, .. } => answers.push(plan.all_or_none(&mut *transaction, events)?),
+                Work::Drain { rows, rejected, .. } => {
                     plan.rejected.extend_from_slice(rejected);
                     for row in rows {
                         if let Err(error) = plan.one(&mut *transaction, &row.event)? {
                             let copy = serde_json::from_slice(row.event.sealable.unsealed()).ok();
-                            plan.rejected.push(Rejected::new(&row.row_id, &row.digest, now_ms, &error, copy));
+                            plan.rejected.push(Rejected::new(&row.event.id, &row.digest, now_ms, &error, copy));
                         }
                     }
                     answers.push(Ok(Vec::new()));
                 }
-                _ => answers.push(Ok(Vec::new())),
+                Work::Count => answers.push(Ok(Vec::new())),
             }
         }
-        if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.load(Ordering::Relaxed) == 0 {
-            return Ok((head.checkpoint.size, answers));
+        if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.is_empty() {
+            drop(transaction);
+            let size = head.checkpoint.size;
+            self.publish(Stored { size, ..Stored::default() }, now_ms, false);
+            return Ok((size, answers));
         }
 
         let mut bodies = Vec::new();
-        let sealed = Sealed::new(&head, &plan.fresh, now_ms, &*self.clock, &mut bodies)?;
-        let checkpoint = (!plan.fresh.is_empty()).then(|| StoredCheckpoint {
-            size: sealed.frontier.size(),
-            frontier: sealed.frontier.to_bytes(),
-            note: signer.sign_checkpoint(sealed.frontier.size(), &sealed.frontier.root()).note().to_owned(),
-        });
-        let note = checkpoint.as_ref().map(|checkpoint| checkpoint.note.clone());
-        let sampled = self.sampled.swap(0, Ordering::Relaxed);
-        let stored = transaction.commit(&Batch {
-            first_seq: head.checkpoint.size,
-            rows: &sealed.rows,
-            nodes: &sealed.nodes,
-            checkpoint,
-            next_vkey: None,
-            rejected: &plan.rejected,
-            sampled,
-        });
-        if let Err(error) = stored {
-            self.sampled.fetch_add(sampled, Ordering::Relaxed);
-            return Err(error);
-        }
-        if let (Some(anchor), Some(note)) = (&mut self.anchor, note) {
-            anchor.offer(note, now_ms);
-        }
-        let size = sealed.frontier.size();
-        let lengths: Vec<_> = sealed.rows.iter().map(|row| row.body.len()).collect();
-        self.show(head.checkpoint.size, &plan.fresh, &lengths, bodies);
+        let stored = self.sampled.store(|sampled| {
+            let contents = Contents { events: &plan.fresh, next_vkey: None, rejected: &plan.rejected, sampled };
+            let sign = |size, root: &Hash| signer.sign_checkpoint(size, root);
+            seal_and_store(transaction, &head, &contents, now_ms, &*self.clock, &mut bodies, sign)
+        })?;
+        let size = stored.size;
+        self.show(head.checkpoint.size, &plan.fresh, &stored.ends, bodies);
+        self.publish(stored, now_ms, false);
         Ok((size, answers))
     }
 
     /// Puts what was committed into the index's tail, so that it is visible before it is acknowledged.
-    fn show(&self, first_seq: u64, events: &[&Prepared], lengths: &[usize], bodies: Vec<u8>) {
+    /// `ends` says where in `bodies` each event's ends.
+    fn show(&self, first_seq: u64, events: &[&Prepared], ends: &[usize], bodies: Vec<u8>) {
         let bodies = Arc::new(bodies);
-        let mut end = 0;
-        let entries = events.iter().zip(lengths).map(|(event, length)| {
-            end += length;
-            TailEntry::new(event.facts.clone(), bodies.clone(), end - length..end)
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let entries = events.iter().zip(starts.zip(ends)).map(|(event, (start, end))| {
+            TailEntry::new(event.facts.clone(), bodies.clone(), start..*end)
         });
         self.index.feed(first_seq, entries.collect());
+    }
+
+    /// Tells those who wait, and the anchor, what was stored.
+    fn publish(&mut self, stored: Stored, now_ms: i64, at_once: bool) {
+        let size = stored.size;
+        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
+        if let (Some(anchor), Some(note)) = (&mut self.anchor, stored.note) {
+            anchor.offer(note, now_ms, at_once);
+        }
     }
 
     /// Lets the old key sign the event that names the new one, and signs with the new one from then on.
@@ -241,40 +262,24 @@ impl Sequencer {
         let event = policy.apply_own(event, self.clock.now_ms(), || new_id(&*self.clock))?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
-        let mut bodies = Vec::new();
-        let sealed = Sealed::new(&head, &[&event], now_ms, &*self.clock, &mut bodies)?;
-        let size = sealed.frontier.size();
-        let note = key.sign_handover(old, size, &sealed.frontier.root()).note().to_owned();
-        transaction.commit(&Batch {
-            first_seq: head.checkpoint.size,
-            rows: &sealed.rows,
-            nodes: &sealed.nodes,
-            checkpoint: Some(StoredCheckpoint { size, frontier: sealed.frontier.to_bytes(), note: note.clone() }),
-            next_vkey: Some(&vkey),
-            rejected: &[],
-            sampled: 0,
-        })?;
+        let contents = Contents { events: &[&event], next_vkey: Some(&vkey), rejected: &[], sampled: 0 };
+        let sign = |size, root: &Hash| key.sign_handover(old, size, root);
+        let stored = seal_and_store(transaction, &head, &contents, now_ms, &*self.clock, &mut Vec::new(), sign)?;
         self.key = key;
-        self.size.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
-        // A change of keys is worth a line elsewhere at once. The change is made whether or not that
-        // works: it is tried again, as with any other batch.
-        if let Some(anchor) = &mut self.anchor {
-            anchor.offer(note, now_ms);
-            let _ = anchor.flush();
-        }
+        // A change of keys is worth a line elsewhere at once.
+        self.publish(stored, now_ms, true);
         Ok(vkey)
     }
 
     fn finish(&mut self) -> Result<()> {
-        if self.sampled.load(Ordering::Relaxed) > 0 {
-            self.answer(&mut vec![Request::Count]);
+        if !self.sampled.is_empty() {
+            self.answer(&mut vec![Work::Count]);
         }
-        self.anchor.as_mut().map_or(Ok(()), Anchor::flush)
+        self.anchor.take().map_or(Ok(()), Anchor::close)
     }
 }
 
-/// Gathers what is waiting into `requests`. Answers the request that must come after them, if there is
-/// one.
+/// Gathers what is waiting into `batch`. Answers the task that must come after it, if there is one.
 ///
 /// Callers who were `answered` together come back one by one. Without a moment's patience the first of
 /// them would get a batch of its own, and the others would wait for that. So as long as some keep
@@ -282,31 +287,34 @@ impl Sequencer {
 fn gather(
     first: Request,
     queue: &mut mpsc::UnboundedReceiver<Request>,
-    requests: &mut Vec<Request>,
+    batch: &mut Vec<Work>,
     answered: usize,
-) -> Option<Request> {
+) -> Option<Task> {
     let (mut events, mut bytes) = (0, 0);
     let mut next = Some(first);
     while let Some(request) = next {
-        match &request {
-            Request::Append { events: list, .. } => {
+        let work = match request {
+            Request::Batched(work) => work,
+            Request::Alone(task) => return Some(task),
+        };
+        match &work {
+            Work::Append { events: list, .. } => {
                 events += list.len();
                 bytes += list.iter().map(Prepared::max_len).sum::<usize>();
             }
-            Request::Drain { rows, .. } => {
+            Work::Drain { rows, .. } => {
                 events += rows.len();
                 bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
             }
-            Request::Count => {}
-            Request::Rotate { .. } | Request::Close { .. } => return Some(request),
+            Work::Count => {}
         }
-        requests.push(request);
+        batch.push(work);
         if events >= MAX_BATCH_EVENTS || bytes >= MAX_BATCH_BYTES {
             return None;
         }
         next = queue.try_recv().ok();
         let mut yields = 0;
-        while next.is_none() && requests.len() < answered && yields < PATIENCE_YIELDS {
+        while next.is_none() && batch.len() < answered && yields < PATIENCE_YIELDS {
             yields += 1;
             std::thread::yield_now();
             next = queue.try_recv().ok();
@@ -356,8 +364,7 @@ impl<'a> Plan<'a> {
                 Err(error) => {
                     self.fresh.truncate(mark);
                     self.chosen.retain(|_, place| *place < mark);
-                    let error = if events.len() > 1 { error.inside(&format!("/{index}")) } else { error };
-                    return Ok(Err(error));
+                    return Ok(Err(Refused { index: Some(index), error }));
                 }
             }
         }
@@ -373,7 +380,7 @@ impl<'a> Plan<'a> {
                 if self.fresh[index].digest != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }
-                return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None }));
+                return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None, existed: true }));
             }
             let found = match transaction.find(&event.id) {
                 // Damage to one event is no reason to refuse the others of the batch.
@@ -384,13 +391,13 @@ impl<'a> Plan<'a> {
                 if known != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }
-                return Ok(Ok(Place { seq, timestamp, tree_size: Some(tree_size) }));
+                return Ok(Ok(Place { seq, timestamp, tree_size: Some(tree_size), existed: true }));
             }
             self.chosen.insert(&event.id, self.fresh.len());
         }
         let seq = self.first_seq + self.fresh.len() as u64;
         self.fresh.push(event);
-        Ok(Ok(Place { seq, timestamp: event.timestamp, tree_size: None }))
+        Ok(Ok(Place { seq, timestamp: event.timestamp, tree_size: None, existed: false }))
     }
 }
 
@@ -404,11 +411,55 @@ fn conflict(id: &str, seq: u64) -> Error {
     )
 }
 
+/// What goes into the journal at once.
+struct Contents<'a> {
+    events: &'a [&'a Prepared],
+    next_vkey: Option<&'a str>,
+    rejected: &'a [Rejected],
+    sampled: u64,
+}
+
+/// What came of it: the log's size, its new checkpoint where it has grown, and where each body ends.
+#[derive(Default)]
+struct Stored {
+    size: u64,
+    note: Option<String>,
+    ends: Vec<usize>,
+}
+
+/// Seals events behind `head`, has the new tree signed, and stores all of it.
+fn seal_and_store(
+    transaction: Box<dyn Transaction + '_>,
+    head: &Head,
+    contents: &Contents<'_>,
+    now_ms: i64,
+    clock: &dyn Clock,
+    bodies: &mut Vec<u8>,
+    sign: impl FnOnce(u64, &Hash) -> tree::Checkpoint,
+) -> Result<Stored> {
+    let sealed = Sealed::new(head, contents.events, now_ms, clock, bodies)?;
+    let size = sealed.frontier.size();
+    let note = (!contents.events.is_empty()).then(|| sign(size, &sealed.frontier.root()).note().to_owned());
+    let checkpoint = note.clone().map(|note| StoredCheckpoint { size, frontier: sealed.frontier.to_bytes(), note });
+    transaction.commit(&Batch {
+        first_seq: head.checkpoint.size,
+        rows: &sealed.rows,
+        nodes: &sealed.nodes,
+        checkpoint,
+        next_vkey: contents.next_vkey,
+        rejected: contents.rejected,
+        sampled: contents.sampled,
+    })?;
+    Ok(Stored { size, note, ends: sealed.ends })
+}
+
 /// A batch with places, salts and commitments, and the tree that holds it.
 struct Sealed<'a> {
     rows: Vec<Row<'a>>,
     nodes: Vec<Node>,
     frontier: Frontier,
+    /// Where each body ends.
+    ends: Vec<usize>,
 }
 
 impl<'a> Sealed<'a> {
@@ -435,8 +486,8 @@ impl<'a> Sealed<'a> {
         let rows = events
             .iter()
             .zip(salts)
-            .zip(ends)
-            .map(|((event, salt), end)| {
+            .zip(&ends)
+            .map(|((event, salt), &end)| {
                 let body = &bodies[start..end];
                 start = end;
                 let commitment = tree::commitment(&salt, body);
@@ -444,6 +495,6 @@ impl<'a> Sealed<'a> {
                 Row { id: &event.id, digest: event.digest, commitment, salt, body }
             })
             .collect();
-        Ok(Self { rows, nodes, frontier })
+        Ok(Self { rows, nodes, frontier, ends })
     }
 }

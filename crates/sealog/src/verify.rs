@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::Reader;
-use crate::journal::{Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 
 /// How many events are read under one snapshot.
@@ -71,7 +71,7 @@ pub struct Problem {
     /// Where: the first seq concerned.
     pub seq: u64,
     /// What, as a stable word: `missing`, `unreadable`, `commitment`, `column`, `tile`, `checkpoint`,
-    /// `signature`, `key`, `truncated` or `unsealed`.
+    /// `signature`, `key`, `other_log`, `truncated` or `unsealed`.
     pub code: &'static str,
     /// What, in words.
     pub message: String,
@@ -120,7 +120,15 @@ pub(crate) fn verify(
     options: &VerifyOptions,
     progress: &mut dyn FnMut(VerifyProgress),
 ) -> Result<VerifyReport> {
-    let given = options.checkpoints.iter().map(|note| Checkpoint::parse(note)).collect::<Result<Vec<_>>>()?;
+    // What is no key or checkpoint at all is the caller's mistake, and says nothing of the log.
+    if let Some(vkey) = &options.vkey {
+        tree::check_vkey(vkey)?;
+    }
+    let given = options.checkpoints.iter().map(|note| Checkpoint::parse(note)).collect::<Result<Vec<_>>>();
+    let given = given.map_err(|error| {
+        let message = format!("a given checkpoint cannot be read: {}", error.message());
+        Error::new(ErrorKind::InvalidArgument, message).with_source(error)
+    })?;
     let mut check = Check {
         frontier: Frontier::new(),
         nodes: Vec::new(),
@@ -159,7 +167,7 @@ pub(crate) fn verify(
 
 /// The proof of one event against the newest checkpoint.
 pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
-    let head = snapshot.head()?.checkpoint;
+    let Head { checkpoint: head, vkey } = snapshot.head()?;
     let mut found = None;
     if seq < head.size {
         snapshot.rows(seq, seq + 1, &mut |_, row| {
@@ -172,7 +180,13 @@ pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
         Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}; the log has {} events", head.size))
     })?;
     let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves::new(snapshot))?;
-    Ok(Proof::new(seq, hashes, Checkpoint::parse(&head.note)?, salt, canonical))
+    let proof = Proof::new(seq, hashes, Checkpoint::parse(&head.note)?, salt, canonical);
+    // Elsewhere a proof that fails accuses the log, and nobody there can look for the damage.
+    proof.verify(&vkey).map_err(|error| {
+        let message = format!("seq {seq} cannot be proven; `sealog verify` says more: {}", error.message());
+        Error::new(ErrorKind::Integrity, message).with_source(error)
+    })?;
+    Ok(proof)
 }
 
 /// A snapshot as the leaves that proofs are computed from.
@@ -264,29 +278,53 @@ impl Check {
 
     /// Is it signed by the key that was given?
     fn key(&mut self, vkey: Option<&str>) {
-        let Some(vkey) = vkey else { return };
-        if !self.signers.iter().any(|signer| signer.vkey == vkey) {
-            let found = self.signers.iter().map(|signer| &*signer.vkey).collect::<Vec<_>>().join(", ");
-            self.report(0, "key", "the log is signed by another key", vkey, found);
+        let Some(vkey) = vkey.map(str::trim) else { return };
+        if self.signers.iter().any(|signer| signer.vkey == vkey) {
+            return;
         }
+        let found = self.signers.iter().map(|signer| &*signer.vkey).collect::<Vec<_>>().join(", ");
+        match self.origin() {
+            Some(origin) if vkey.split('+').next() != Some(&*origin) => {
+                self.report(0, "other_log", "this is another log than the one the given key is of", vkey, found);
+            }
+            _ => self.report(0, "key", "the log is signed by another key", vkey, found),
+        }
+    }
+
+    /// The log's name, as its keys have it.
+    fn origin(&self) -> Option<String> {
+        Some(self.signers.first()?.vkey.split('+').next()?.to_owned())
     }
 
     /// The given checkpoints that this log is long enough for, smallest first.
     fn sort_given(&mut self, mut given: Vec<Checkpoint>, total: u64, vkey: Option<&str>) -> Vec<Checkpoint> {
         given.sort_by_key(Checkpoint::size);
+        let origin = self.origin();
         given.retain(|checkpoint| {
             self.checkpoints += 1;
-            let keys = self.signers.iter().map(|signer| &*signer.vkey).chain(vkey);
-            if !keys.into_iter().any(|vkey| checkpoint.verify(vkey).is_ok()) {
-                let size = checkpoint.size();
-                let expected = self.signers.iter().map(|signer| &*signer.vkey).collect::<Vec<_>>().join(" or ");
-                let message = format!("the given checkpoint of size {size} is not signed by this log");
-                self.report(0, "key", &message, expected, format!("a checkpoint of {:?}", checkpoint.origin()));
+            let size = checkpoint.size();
+            if origin.as_ref().is_some_and(|origin| origin != checkpoint.origin()) {
+                let message = format!("the given checkpoint of size {size} is of another log");
+                let expected = format!("a checkpoint of {:?}", origin.as_deref().unwrap_or_default());
+                self.report(0, "other_log", &message, expected, format!("one of {:?}", checkpoint.origin()));
                 return false;
             }
-            if checkpoint.size() > total {
-                let message = "events that a given checkpoint covers are gone";
-                self.report(total, "truncated", message, format!("{} events", checkpoint.size()), format!("{total}"));
+            let keys = self.signers.iter().map(|signer| &*signer.vkey).chain(vkey);
+            let signed = keys.into_iter().any(|vkey| checkpoint.verify(vkey).is_ok());
+            if size > total {
+                let message = if signed {
+                    "events that a given checkpoint covers are gone"
+                } else {
+                    // Among them may be the one that names its key.
+                    "events that a given checkpoint covers are gone, and the key that signed it is not known without them"
+                };
+                self.report(total, "truncated", message, format!("{size} events"), format!("{total}"));
+                return false;
+            }
+            if !signed {
+                let expected = self.signers.iter().map(|signer| &*signer.vkey).collect::<Vec<_>>().join(" or ");
+                let message = format!("the given checkpoint of size {size} is not signed by this log");
+                self.report(0, "key", &message, expected, format!("signatures of {}", checkpoint.signers().join(", ")));
                 return false;
             }
             true

@@ -9,7 +9,7 @@ use futures_util::stream::try_unfold;
 
 use crate::error::{Error, Result};
 use crate::event::{Record, Severity};
-use crate::log::{AuditLog, a_change_or_a_moment};
+use crate::log::AuditLog;
 use crate::query::{Filter, Matcher, PageOptions, Selection, Stats, StatsOptions, TimeRange, in_order, records};
 
 /// How many events a watch reads at once.
@@ -224,7 +224,7 @@ impl AuditLog {
             if self.size().await? > seq {
                 return Ok(());
             }
-            a_change_or_a_moment(&mut known).await;
+            self.news(&mut known).await?;
         }
     }
 }

@@ -228,7 +228,7 @@ fn proofs_and_checks_rest_on_what_is_given() {
     std::fs::copy(folder.path("old.txt"), other.path("old.txt")).expect("a copy");
     let report = other.json(1, &["verify", "--vkey", &vkey, "--checkpoint", "old.txt"]);
     assert_eq!(report["ok"], false);
-    assert_eq!(report["problems"][0]["code"], "key");
+    assert_eq!(report["problems"][0]["code"], "other_log");
     assert_eq!(report["anotherLog"], true);
     assert!(other.expect(1, &["verify", "--vkey", &vkey]).contains("Another log"));
 }

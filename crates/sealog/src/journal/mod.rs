@@ -81,8 +81,8 @@ pub(crate) trait Snapshot {
     /// Rows of inboxes that were set aside, oldest first.
     fn rejected(&mut self, offset: u64, limit: usize) -> Result<Vec<Rejected>>;
 
-    /// Whether the row of an inbox with this id was set aside, and why.
-    fn find_rejected(&mut self, id: &str) -> Result<Option<Rejected>>;
+    /// The newest row of an inbox with this id, and with this digest where one is given, that was set aside.
+    fn find_rejected(&mut self, id: &str, digest: Option<&str>) -> Result<Option<Rejected>>;
 }
 
 /// Where the log stands: its newest checkpoint, and the key that signs the next one.

@@ -157,6 +157,18 @@ impl Compiled {
         new_id: impl FnOnce() -> String,
     ) -> Result<Applied> {
         let event = self.checked(event, Source::Caller, now_ms)?;
+        // It becomes the timestamp where the event names none, so it is bounded like one.
+        if event.timestamp.is_none() && accepted_ms.saturating_sub(now_ms) > self.max_future_ms {
+            return Err(Error::field(
+                ErrorKind::InvalidEvent,
+                "/timestamp",
+                format!(
+                    "it was accepted {} ms after the log's clock; the limit is {} ms",
+                    accepted_ms.saturating_sub(now_ms),
+                    self.max_future_ms
+                ),
+            ));
+        }
         let (event, id, digest) = self.identify(event, new_id);
         if !self.keeps(&event, &id) {
             return Ok(Applied::Sampled { id });

@@ -11,12 +11,12 @@ impl Compiled {
 
     /// What goes through an inbox beside a staged event: the digest of the event as it was sent, and a
     /// code that only this log can make for the two. It tells that the policy was applied, and a row that
-    /// is drained twice.
-    pub(crate) fn mark_staged(&self, prepared: &Prepared) -> String {
+    /// is drained twice. Answers the digest too.
+    pub(crate) fn mark_staged(&self, prepared: &Prepared) -> (String, [u8; 16]) {
         let event = prepared.sealable.unsealed();
         // An id that was drawn here has no event as it was sent under it.
         let digest = prepared.digest.unwrap_or_else(|| self.short(Domain::Digest, event));
-        hex(digest) + &hex(self.staged_code(digest, event))
+        (hex(digest) + &hex(self.staged_code(digest, event)), digest)
     }
 
     /// The digest in a mark, if the mark belongs to this event.

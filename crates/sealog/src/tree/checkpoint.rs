@@ -68,13 +68,34 @@ impl Checkpoint {
         check_consistency(tree(older), tree(self), proof)
     }
 
-    /// Reads notes that stand one after the other, as an anchor file keeps them.
+    /// Reads notes that stand one after the other, as an anchor file keeps them. Empty lines between them,
+    /// which people put there, are passed over.
     ///
     /// # Errors
     ///
     /// As [`Checkpoint::parse`], for the first note that is wrong.
     pub fn parse_many(notes: &str) -> Result<Vec<Self>> {
-        Self::split_notes(notes).into_iter().map(Self::parse).collect()
+        let notes = Self::split_notes(notes).into_iter().map(|note| note.trim_start_matches(['\r', '\n']));
+        notes.filter(|note| !note.is_empty()).map(Self::parse).collect()
+    }
+
+    /// Reads what an anchor keeps: notes that stand one after the other, and behind the last whole signature
+    /// perhaps the beginning of one that a crash cut off. Answers the checkpoints and that rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::parse`], for the first note that is wrong.
+    pub fn read_anchor(bytes: &[u8]) -> Result<(Vec<Self>, &[u8])> {
+        let (mut whole, mut end) = (0, 0);
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            end += line.len();
+            if line.starts_with("\u{2014} ".as_bytes()) && line.ends_with(b"\n") {
+                whole = end;
+            }
+        }
+        let (notes, rest) = bytes.split_at(whole);
+        // What is no UTF-8 is no note either, and the replacement for it says so.
+        Ok((Self::parse_many(&String::from_utf8_lossy(notes))?, rest))
     }
 
     /// Cuts a text behind each note, which ends with its last signature. The pieces are not checked: they
@@ -206,6 +227,15 @@ impl Checkpoint {
         let parsed = signatures.lines().filter_map(|line| Signature::from_bytes(line.as_bytes()).ok());
         parsed.map(|signature| format!("{}+{:08x}", signature.name(), signature.id())).collect()
     }
+}
+
+/// Whether this is a verifier key at all.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidArgument`] when it is none.
+pub(crate) fn check_vkey(vkey: &str) -> Result<()> {
+    parse_vkey(vkey).map(drop)
 }
 
 /// Reads a verifier key, `name+id+base64(0x01 ‖ public key)`.

@@ -30,6 +30,7 @@ pub use proof::{Proof, ProvenEvent};
 
 pub(crate) use self::{
     check::{Tree, check_consistency},
+    checkpoint::check_vkey,
     frontier::{Frontier, Node},
     key::Signer,
     leaves::{Leaves, consistency_proof, inclusion_proof},

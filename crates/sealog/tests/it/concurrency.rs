@@ -239,3 +239,38 @@ async fn a_reader_waits_for_an_event_by_id() {
     assert_eq!(waiting.await.unwrap().unwrap().seq, 0);
     assert!(started.elapsed() < Duration::from_secs(10));
 }
+
+/// However many read and wait, the log's file is open a few times only.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_and_those_who_wait_are_bounded() {
+    const CALLS: u64 = 200;
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    fill(&log, 1000).await;
+    let reader = fixture.builder().read_only(true).open().await.unwrap();
+    let path = fixture.path().canonicalize().unwrap();
+    let open = || {
+        let files = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| entry.ok()?.path().read_link().ok());
+        files.filter(|file| *file == path).count()
+    };
+    let calls: Vec<_> = (0..CALLS)
+        .flat_map(|call| {
+            let (reading, waiting) = (reader.clone(), reader.clone());
+            let read = tokio::spawn(async move { reading.read(0, 1000).await.map(|page| page.events.len() as u64) });
+            let wait = tokio::spawn(async move { waiting.sequenced(&format!("late-{call}")).await.map(|_| 1) });
+            [read, wait]
+        })
+        .collect();
+    let mut most = 0;
+    for _ in 0..200 {
+        most = most.max(open());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Sixteen, one that looks out, and the writer's own.
+    assert!((3..=18).contains(&most), "{most} connections");
+    log.log_bulk((0..CALLS).map(|call| Event::new("late").id(format!("late-{call}"))).collect()).await.unwrap();
+    for call in calls {
+        assert!(call.await.unwrap().unwrap() > 0);
+    }
+}

@@ -3,7 +3,7 @@
 use sealog::{AuditLog, Change, ErrorKind, Event, Outcome, Severity, VerifyOptions, actions};
 use serde_json::json;
 
-use crate::support::{Fixture, NOW_MS, check, fill, receipt};
+use crate::support::{Fixture, NOW_MS, again, check, fill, receipt};
 
 #[tokio::test]
 async fn an_event_comes_back_as_it_was_sealed() {
@@ -112,6 +112,25 @@ async fn a_bulk_is_all_or_nothing() {
     assert_eq!(log.log_bulk(Vec::new()).await.unwrap(), []);
 }
 
+/// The pointer names the event as the caller counts: those that sampling leaves out, and lists of one.
+#[tokio::test]
+async fn a_conflict_in_a_bulk_names_the_event_as_it_was_sent() {
+    let fixture = Fixture::new();
+    let log = fixture.builder().policy(sealog::Policy::default().sample_info(0.0)).open().await.unwrap();
+    let kept = |id: &str| Event::new("alarm").id(id).severity(Severity::Error);
+    log.log(kept("taken")).await.unwrap();
+    let other = kept("taken").actor("other");
+    let viewed = || Event::new("page.viewed");
+    let bulk = vec![viewed(), viewed(), kept("new"), viewed(), other.clone()];
+    let error = log.log_bulk(bulk).await.unwrap_err();
+    assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/4/id")));
+    let error = log.log_bulk(vec![other.clone()]).await.unwrap_err();
+    assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/0/id")));
+    let error = log.log(other).await.unwrap_err();
+    assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/id")));
+    assert_eq!(check(&log).await, 1);
+}
+
 /// Invariant 10: the same id sent twice is one event and two equal receipts.
 #[tokio::test]
 async fn invariant_10_the_same_id_is_the_same_event() {
@@ -122,19 +141,23 @@ async fn invariant_10_the_same_id_is_the_same_event() {
         let event = Event::new("order.paid").id(id).metadata(json!({"password": "one", "n": 1}));
         let first = receipt(log.log(event.clone()).await.unwrap());
         fixture.clock.advance(60_000);
-        let again = receipt(log.log(event.clone()).await.unwrap());
-        assert_eq!(first, again);
+        assert!(!first.existed);
+        assert_eq!(first, again(log.log(event.clone()).await.unwrap()));
         // What the policy hides still tells two events apart.
         let other = Event::new("order.paid").id(id).metadata(json!({"password": "two", "n": 1}));
         let error = log.log(other).await.unwrap_err();
         assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/id")));
         // Twice in one batch, and beside a fresh one.
         let logged = log.log_bulk(vec![event.clone(), Event::new("x"), event.clone()]).await.unwrap();
-        assert_eq!(logged[0].receipt(), Some(&first));
-        assert_eq!(logged[2].receipt(), Some(&first));
+        assert_eq!(again(logged[0].clone()), first);
+        assert!(!receipt(logged[1].clone()).existed);
+        assert_eq!(again(logged[2].clone()), first);
+        // It is said where it is so, and nowhere else.
+        assert_eq!(serde_json::to_value(&logged[0]).unwrap()["existed"], json!(true));
+        assert!(serde_json::to_value(&logged[1]).unwrap().get("existed").is_none());
     }
     let twins = log.log_bulk(vec![Event::new("t").id("twin"), Event::new("t").id("twin")]).await.unwrap();
-    assert_eq!(twins[0], twins[1]);
+    assert_eq!(receipt(twins[0].clone()), again(twins[1].clone()));
     let error = log.log_bulk(vec![Event::new("t").id("pair"), Event::new("u").id("pair")]).await.unwrap_err();
     assert_eq!((error.kind(), error.pointer()), (ErrorKind::IdConflict, Some("/1/id")));
     // An id that the log chose is nobody else's.
@@ -146,7 +169,7 @@ async fn invariant_10_the_same_id_is_the_same_event() {
     // Another handle, on the same file, knows it too.
     let other = fixture.open().await;
     let event = Event::new("t").id("twin");
-    assert_eq!(Some(&receipt(other.log(event).await.unwrap())), twins[0].receipt());
+    assert_eq!(Some(&again(other.log(event).await.unwrap())), twins[0].receipt());
 }
 
 #[tokio::test]
@@ -305,6 +328,50 @@ async fn what_is_no_log_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
+async fn options_that_cannot_be_met_are_refused() {
+    let fixture = Fixture::new();
+    // An empty file is no log, and none is to be made of it.
+    std::fs::write(fixture.path(), "").unwrap();
+    for builder in [fixture.builder().create(false), fixture.builder().read_only(true)] {
+        let error = builder.open().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Format);
+        assert!(error.message().contains("is empty"), "{error}");
+    }
+    assert_eq!(std::fs::metadata(fixture.path()).unwrap().len(), 0);
+    fixture.open().await.close().await.unwrap();
+
+    // A log and a key keep their name.
+    let error = fixture.builder().origin("example.com/other").open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.message().contains("example.com/audit"), "{error}");
+    let key = fixture.dir.path().join("audit.db.key");
+    let new = AuditLog::builder(fixture.dir.path().join("new.db")).key_file(key).origin("example.com/other");
+    assert_eq!(new.open().await.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert!(!fixture.dir.path().join("new.db").exists());
+
+    // What cannot be looked at is not missing.
+    let error = AuditLog::builder(fixture.path().join("audit.db")).create(false).open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
+}
+
+/// Who has the log open while a newer program brings it forward must not go on in the old way.
+#[tokio::test]
+async fn a_schema_that_changes_under_an_open_handle_is_refused() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    let reader = fixture.builder().read_only(true).open().await.unwrap();
+    fill(&log, 3).await;
+    check(&reader).await;
+    fixture.raw().pragma_update(None, "user_version", 99).unwrap();
+    assert_eq!(log.log(Event::new("late")).await.unwrap_err().kind(), ErrorKind::Format);
+    assert_eq!(log.rotate_key().await.unwrap_err().kind(), ErrorKind::Format);
+    assert_eq!(reader.read(0, 10).await.unwrap_err().kind(), ErrorKind::Format);
+    assert_eq!(log.head().await.unwrap_err().kind(), ErrorKind::Format);
+    let rows: u64 = fixture.raw().query_row("SELECT count(*) FROM event_id", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 3);
+}
+
+#[tokio::test]
 async fn the_key_must_be_the_logs_own() {
     let fixture = Fixture::new();
     let key_path = fixture.dir.path().join("audit.db.key");
@@ -348,6 +415,45 @@ async fn a_closed_log_says_so() {
     log.close().await.unwrap();
     assert_eq!(clone.log(Event::new("a")).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(clone.close().await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+/// A log that was closed is one file: SQLite removes the others when the last connection goes.
+#[tokio::test]
+async fn a_closed_log_is_closed() {
+    let fixture = Fixture::new();
+    for _ in 0..20 {
+        let log = fixture.open().await;
+        fill(&log, 1).await;
+        check(&log).await;
+        log.close().await.unwrap();
+        for name in ["audit.db-wal", "audit.db-shm"] {
+            assert!(!fixture.dir.path().join(name).exists(), "{name} is still there");
+        }
+    }
+}
+
+#[derive(Debug)]
+struct BrokenClock;
+
+impl sealog::Clock for BrokenClock {
+    fn now_ms(&self) -> i64 {
+        NOW_MS
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        // Salts are drawn on the sequencer's thread.
+        assert!(std::thread::current().name() != Some("sealog-sequencer"), "no randomness left");
+        bytes.fill(1);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_sequencer_is_told() {
+    let fixture = Fixture::new();
+    let log = fixture.builder().clock(std::sync::Arc::new(BrokenClock)).open().await.unwrap();
+    assert_eq!(log.log(Event::new("a")).await.unwrap_err().kind(), ErrorKind::Closed);
+    let error = log.close().await.unwrap_err();
+    assert!(error.message().contains("no randomness left"), "{error}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use self::vfs::{Crash, Disk, Form, Step};
-use crate::support::{Fixture, NOW_MS, check, fill, receipt};
+use crate::support::{Fixture, NOW_MS, check, fill, first, receipt};
 
 /// A log just short of everything that happens now and then: its next rows are packed, and its
 /// write-ahead log is carried over into the file.
@@ -189,11 +189,12 @@ async fn fails_at(template: &Template, step: Step, form: Form, n: u64) -> bool {
     for files in [as_written, as_synced] {
         after_a_crash(files, key, template, durable, &sent).await;
     }
+    after_two_crashes(&crash, template, &sent).await;
     true
 }
 
 async fn resend(log: &AuditLog, events: &[Event]) -> Vec<Receipt> {
-    log.log_bulk(events.to_vec()).await.unwrap().into_iter().map(receipt).collect()
+    log.log_bulk(events.to_vec()).await.unwrap().into_iter().map(receipt).map(first).collect()
 }
 
 async fn after_a_crash(
@@ -221,6 +222,29 @@ async fn after_a_crash(
         }
     }
     whole(&log, &template.vkey, durable).await;
+}
+
+/// The processes die and leave what no fsync has reached. The next one finds it, answers for it, and then
+/// the power goes.
+async fn after_two_crashes(crash: &Crash, template: &Template, sent: &[Sent]) {
+    let dir = crashed(&crash.as_written, &crash.key);
+    let disk = Disk::watch(dir.path());
+    let log = open_at(dir.path(), 4000).open().await.unwrap();
+    let mut answered = Vec::new();
+    for sent in sent {
+        if let Sent::Events(events, _) = sent
+            && let Some(id) = &events[0].id
+            // What is there is not written again, so that nothing else syncs it.
+            && log.get(id).await.is_ok()
+        {
+            answered.extend(resend(&log, events).await);
+        }
+    }
+    let left = disk.synced_since(&crash.as_synced);
+    disk.unwatch();
+    let dir = crashed(&left, &std::fs::read(dir.path().join("audit.db.key")).unwrap());
+    let log = open_at(dir.path(), 5000).open().await.unwrap();
+    whole(&log, &template.vkey, &answered).await;
 }
 
 /// How often the tables skip a step: `SEALOG_LONG` tries each.
@@ -321,6 +345,18 @@ async fn a_log_is_created_whole_or_again() {
     }
 }
 
+/// Where there can be no write-ahead log, what FORMAT.md says of the disk does not hold.
+#[tokio::test]
+async fn a_disk_without_shared_memory_is_refused() {
+    let fixture = Fixture::new();
+    let disk = Disk::watch(fixture.dir.path());
+    disk.go_remote();
+    let error = fixture.builder().open().await.unwrap_err();
+    disk.unwatch();
+    assert_eq!(error.kind(), ErrorKind::Storage);
+    assert!(error.message().contains("write-ahead log"), "{error}");
+}
+
 fn crashed(files: &BTreeMap<String, Vec<u8>>, key: &[u8]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -330,6 +366,23 @@ fn crashed(files: &BTreeMap<String, Vec<u8>>, key: &[u8]) -> TempDir {
         std::fs::write(dir.path().join("audit.db.key"), key).unwrap();
     }
     dir
+}
+
+/// An event that was given an id before it was sent is one event, however often it failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_with_a_new_id_can_be_sent_again() {
+    let fixture = Fixture::new();
+    let disk = Disk::watch(fixture.dir.path());
+    let log = fixture.open().await;
+    let event = Event::new("paid").id(log.new_id());
+    assert_ne!(event.id, Some(log.new_id()));
+    // Stored, and reported as failed.
+    disk.arm(Step::Sync, Form::FailedButStored, 0);
+    assert_eq!(log.log(event.clone()).await.unwrap_err().kind(), ErrorKind::Storage);
+    disk.mend();
+    assert_eq!(receipt(log.log(event).await.unwrap()).seq, 0);
+    assert_eq!(check(&log).await, 1);
+    disk.unwatch();
 }
 
 /// A full disk is an error to every caller, and the log stays readable; with room again it goes on.

@@ -1,15 +1,15 @@
 //! Events in the application's own transactions.
 
+mod file;
+
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sealog::rusqlite::{Connection, TransactionBehavior, params};
-use sealog::{AuditLog, ErrorKind, Event, Policy};
+use sealog::rusqlite::{Connection, params};
+use sealog::{AuditLog, Clock, ErrorKind, Event, Policy};
 use serde_json::json;
 
-use crate::support::{Fixture, NOW_MS, check};
+use crate::support::{Fixture, again, check};
 
 const SECRET: &str = "correct-horse-battery-staple";
 
@@ -20,7 +20,14 @@ fn app_path(fixture: &Fixture) -> PathBuf {
 fn app(fixture: &Fixture) -> Connection {
     let connection = Connection::open(app_path(fixture)).unwrap();
     connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    set_clock(fixture, &connection);
     connection
+}
+
+/// The table's own default reads the machine's clock, and the log's must not be behind it.
+fn set_clock(fixture: &Fixture, app: &Connection) {
+    let now_ms = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+    fixture.clock.set(app.query_row(now_ms, [], |row| row.get(0)).unwrap());
 }
 
 async fn open(fixture: &Fixture) -> AuditLog {
@@ -84,7 +91,7 @@ async fn any_driver_may_insert_and_order_is_the_order_of_commits() {
     let page = log.read(0, 1201).await.unwrap();
     assert!(page.events[..1200].iter().enumerate().all(|(i, record)| record.action == format!("n.{i}")));
     // The time is that of the insert, which the application's own SQLite told.
-    assert!(page.events[1200].timestamp() > NOW_MS - 1000);
+    assert!(page.events[1200].timestamp() > fixture.clock.now_ms() - 1000);
     assert_eq!(check(&log).await, 1201);
 }
 
@@ -120,6 +127,8 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
     app.execute("INSERT INTO sealog_inbox(event) VALUES (x'ff00')", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event) VALUES (1.5)", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event, digest) VALUES ('{\"action\": \"a\"}', 'forged')", []).unwrap();
+    let ahead = fixture.clock.now_ms() + 3_600_000;
+    app.execute("INSERT INTO sealog_inbox(event, inserted_at) VALUES ('{\"action\": \"a\"}', ?1)", [ahead]).unwrap();
     for column in ["id", "inserted_at", "digest"] {
         for value in ["x'00ff'", "CAST(x'61ff' AS TEXT)", "''"] {
             let sql = format!("INSERT INTO sealog_inbox(event, {column}) VALUES ('{{\"action\": \"a\"}}', {value})");
@@ -133,14 +142,14 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
         .unwrap();
     log.sequenced(&good).await.unwrap();
 
-    assert_eq!(log.rejected_count().await.unwrap(), 17 + 9);
+    assert_eq!(log.rejected_count().await.unwrap(), 18 + 9);
     let rejected = log.rejected(0, 100).await.unwrap();
     assert!(rejected.iter().zip(&bad).all(|(rejected, id)| rejected.id == *id));
     assert_eq!(rejected[6].code, "reserved_action");
     assert_eq!(rejected[11].code, "limit_exceeded");
     // What is kept of it is redacted.
     assert_eq!(rejected[12].copy.as_ref().unwrap()["metadata"]["password"], "[REDACTED]");
-    assert_eq!(log.rejected(16, 50).await.unwrap().len(), 10);
+    assert_eq!(log.rejected(16, 50).await.unwrap().len(), 11);
     let error = log.sequenced(&bad[0]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidEvent);
     assert_eq!(check(&log).await, 1);
@@ -202,7 +211,7 @@ async fn a_staged_event_is_the_event_that_was_logged() {
     app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
     let receipt = log.sequenced("o-1").await.unwrap();
     // Sent again by another way, it is the same event.
-    assert_eq!(log.log(event.clone()).await.unwrap().receipt(), Some(&receipt));
+    assert_eq!(again(log.log(event.clone()).await.unwrap()), receipt);
     let insert = log.stage(event).unwrap().insert.unwrap();
     app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
     let last = log.stage(Event::new("last")).unwrap();
@@ -215,8 +224,58 @@ async fn a_staged_event_is_the_event_that_was_logged() {
     app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"other\", \"id\": \"o-1\"}')", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"more\", \"id\": \"o-2\"}')", []).unwrap();
     log.sequenced("o-2").await.unwrap();
-    assert_eq!(log.rejected(0, 9).await.unwrap()[0].code, "id_conflict");
+    let rejected = log.rejected(0, 9).await.unwrap().swap_remove(0);
+    // Under the id that its event names, as any other row.
+    assert_eq!((&*rejected.code, &*rejected.id), ("id_conflict", "o-1"));
     check(&log).await;
+}
+
+/// What waits for a staged event is told of that event, whatever else there is under its id.
+#[tokio::test]
+async fn another_event_under_the_id_does_not_pass_for_the_staged_one() {
+    let fixture = Fixture::new();
+    let app = app(&fixture);
+    let log = open(&fixture).await;
+    let put = |staged: &sealog::Staged| {
+        let insert = staged.insert.as_ref().unwrap();
+        app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
+    };
+    let settled = async |staged: &sealog::Staged| {
+        let waited = tokio::time::timeout(Duration::from_secs(20), log.settled(staged)).await;
+        waited.expect("it is drained")
+    };
+    // In the log there is another event with its id.
+    log.log(Event::new("first").id("taken")).await.unwrap();
+    let staged = log.stage(Event::new("second").id("taken")).unwrap();
+    put(&staged);
+    assert_eq!(settled(&staged).await.unwrap_err().kind(), ErrorKind::IdConflict);
+    assert_eq!(log.sequenced("taken").await.unwrap().seq, 0);
+
+    // A row was set aside under its id, and this is the corrected one.
+    app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"id\": \"mended\", \"action\": \"\"}')", []).unwrap();
+    assert_eq!(log.sequenced("mended").await.unwrap_err().kind(), ErrorKind::InvalidEvent);
+    let staged = log.stage(Event::new("mended").id("mended")).unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(100), log.settled(&staged)).await;
+    assert!(early.is_err(), "nothing was committed yet");
+    put(&staged);
+    let seq = settled(&staged).await.unwrap().receipt().unwrap().seq;
+    assert_eq!(seq, 1);
+
+    // An id that the log drew.
+    let staged = log.stage(Event::new("drawn")).unwrap();
+    put(&staged);
+    assert_eq!(settled(&staged).await.unwrap().id(), staged.id);
+    check(&log).await;
+}
+
+#[tokio::test]
+async fn a_staged_event_that_was_sampled_away_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let _app = app(&fixture);
+    let log = fixture.builder().policy(Policy::default().sample_info(0.0)).inbox(app_path(&fixture)).open();
+    let log = log.await.unwrap();
+    let staged = log.stage(Event::new("page.viewed").id("v-1")).unwrap();
+    assert_eq!(log.settled(&staged).await.unwrap(), sealog::Logged::Sampled { id: "v-1".to_owned() });
 }
 
 #[tokio::test]
@@ -271,67 +330,6 @@ async fn what_was_committed_before_the_log_opened_or_closed_is_drained() {
     assert_eq!(check(&reader).await, 2);
 }
 
-/// Opening waits for the application's lock: in SQLite's default mode a reader meets it at each commit.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_inbox_opens_while_the_application_commits() {
-    for mode in ["delete", "wal"] {
-        let fixture = Fixture::new();
-        let app = Connection::open(app_path(&fixture)).unwrap();
-        app.pragma_update(None, "journal_mode", mode).unwrap();
-        app.busy_timeout(Duration::from_secs(20)).unwrap();
-        app.execute_batch("CREATE TABLE busy (n INTEGER)").unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let application = std::thread::spawn({
-            let stop = stop.clone();
-            move || {
-                while !stop.load(Ordering::Relaxed) {
-                    app.execute("INSERT INTO busy VALUES (1)", []).unwrap();
-                    std::thread::sleep(Duration::from_micros(300));
-                }
-            }
-        });
-        for round in 0..15 {
-            let opened = fixture.builder().inbox(app_path(&fixture)).open().await;
-            let log = opened.unwrap_or_else(|error| panic!("{mode}, round {round}: {error}"));
-            log.close().await.unwrap();
-        }
-        stop.store(true, Ordering::Relaxed);
-        application.join().unwrap();
-        check(&open(&fixture).await).await;
-    }
-}
-
-#[tokio::test]
-async fn an_inbox_belongs_to_one_log() {
-    let fixture = Fixture::new();
-    open(&fixture).await.close().await.unwrap();
-    let other = AuditLog::builder(fixture.dir.path().join("other.db")).origin("example.com/other");
-    let error = other.inbox(app_path(&fixture)).open().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-    assert!(error.message().contains("example.com/audit"), "{error}");
-    check(&open(&fixture).await).await;
-}
-
-#[tokio::test]
-async fn rows_of_a_file_that_was_restored_are_not_missed() {
-    let fixture = Fixture::new();
-    let app = app(&fixture);
-    let log = open(&fixture).await;
-    for i in 0..20 {
-        app.execute(
-            "INSERT INTO sealog_inbox(event) VALUES (?1)",
-            params![json!({"action": format!("n.{i}")}).to_string()],
-        )
-        .unwrap();
-    }
-    wait_for_size(&log, 20).await;
-    app.execute_batch("DELETE FROM sealog_inbox; DELETE FROM sqlite_sequence WHERE name = 'sealog_inbox'").unwrap();
-    app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"after\", \"id\": \"after\"}')", []).unwrap();
-    let waited = tokio::time::timeout(Duration::from_secs(20), log.sequenced("after")).await;
-    assert_eq!(waited.expect("it is drained").unwrap().seq, 20);
-    check(&log).await;
-}
-
 #[tokio::test]
 async fn who_waits_for_an_event_that_is_set_aside_is_told() {
     let fixture = Fixture::new();
@@ -340,51 +338,5 @@ async fn who_waits_for_an_event_that_is_set_aside_is_told() {
     app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"id\": \"mine\", \"action\": \"\"}')", []).unwrap();
     let waited = tokio::time::timeout(Duration::from_secs(20), log.sequenced("mine")).await;
     assert_eq!(waited.expect("it is told").unwrap_err().kind(), ErrorKind::InvalidEvent);
-    check(&log).await;
-}
-
-/// The application reads, then writes, in transactions that begin deferred: the very kind that fails
-/// at once, whatever its busy timeout, when somebody else commits in between.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_log_never_holds_up_the_application() {
-    let fixture = Fixture::new();
-    let mut app = app(&fixture);
-    app.busy_timeout(Duration::ZERO).unwrap();
-    app.execute_batch("CREATE TABLE counter (n INTEGER); INSERT INTO counter VALUES (0)").unwrap();
-    let log = open(&fixture).await;
-
-    let stop = Arc::new(AtomicBool::new(false));
-    let batches = tokio::spawn({
-        let (log, stop) = (log.clone(), stop.clone());
-        async move {
-            let mut batches = 0;
-            while !stop.load(Ordering::Relaxed) {
-                log.log_bulk(vec![Event::new("busy"); 10]).await.unwrap();
-                batches += 1;
-                tokio::time::sleep(Duration::from_millis(8)).await;
-            }
-            batches
-        }
-    });
-    let staging = log.clone();
-    let application = tokio::task::spawn_blocking(move || {
-        for i in 0..2000 {
-            // No error here is the test: with a timeout of zero each collision is one.
-            let mut tx = app.transaction_with_behavior(TransactionBehavior::Deferred).unwrap();
-            let n: i64 = tx.query_row("SELECT n FROM counter", [], |row| row.get(0)).unwrap();
-            std::thread::sleep(Duration::from_micros(500));
-            tx.execute("UPDATE counter SET n = ?1", [n + 1]).unwrap();
-            if i % 2 == 0 {
-                staging.log_in(&mut tx, Event::new("counted")).unwrap();
-            } else {
-                tx.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"counted\"}')", []).unwrap();
-            }
-            tx.commit().unwrap();
-        }
-    });
-    application.await.unwrap();
-    stop.store(true, Ordering::Relaxed);
-    let batches = batches.await.unwrap();
-    wait_for_size(&log, batches * 10 + 2000).await;
     check(&log).await;
 }

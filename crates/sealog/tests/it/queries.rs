@@ -28,6 +28,7 @@ fn sources(folder: &Path, all: &mut String) {
 async fn every_query_is_valid_and_used() {
     let fixture = Fixture::new();
     let app = fixture.dir.path().join("app.db");
+    Connection::open(&app).unwrap().pragma_update(None, "journal_mode", "wal").unwrap();
     let log: AuditLog = fixture.builder().inbox(&app).open().await.unwrap();
     log.close().await.unwrap();
     let (journal, inbox) = (fixture.raw(), Connection::open(&app).unwrap());

@@ -91,6 +91,19 @@ pub(crate) fn receipt(logged: Logged) -> Receipt {
     }
 }
 
+/// The receipt of an event that was sent again, but for what says so: the first one's equal.
+pub(crate) fn again(logged: Logged) -> Receipt {
+    let receipt = receipt(logged);
+    assert!(receipt.existed, "{receipt:?}");
+    first(receipt)
+}
+
+/// The receipt as the one who sent it first got it.
+pub(crate) fn first(mut receipt: Receipt) -> Receipt {
+    receipt.existed = false;
+    receipt
+}
+
 /// Logs `count` small events in one batch.
 pub(crate) async fn fill(log: &AuditLog, count: usize) {
     let events = (0..count).map(|i| Event::new("record.viewed").actor(format!("u-{}", i % 7))).collect();

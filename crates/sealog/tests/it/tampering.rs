@@ -72,6 +72,21 @@ async fn a_changed_body_with_a_new_commitment_is_found_by_the_tree() {
 }
 
 #[tokio::test]
+async fn a_damaged_event_is_not_proven() {
+    let fixture = closed_log().await;
+    let (raw, log) = (fixture.raw(), fixture.builder().read_only(true).open().await.unwrap());
+    log.proof(598).await.unwrap();
+    raw.execute("UPDATE event SET body = CAST(replace(CAST(body AS TEXT), 'u-1', 'u-9') AS BLOB) WHERE seq = 598", [])
+        .unwrap();
+    let error = log.proof(598).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(error.message().contains("598"), "{error}");
+    log.proof(599).await.unwrap();
+    raw.execute("UPDATE event SET commitment = zeroblob(32) WHERE seq = 597", []).unwrap();
+    assert_eq!(log.proof(599).await.unwrap_err().kind(), ErrorKind::Integrity);
+}
+
+#[tokio::test]
 async fn damage_to_one_event_stops_no_other() {
     let fixture = Fixture::new();
     let app = Connection::open(fixture.dir.path().join("app.db")).unwrap();
@@ -87,7 +102,7 @@ async fn damage_to_one_event_stops_no_other() {
     // What comes through an inbox is set aside, and those behind it go on.
     for id in ["damaged", "behind"] {
         let json = format!("{{\"action\": \"order.paid\", \"id\": \"{id}\"}}");
-        app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", [json]).unwrap();
+        app.execute("INSERT INTO sealog_inbox(event, inserted_at) VALUES (?1, 0)", [json]).unwrap();
     }
     log.sequenced("behind").await.unwrap();
     assert_eq!(log.rejected(0, 9).await.unwrap()[0].code, "integrity");
@@ -164,6 +179,46 @@ async fn a_removed_tail_is_found_with_a_checkpoint_from_elsewhere() {
     assert_eq!((&*problems[0].expected, &*problems[0].found), ("600 events", "598"));
 }
 
+/// The newest checkpoint against an older copy, which lacks the change to the key that signed it.
+#[tokio::test]
+async fn a_removed_tail_is_found_across_a_change_of_keys() {
+    let fixture = closed_log().await;
+    let copy = Fixture::new();
+    std::fs::copy(fixture.path(), copy.path()).unwrap();
+    let log = fixture.open().await;
+    log.rotate_key().await.unwrap();
+    fill(&log, 5).await;
+    let note = log.head().await.unwrap().checkpoint.note().to_owned();
+    let options = VerifyOptions { checkpoints: vec![note], ..VerifyOptions::default() };
+    let problems = problems(&copy, options).await;
+    assert_eq!(problems.iter().map(|problem| (problem.code, problem.seq)).collect::<Vec<_>>(), [("truncated", 600)]);
+}
+
+#[tokio::test]
+async fn what_is_of_another_log_is_said_to_be() {
+    let fixture = closed_log().await;
+    let other = Fixture::new();
+    let log = other.builder().origin("example.com/other").open().await.unwrap();
+    fill(&log, 3).await;
+    let (vkey, note) = (log.vkey().await.unwrap(), log.head().await.unwrap().checkpoint.note().to_owned());
+    let options = VerifyOptions { vkey: Some(vkey), checkpoints: vec![note] };
+    let found = problems(&fixture, options).await;
+    assert_eq!(found.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["other_log", "other_log"]);
+    assert!(found[1].found.contains("example.com/other"), "{}", found[1]);
+}
+
+#[tokio::test]
+async fn what_is_no_key_or_checkpoint_is_the_callers_mistake() {
+    let fixture = closed_log().await;
+    let log = fixture.builder().read_only(true).open().await.unwrap();
+    for options in [
+        VerifyOptions { vkey: Some("foo".to_owned()), ..VerifyOptions::default() },
+        VerifyOptions { checkpoints: vec!["foo".to_owned()], ..VerifyOptions::default() },
+    ] {
+        assert_eq!(log.verify(options, |_| {}).await.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+}
+
 #[tokio::test]
 async fn rows_without_a_checkpoint_are_found() {
     let fixture = closed_log().await;
@@ -177,7 +232,6 @@ async fn rows_without_a_checkpoint_are_found() {
 #[tokio::test]
 async fn a_forged_checkpoint_is_named() {
     let fixture = closed_log().await;
-    let stranger = Key::generate("example.com/audit", &*fixture.clock).unwrap();
     let found = found(&fixture, |raw| {
         let note: String = raw.query_row("SELECT note FROM checkpoint WHERE size = 598", [], |row| row.get(0)).unwrap();
         // The root of another tree, under the old signature.
@@ -188,7 +242,25 @@ async fn a_forged_checkpoint_is_named() {
     })
     .await;
     assert_eq!(found.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["signature", "checkpoint"]);
-    drop(stranger);
+
+    // A true statement, signed by a stranger under the log's name: only the signature is wrong.
+    let fixture = closed_log().await;
+    let strange = Fixture::new();
+    for name in ["audit.db", "audit.db.key"] {
+        std::fs::copy(fixture.dir.path().join(name), strange.dir.path().join(name)).unwrap();
+    }
+    let stranger = Key::generate("example.com/audit", &*fixture.clock).unwrap();
+    strange.raw().execute("UPDATE signer SET vkey = ?1", params![stranger.vkey()]).unwrap();
+    let log = strange.builder().key(stranger).open().await.unwrap();
+    log.log(Event::new("further")).await.unwrap();
+    log.close().await.unwrap();
+    // The stranger's log with the owner's key in its table: as if the stranger had written to the owner's.
+    let vkey: String = fixture.raw().query_row("SELECT vkey FROM signer", [], |row| row.get(0)).unwrap();
+    let found = self::found(&strange, |raw| {
+        raw.execute("UPDATE signer SET vkey = ?1", params![vkey]).unwrap();
+    })
+    .await;
+    assert_eq!(found, [("signature", 600)]);
 }
 
 #[tokio::test]
@@ -261,6 +333,10 @@ async fn an_anchor_keeps_checkpoints_elsewhere() {
     let open = || fixture.builder().anchor(&anchor).open();
     let log = open().await.unwrap();
     fill(&log, 10).await;
+    // A thread of its own keeps it, and would keep the newer one had it not had its turn yet.
+    while std::fs::metadata(&anchor).unwrap().len() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
     fill(&log, 10).await;
     fixture.clock.advance(60_000);
     fill(&log, 10).await;
@@ -293,6 +369,78 @@ async fn an_anchor_keeps_checkpoints_elsewhere() {
     let checkpoints = kept.iter().map(|checkpoint| checkpoint.note().to_owned()).collect();
     let problems = problems(&fixture, VerifyOptions { checkpoints, ..VerifyOptions::default() }).await;
     assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["checkpoint"; 3]);
+}
+
+/// A disk elsewhere that hangs holds up nobody; closing waits for it.
+#[tokio::test]
+async fn an_anchor_that_hangs_holds_up_no_event() {
+    let fixture = Fixture::new();
+    let anchor = fixture.dir.path().join("anchor");
+    let log = fixture.builder().anchor(&anchor).open().await.unwrap();
+    let hung = std::fs::File::open(&anchor).unwrap();
+    hung.lock().unwrap();
+    let limit = std::time::Duration::from_secs(20);
+    tokio::time::timeout(limit, fill(&log, 3)).await.expect("no event waits for the anchor");
+    tokio::time::timeout(limit, log.rotate_key()).await.expect("nor does a change of keys").unwrap();
+    assert!(log.anchor().unwrap().last_error.is_none());
+    assert_eq!(std::fs::read(&anchor).unwrap(), b"");
+    hung.unlock().unwrap();
+    log.close().await.unwrap();
+    let (kept, _) = sealog::Checkpoint::read_anchor(&std::fs::read(&anchor).unwrap())
+        .map(|(kept, rest)| (kept, rest.len()))
+        .unwrap();
+    assert_eq!(kept.last().map(sealog::Checkpoint::size), Some(4));
+}
+
+#[tokio::test]
+async fn an_anchor_is_read_up_to_its_last_whole_signature() {
+    let fixture = closed_log().await;
+    let log = fixture.builder().read_only(true).open().await.unwrap();
+    let note = log.head().await.unwrap().checkpoint.note().to_owned();
+    let read = |text: &str| {
+        let (kept, rest) = sealog::Checkpoint::read_anchor(text.as_bytes())?;
+        Ok::<_, sealog::Error>((kept.len(), String::from_utf8(rest.to_vec()).unwrap()))
+    };
+    assert_eq!(read("").unwrap(), (0, String::new()));
+    assert_eq!(read(&format!("{note}\n{note}")).unwrap(), (2, String::new()));
+    for end in 1..note.len() {
+        let Some(torn) = note.get(..end) else { continue };
+        let (kept, rest) = read(&format!("{note}{torn}")).unwrap();
+        assert_eq!((kept, &*rest), (1, torn));
+    }
+    // What stands in the middle is not cut off by a crash.
+    assert_eq!(read(&format!("{note}torn\n{note}")).unwrap_err().kind(), ErrorKind::Integrity);
+}
+
+/// What is named as the anchor by mistake is refused, and left as it is.
+#[tokio::test]
+async fn an_anchor_takes_no_other_file() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    fill(&log, 3).await;
+    log.close().await.unwrap();
+    let path = |name: &str| fixture.dir.path().join(name);
+    std::fs::write(path("notes.txt"), "what I must not forget").unwrap();
+    std::fs::write(path("list.txt"), "one\ntwo\n\n\u{2014} three\n").unwrap();
+    std::fs::create_dir(path("folder")).unwrap();
+    for name in
+        ["notes.txt", "list.txt", "audit.db", "audit.db.key", "folder/../audit.db.key", "audit.db-wal", "app.db"]
+    {
+        let before = std::fs::read(path(name)).ok();
+        let opened = fixture.builder().inbox(path("app.db")).anchor(path(name)).open().await;
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::InvalidArgument, "{name}");
+        assert_eq!(std::fs::read(path(name)).ok(), before, "{name}");
+    }
+    for name in ["audit.db", "audit.db.key"] {
+        let before = std::fs::read(path(name)).unwrap();
+        let opened = fixture.builder().inbox(path(name)).open().await;
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::InvalidArgument, "{name}");
+        assert_eq!(std::fs::read(path(name)).unwrap(), before, "{name}");
+    }
+    // The beginning of a checkpoint of this log is one that a crash cut off.
+    std::fs::write(path("torn"), "example.com/au").unwrap();
+    fixture.builder().anchor(path("torn")).open().await.unwrap().close().await.unwrap();
+    assert_eq!(std::fs::read(path("torn")).unwrap(), b"");
 }
 
 fn sha256(bytes: &[u8]) -> Vec<u8> {

@@ -32,6 +32,8 @@ async fn write(folder: &Path) {
         let _ = std::fs::remove_file(folder.join(name));
     }
     let dir = tempfile::tempdir().unwrap();
+    let app = sealog::rusqlite::Connection::open(dir.path().join("app.db")).unwrap();
+    app.pragma_update(None, "journal_mode", "wal").unwrap();
     let clock = Arc::new(ManualClock::new(NOW_MS, 1));
     let log = AuditLog::builder(folder.join("audit.db"))
         .clock(clock.clone())
@@ -76,7 +78,6 @@ async fn write(folder: &Path) {
         }
         log.log(Event::new("single").metadata(json!({"round": round}))).await.unwrap();
     }
-    let app = sealog::rusqlite::Connection::open(dir.path().join("app.db")).unwrap();
     app.execute("INSERT INTO sealog_inbox(id, event, inserted_at) VALUES ('row-1', '{}', 0)", []).unwrap();
     app.execute("INSERT INTO sealog_inbox(id, event, inserted_at) VALUES ('row-2', '{\"action\": \"in\"}', 0)", [])
         .unwrap();

@@ -8,6 +8,7 @@ mod frame;
 mod read;
 mod write;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,18 +18,19 @@ use uuid::Uuid;
 pub(crate) use read::Reader;
 pub(crate) use write::SqliteJournal;
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::StoredCheckpoint;
 use crate::log::Rejected;
 
 /// Says in the file's header that it is a Sealog log: "SeaL" in ASCII.
-const APPLICATION_ID: i32 = 0x5365_614c;
+pub(crate) const APPLICATION_ID: i32 = 0x5365_614c;
 
 /// The schema's migrations, in order; the file's version is how many have run.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_journal.sql")];
 
 /// How long a writer waits for the write lock that another one holds.
-const BUSY_TIMEOUT_MS: u64 = 30_000;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A batch with fewer events than this is written as rows: packing them with their neighbours later
 /// is denser.
@@ -54,8 +56,24 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     // Before anything is written to the file: is it ours?
-    check_format(&connection, path)?;
+    if check_format(&connection, path)? == 0 && !create {
+        return Err(no_log_yet(path));
+    }
     connection.execute_batch(include_str!("queries/configure_writer.sql")).map_err(|error| open_failed(path, error))?;
+    // SQLite answers with another mode, and no error, where the file system cannot do what it needs for this.
+    let mode: String = connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .map_err(|error| open_failed(path, error))?;
+    if mode != "wal" {
+        return Err(Error::new(
+            ErrorKind::Storage,
+            format!(
+                "{} cannot have a write-ahead log (its journal mode is {mode}): put it on a local disk, where processes \
+                 can share memory",
+                path.display()
+            ),
+        ));
+    }
     connection.set_prepared_statement_cache_capacity(64);
 
     let transaction = connection
@@ -72,8 +90,11 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
             write::insert_checkpoint(&transaction, &birth.checkpoint)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(storage)?;
         }
-        transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(storage)?;
     }
+    // Written in any case, since a commit syncs the whole write-ahead log: if every process died between a
+    // write and its fsync, what was recovered just now may be in the machine's memory alone, and must not
+    // be answered for before it is on the disk.
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(storage)?;
     transaction.commit().map_err(storage)?;
     SqliteJournal::new(connection)
 }
@@ -85,6 +106,9 @@ pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
     let connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     let version = check_format(&connection, path)?;
+    if version == 0 {
+        return Err(no_log_yet(path));
+    }
     if version < MIGRATIONS.len() {
         return Err(Error::new(
             ErrorKind::Format,
@@ -101,10 +125,18 @@ pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
 }
 
 fn must_exist(path: &Path) -> Result<()> {
-    if path.exists() {
-        return Ok(());
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(ErrorKind::NotFound, format!("there is no log at {}", path.display()))),
+        Err(error) => {
+            let message = format!("cannot look for a log at {}: {error}", path.display());
+            Err(Error::new(ErrorKind::Storage, message).with_source(error))
+        }
     }
-    Err(Error::new(ErrorKind::NotFound, format!("there is no log at {}", path.display())))
+}
+
+fn no_log_yet(path: &Path) -> Error {
+    Error::new(ErrorKind::Format, format!("{} is empty, so it is no log", path.display()))
 }
 
 /// The file's schema version; 0 for a new file. An error when it is something else's file or a newer
@@ -141,12 +173,40 @@ fn check_format(connection: &Connection, path: &Path) -> Result<usize> {
     Ok(0)
 }
 
+/// The schema is still the one that this connection was opened for: a newer program may have brought the
+/// file forward since. Asked in each transaction.
+fn check_version(connection: &Connection) -> Result<()> {
+    let mut statement = connection.prepare_cached(include_str!("queries/version.sql")).map_err(storage)?;
+    let version: i64 = statement.query_row([], |row| row.get(0)).map_err(storage)?;
+    let known = MIGRATIONS.len() as i64;
+    if version == known {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Format,
+        format!(
+            "another program has changed the log's schema to {version} while this one, which knows {known}, had it \
+             open; start the newer program here too"
+        ),
+    ))
+}
+
 /// Waits for the lock in short steps, since batches are short: a handler that sleeps longer each time
 /// starves beside one that writes all the time.
 fn wait_a_little(tries: i32) -> bool {
+    wait_within(BUSY_TIMEOUT, tries)
+}
+
+fn wait_within(limit: Duration, tries: i32) -> bool {
     const STEP: Duration = Duration::from_micros(500);
-    const TRIES: i32 = (BUSY_TIMEOUT_MS * 2) as i32;
-    if tries >= TRIES {
+    thread_local! {
+        /// When this thread began to wait.
+        static WAITING: Cell<Option<Stopwatch>> = const { Cell::new(None) };
+    }
+    let waiting = WAITING.get().filter(|_| tries > 0).unwrap_or_else(Stopwatch::start);
+    WAITING.set(Some(waiting));
+    // A sleep may take far longer than it was told to, so they are not what is counted.
+    if waiting.elapsed() >= limit {
         return false;
     }
     std::thread::sleep(if tries < 20 { STEP / 10 } else { STEP });
@@ -171,28 +231,49 @@ fn open_failed(path: &Path, error: rusqlite::Error) -> Error {
     Error::new(kind.kind(), message).with_source(kind)
 }
 
-/// What SQLite reports, as an error for callers.
+/// What SQLite reports of the log's file, as an error for callers.
 pub(crate) fn storage(error: rusqlite::Error) -> Error {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-    if matches!(
-        error,
-        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
-    ) {
-        let message = format!("the log's file holds a value that nobody wrote there ({error})");
-        return Error::new(ErrorKind::Integrity, message).with_source(error);
-    }
-    let (kind, advice) = match error.sqlite_error_code() {
+    let advice = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (ErrorKind::Busy, "another writer held the log for too long; send the events again")
+            "another writer held the log for too long; send the events again"
         }
-        Some(ErrorCode::DiskFull) => (ErrorKind::Storage, "the disk is full; make room and send the events again"),
+        Some(ErrorCode::DiskFull) => "the disk is full; make room and send the events again",
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            (ErrorKind::Integrity, "the log's file is damaged; `sealog verify` says where")
+            "the log's file is damaged; `sealog verify` says where"
         }
-        Some(ErrorCode::ReadOnly) => (ErrorKind::Storage, "the log's file or folder may not be written to"),
-        _ => (ErrorKind::Storage, "the log's file could not be read or written"),
+        Some(ErrorCode::ReadOnly) => "the log's file or folder may not be written to",
+        _ if is_value(&error) => "the log's file holds a value that nobody wrote there",
+        _ => "the log's file could not be read or written",
+    };
+    explained(advice, error)
+}
+
+/// What SQLite reports of the application's file.
+pub(crate) fn application(error: rusqlite::Error) -> Error {
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "the application holds its file",
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::DatabaseCorrupt) => "the application's file is damaged",
+        Some(ErrorCode::ReadOnly) => "the application's file or folder may not be written to",
+        _ => "the application's file could not be read or written",
+    };
+    explained(advice, error)
+}
+
+fn explained(advice: &str, error: rusqlite::Error) -> Error {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Integrity,
+        _ if is_value(&error) => ErrorKind::Integrity,
+        _ => ErrorKind::Storage,
     };
     Error::new(kind, format!("{advice} ({error})")).with_source(error)
+}
+
+/// Whether a column held what does not belong there.
+fn is_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
 }
 
 /// An id as it is stored: 16 bytes for a UUID in its usual form, text for anything else.
@@ -240,4 +321,22 @@ fn read_checkpoint(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredCheckpoint
 /// The one row that `query` gives, if any.
 fn optional<T>(result: rusqlite::Result<T>) -> Result<Option<T>> {
     result.optional().map_err(storage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_for_the_lock_ends_by_the_clock() {
+        let mut tries = 0;
+        while wait_within(Duration::from_millis(50), tries) {
+            // On a loaded machine a sleep takes far longer than it was told to.
+            std::thread::sleep(Duration::from_millis(20));
+            tries += 1;
+            assert!(tries < 5);
+        }
+        // The next wait is one of its own.
+        assert!(wait_within(Duration::from_millis(50), 0));
+    }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use super::frame::Unpacker;
-use super::{IdKey, optional, read_checkpoint, read_rejected, storage};
+use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, storage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Census, Entry, Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::log::Rejected;
@@ -14,20 +14,35 @@ use crate::tree::Hash;
 pub(crate) struct Reader {
     connection: Connection,
     unpacker: Unpacker,
+    broken: bool,
 }
 
 impl Reader {
     pub(super) fn new(connection: Connection) -> Result<Self> {
-        Ok(Self { connection, unpacker: Unpacker::new()? })
+        Ok(Self { connection, unpacker: Unpacker::new()?, broken: false })
     }
 
     /// Runs `read` on one committed state.
     pub(crate) fn snapshot<T>(&mut self, read: impl FnOnce(&mut dyn Snapshot) -> Result<T>) -> Result<T> {
         // Deferred: the state is the one at the first read.
         let transaction = self.connection.unchecked_transaction().map_err(storage)?;
-        let result = read(&mut View { connection: &transaction, unpacker: &mut self.unpacker });
-        transaction.finish().map_err(storage)?;
+        let result = check_version(&transaction)
+            .and_then(|()| read(&mut View { connection: &transaction, unpacker: &mut self.unpacker }));
+        if let Err(error) = transaction.finish() {
+            self.broken = true;
+            return result.and(Err(storage(error)));
+        }
         result
+    }
+
+    /// Whether a state could not be left again: then every later one would be that old one.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// A number that changes, as this connection sees it, when any other one commits.
+    pub(crate) fn version(&self) -> Result<u64> {
+        count(&self.connection, include_str!("queries/changed.sql"))
     }
 }
 
@@ -196,10 +211,10 @@ impl Snapshot for View<'_> {
         rows.collect::<rusqlite::Result<_>>().map_err(storage)
     }
 
-    fn find_rejected(&mut self, id: &str) -> Result<Option<Rejected>> {
+    fn find_rejected(&mut self, id: &str, digest: Option<&str>) -> Result<Option<Rejected>> {
         let mut statement =
             self.connection.prepare_cached(include_str!("queries/find_rejected.sql")).map_err(storage)?;
-        optional(statement.query_row(params![id], read_rejected))
+        optional(statement.query_row(params![id, digest], read_rejected))
     }
 }
 

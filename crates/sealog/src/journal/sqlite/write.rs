@@ -4,7 +4,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::frame::{FRAME_EVENTS, Frame, Packer, Unpacker, next_frame};
 use super::read::{View, read_head};
-use super::{FRAME_AT_ONCE_EVENTS, IdKey, storage};
+use super::{FRAME_AT_ONCE_EVENTS, IdKey, check_version, storage};
 use crate::error::Result;
 use crate::journal::{Batch, Entry, Head, Journal, Row, Snapshot, StoredCheckpoint, StoredRow, Transaction};
 
@@ -30,6 +30,14 @@ pub(crate) struct SqliteJournal {
     checkpoints: usize,
 }
 
+/// Takes the write lock.
+fn lock(connection: &Connection) -> Result<rusqlite::Transaction<'_>> {
+    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate);
+    let transaction = transaction.map_err(storage)?;
+    check_version(&transaction)?;
+    Ok(transaction)
+}
+
 impl SqliteJournal {
     pub(super) fn new(connection: Connection) -> Result<Self> {
         let unpacked = connection
@@ -48,8 +56,7 @@ impl SqliteJournal {
 
 impl Journal for SqliteJournal {
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>> {
-        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let transaction = transaction.map_err(storage)?;
+        let transaction = lock(&self.connection)?;
         Ok(Box::new(SqliteTransaction {
             transaction,
             packer: &mut self.packer,
@@ -64,8 +71,7 @@ impl Journal for SqliteJournal {
         if self.unpacked < PACK_FROM_EVENTS && !thin {
             return Ok(false);
         }
-        let transaction = rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let transaction = transaction.map_err(storage)?;
+        let transaction = lock(&self.connection)?;
         let due = self.unpacked >= PACK_FROM_EVENTS;
         let found = if due { pack_oldest(&transaction, &mut self.packer)? } else { 0 };
         if thin {

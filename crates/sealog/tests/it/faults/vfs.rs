@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code, reason = "SQLite's files are an interface in C; this module alone speaks it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -58,7 +58,11 @@ struct State {
     steps: [u64; 2],
     files: BTreeMap<String, Vec<u8>>,
     synced: BTreeMap<String, Vec<u8>>,
+    /// Files that were synced since the folder is watched.
+    syncs: BTreeSet<String>,
     acknowledged: usize,
+    /// Files have no shared memory, as on a network disk.
+    remote: bool,
 }
 
 /// A folder under watch.
@@ -84,6 +88,19 @@ impl Disk {
         }
         watched().push(disk.clone());
         disk
+    }
+
+    /// Gives files that are opened from now on no shared memory, as a network disk would.
+    pub(super) fn go_remote(&self) {
+        self.state().remote = true;
+    }
+
+    /// What a loss of power now would leave of each file, when it began with `synced` on the disk.
+    pub(super) fn synced_since(&self, synced: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+        let state = self.state();
+        let touched = |name: &&String| state.syncs.contains(*name);
+        let later = state.synced.iter().filter(|(name, _)| touched(name));
+        synced.iter().chain(later).map(|(name, bytes)| (name.clone(), bytes.clone())).collect()
     }
 
     /// Lets the step number `n` (from 0) of this kind fail, counted from now.
@@ -168,6 +185,7 @@ impl Disk {
         let mut state = self.state();
         if let Some(bytes) = state.files.get(name).cloned() {
             state.synced.insert(name.to_owned(), bytes);
+            state.syncs.insert(name.to_owned());
         }
     }
 }
@@ -289,27 +307,33 @@ unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     }
 }
 
-static METHODS: sqlite3_io_methods = sqlite3_io_methods {
-    iVersion: 3,
-    xClose: Some(close),
-    xRead: Some(read),
-    xWrite: Some(write),
-    xTruncate: Some(truncate),
-    xSync: Some(sync),
-    xFileSize: Some(file_size),
-    xLock: Some(lock),
-    xUnlock: Some(unlock),
-    xCheckReservedLock: Some(check_reserved_lock),
-    xFileControl: Some(file_control),
-    xSectorSize: Some(sector_size),
-    xDeviceCharacteristics: Some(device_characteristics),
-    xShmMap: Some(shm_map),
-    xShmLock: Some(shm_lock),
-    xShmBarrier: Some(shm_barrier),
-    xShmUnmap: Some(shm_unmap),
-    xFetch: Some(fetch),
-    xUnfetch: Some(unfetch),
-};
+static METHODS: sqlite3_io_methods = methods(3);
+/// The first version knows no shared memory.
+static REMOTE_METHODS: sqlite3_io_methods = methods(1);
+
+const fn methods(version: c_int) -> sqlite3_io_methods {
+    sqlite3_io_methods {
+        iVersion: version,
+        xClose: Some(close),
+        xRead: Some(read),
+        xWrite: Some(write),
+        xTruncate: Some(truncate),
+        xSync: Some(sync),
+        xFileSize: Some(file_size),
+        xLock: Some(lock),
+        xUnlock: Some(unlock),
+        xCheckReservedLock: Some(check_reserved_lock),
+        xFileControl: Some(file_control),
+        xSectorSize: Some(sector_size),
+        xDeviceCharacteristics: Some(device_characteristics),
+        xShmMap: Some(shm_map),
+        xShmLock: Some(shm_lock),
+        xShmBarrier: Some(shm_barrier),
+        xShmUnmap: Some(shm_unmap),
+        xFetch: Some(fetch),
+        xUnfetch: Some(unfetch),
+    }
+}
 
 /// SAFETY: SQLite calls it with our file system, a name that is null or ends with NUL, and `file` with
 /// room for `szOsFile` bytes.
@@ -332,8 +356,9 @@ unsafe extern "C" fn open(
             let disk = watched().iter().find(|disk| path.parent() == Some(&disk.folder)).cloned()?;
             Some((disk, path.file_name()?.to_str()?.to_owned()))
         });
+        let remote = disk.as_ref().is_some_and(|(disk, _): &(Arc<Disk>, String)| disk.state().remote);
         ptr::write(&raw mut (*file.cast::<File>()).watch, disk);
-        (*file).pMethods = &raw const METHODS;
+        (*file).pMethods = if remote { &raw const REMOTE_METHODS } else { &raw const METHODS };
         SQLITE_OK
     }
 }

@@ -1,1 +1,2 @@
-SELECT id, rejected_at, code, reason, digest, copy FROM sealog_rejected WHERE id = ?1 ORDER BY number LIMIT 1
+SELECT id, rejected_at, code, reason, digest, copy FROM sealog_rejected
+WHERE id = ?1 AND digest = coalesce(?2, digest) ORDER BY number DESC LIMIT 1

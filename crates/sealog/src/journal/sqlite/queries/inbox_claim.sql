@@ -1,1 +1,1 @@
-INSERT INTO sealog_inbox_log (one, origin) VALUES (1, ?1) ON CONFLICT (one) DO NOTHING
+INSERT INTO sealog_inbox_log (one, origin, inbox) VALUES (1, ?1, ?2) ON CONFLICT (one) DO NOTHING

@@ -21,19 +21,23 @@ CREATE TABLE IF NOT EXISTS sealog_inbox (
     -- Set by the library: a digest of what the caller sent, and a code that vouches for it.
     digest      TEXT,
     -- Set by the library: all rows up to this position are in the log.
-    drained     INTEGER
+    drained     INTEGER,
+    -- Set by the library: the inbox of which `drained` speaks.
+    inbox       TEXT
 );
 
 -- Rows that are in the log go within the application's own transactions, so that the log
--- need not write to this file while the application does.
+-- need not write to this file while the application does. A position of another inbox says nothing here.
 CREATE TRIGGER IF NOT EXISTS sealog_inbox_trim AFTER INSERT ON sealog_inbox
-WHEN NEW.drained IS NOT NULL
+WHEN NEW.drained IS NOT NULL AND NEW.inbox = (SELECT inbox FROM sealog_inbox_log)
 BEGIN
     DELETE FROM sealog_inbox WHERE position <= NEW.drained AND position < NEW.position;
 END;
 
--- Whose inbox it is: of two logs that drain one table each would miss what the other has taken.
+-- Whose inbox it is: of two logs that drain one table each would miss what the other has taken. And
+-- which one it is, by a random number, since one log may have several.
 CREATE TABLE IF NOT EXISTS sealog_inbox_log (
     one    INTEGER PRIMARY KEY CHECK (one = 1),
-    origin TEXT NOT NULL
+    origin TEXT NOT NULL,
+    inbox  TEXT NOT NULL
 );

@@ -1,1 +1,1 @@
-INSERT INTO sealog_inbox (id, event, digest, drained) VALUES (?1, ?2, ?3, nullif(?4, ''))
+INSERT INTO sealog_inbox (id, event, digest, drained, inbox) VALUES (?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''))

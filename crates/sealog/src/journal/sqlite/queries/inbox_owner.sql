@@ -1,1 +1,1 @@
-SELECT origin FROM sealog_inbox_log
+SELECT origin, inbox FROM sealog_inbox_log

@@ -1,0 +1,207 @@
+//! Events in the application's own transactions: staged there, and waited for here.
+
+use std::sync::PoisonError;
+
+use super::{AuditLog, closed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Logged, Receipt};
+use crate::journal::sqlite;
+use crate::policy::Applied;
+
+/// The statement that puts a staged event into the inbox: for any driver, in the application's own
+/// transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InboxSql {
+    /// One `INSERT` with the parameters `?1`, `?2`, ….
+    pub sql: &'static str,
+    /// The parameters, in order, all to be bound as text.
+    pub params: Vec<String>,
+}
+
+/// An event on its way through an inbox: what [`AuditLog::stage`] and [`AuditLog::log_in`] answer.
+/// [`AuditLog::settled`] waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Staged {
+    /// The event's id.
+    pub id: String,
+    /// What to run; `None` when the event was sampled away.
+    pub insert: Option<InboxSql>,
+    /// What tells it from another event under its id.
+    digests: Option<Digests>,
+}
+
+/// The digests of a staged event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Digests {
+    /// As it stands with the id, once the event is in the log.
+    event: [u8; 16],
+    /// As it stands with the row, should it be set aside.
+    row: String,
+}
+
+impl AuditLog {
+    /// Logs an event in the application's own transaction: it is there if the transaction commits,
+    /// and never was if it rolls back. The twin of [`AuditLog::log`] for rusqlite.
+    ///
+    /// The transaction's file must have an inbox ([`Builder::inbox`]). The event is durable with the
+    /// application's commit, and sealed and visible shortly after it: [`AuditLog::settled`] waits for
+    /// that.
+    ///
+    /// ```
+    /// use sealog::{AuditLog, Event};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (audit, app) = (dir.path().join("audit.db"), dir.path().join("app.db"));
+    /// let mut db = sealog::rusqlite::Connection::open(&app)?;
+    /// db.pragma_update(None, "journal_mode", "wal")?;
+    /// db.execute("CREATE TABLE invoice (id TEXT PRIMARY KEY, paid INTEGER)", [])?;
+    /// let log = AuditLog::builder(audit).inbox(&app).open().await?;
+    ///
+    /// let mut tx = db.transaction()?;
+    /// tx.execute("INSERT INTO invoice VALUES ('i-4', 1)", [])?;
+    /// let staged = log.log_in(&mut tx, Event::new("invoice.paid").resource("invoice", "i-4"))?;
+    /// tx.commit()?;
+    ///
+    /// let logged = log.settled(&staged).await?;
+    /// assert_eq!(logged.receipt().map(|receipt| receipt.seq), Some(0));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::stage`], before anything is written; `InvalidArgument` when the transaction's file has
+    /// no inbox; `Storage` when the insert fails.
+    pub fn log_in(&self, transaction: &mut rusqlite::Transaction<'_>, event: Event) -> Result<Staged> {
+        let staged = self.stage(event)?;
+        if let Some(insert) = &staged.insert {
+            transaction
+                .prepare_cached(insert.sql)
+                .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(&insert.params)))
+                .map_err(|error| {
+                    if error.to_string().contains("no such table: sealog_inbox") {
+                        let message = "the transaction's file has no inbox: name it in Builder::inbox";
+                        return Error::new(ErrorKind::InvalidArgument, message).with_source(error);
+                    }
+                    let error = sqlite::application(error);
+                    let message = format!("cannot insert into sealog_inbox: {}", error.message());
+                    Error::new(error.kind(), message).with_source(error)
+                })?;
+        }
+        Ok(staged)
+    }
+
+    /// The statement that logs an event in the application's own transaction, for any driver. The
+    /// policy has been applied: what it redacts is not in the parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::log`]; `InvalidArgument` when this handle has no inbox, since nobody would drain it.
+    pub fn stage(&self, event: Event) -> Result<Staged> {
+        let writer = self.writer()?;
+        if writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            if writer.queue.is_closed() {
+                return Err(closed());
+            }
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "this handle has no inbox to stage an event for: name the application's file in Builder::inbox",
+            ));
+        }
+        match writer.apply(&self.shared, event)? {
+            Applied::Keep(prepared) => {
+                let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
+                let (mark, event) = writer.policy.mark_staged(&prepared);
+                let digests = Some(Digests { event, row: writer.policy.keyed_digest(json.as_bytes()) });
+                // Which of several inboxes this goes into is not known here.
+                let (drained, inbox) = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
+                    [inbox] => {
+                        let (position, number) = inbox.drained();
+                        (position.to_string(), number.to_owned())
+                    }
+                    _ => Default::default(),
+                };
+                let params = vec![prepared.id.clone(), json, mark, drained, inbox];
+                let sql = include_str!("../journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
+                Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }), digests })
+            }
+            Applied::Sampled { id } => {
+                writer.count_sampled();
+                Ok(Staged { id, insert: None, digests: None })
+            }
+        }
+    }
+
+    /// Waits until some event with this id is in the log, whoever puts it there. For one that was staged
+    /// here [`AuditLog::settled`] knows more.
+    ///
+    /// It waits for as long as it takes; put a time-out around it where the transaction may not have
+    /// committed.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, and a row of the inbox with this id was set aside, now or earlier: why.
+    pub async fn sequenced(&self, id: &str) -> Result<Receipt> {
+        self.awaited(id, None).await
+    }
+
+    /// Waits until this very event is in the log: another one with its id does not pass for it, nor does a
+    /// row that was set aside under its id. One that was sampled away is not waited for.
+    ///
+    /// It waits for as long as it takes; put a time-out around it where the transaction may not have
+    /// committed.
+    ///
+    /// # Errors
+    ///
+    /// When it was set aside: why. `IdConflict` when its id belongs to another event.
+    pub async fn settled(&self, staged: &Staged) -> Result<Logged> {
+        match &staged.digests {
+            Some(digests) => self.awaited(&staged.id, Some(digests)).await.map(Logged::Recorded),
+            None => Ok(Logged::Sampled { id: staged.id.clone() }),
+        }
+    }
+
+    async fn awaited(&self, id: &str, digests: Option<&Digests>) -> Result<Receipt> {
+        let mut size = self.shared.size.clone();
+        loop {
+            size.mark_unchanged();
+            let (wanted, digests) = (id.to_owned(), digests.cloned());
+            let found = self
+                .snapshot(move |snapshot| {
+                    let entry = snapshot.find(&wanted)?;
+                    let event = digests.as_ref().map(|digests| digests.event);
+                    let entry = entry.filter(|entry| event.is_none() || entry.digest == event);
+                    let rejected = match &entry {
+                        Some(_) => None,
+                        None => snapshot.find_rejected(&wanted, digests.as_ref().map(|digests| &*digests.row))?,
+                    };
+                    Ok((entry, rejected))
+                })
+                .await?;
+            match found {
+                (Some(entry), _) => {
+                    return Ok(Receipt {
+                        id: id.to_owned(),
+                        seq: entry.seq,
+                        timestamp: entry.timestamp,
+                        tree_size: entry.tree_size,
+                        existed: false,
+                        removed: false,
+                    });
+                }
+                (None, Some(rejected)) => {
+                    let kind = ErrorKind::all().find(|kind| kind.code() == rejected.code);
+                    return Err(Error::new(
+                        kind.unwrap_or(ErrorKind::InvalidEvent),
+                        format!("the event was set aside: {}", rejected.reason),
+                    ));
+                }
+                (None, None) => {
+                    self.news(&mut size).await?;
+                }
+            }
+        }
+    }
+}
