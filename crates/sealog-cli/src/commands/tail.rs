@@ -103,6 +103,8 @@ async fn newest(log: &AuditLog, filter: &Filter, most: u64) -> Result<Vec<Record
 
 /// Shows events as they come, from `next` on.
 async fn follow(log: &AuditLog, filter: &Filter, next: u64, out: Output) -> Result<(), Failure> {
+    // An index that is behind shows its progress here; the watch would wait for it in silence.
+    answer(log, log.search(filter, &PageOptions::new().limit(1))).await?;
     let mut events = log.watch(filter, WatchFrom::Seq(next)).await?;
     while let Some(record) = events.next().await {
         output::write(&line(&record.map_err(unless_damaged)?, out))?;

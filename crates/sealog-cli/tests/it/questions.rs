@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::Duration;
 
+use sealog::AuditLog;
 use serde_json::{Value, json};
 
 use crate::support::{Folder, lines};
@@ -213,7 +215,7 @@ fn a_resource_has_a_history_and_a_state_at_each_time() {
 #[test]
 fn the_index_can_go_and_be_anywhere() {
     let folder = folder();
-    assert!(folder.path("audit.db.index").is_dir());
+    assert_eq!(folder.expect(0, &["count"]), "120\n");
     std::fs::remove_dir_all(folder.path("audit.db.index")).expect("it goes");
     assert_eq!(folder.expect(0, &["count"]), "120\n");
     std::fs::remove_dir_all(folder.path("audit.db.index")).expect("it goes");
@@ -226,7 +228,7 @@ fn the_index_can_go_and_be_anywhere() {
     assert_eq!((&made["events"], &made["index"]), (&json!(121), &json!("elsewhere")));
     assert!(folder.expect(0, &["reindex"]).contains("Indexed 121 events"));
     folder.expect(0, &["reindex", "--full-text", "false"]);
-    // No index of so few events is kept, nor what it was to hold.
+    assert!(said(&folder, 2, &["search", "reset"]).contains("sealog reindex"));
     assert_eq!(folder.expect(0, &["count", "actor:u-1"]), "40\n");
 }
 
@@ -250,4 +252,23 @@ fn a_tail_is_of_what_the_filter_selects() {
     let pressed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(pressed.expect("kill runs").success());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// Also where the thread that keeps the index is just opening what is there.
+#[tokio::test]
+async fn an_index_that_is_there_is_made_anew_before_it_is_said() {
+    let folder = Folder::new();
+    let event = |i| format!("{{\"action\": \"a\", \"timestamp\": {i}}}\n");
+    folder.write("events.ndjson", (0..2_000).map(event).collect::<String>());
+    folder.expect(0, &["import", "events.ndjson"]);
+    let written = || std::fs::read(folder.path("audit.db.index/meta.json")).expect("the index's list of files");
+    for delay in 0..12 {
+        let before = written();
+        let log = AuditLog::builder(folder.path("audit.db")).read_only(true).open().await.expect("it opens");
+        log.index_progress().expect("the thread starts");
+        tokio::time::sleep(Duration::from_micros(500 * delay)).await;
+        log.reindex().await.expect("it is made anew");
+        log.close().await.expect("it closes");
+        assert_ne!(written(), before, "after {delay} times 500 µs");
+    }
 }
