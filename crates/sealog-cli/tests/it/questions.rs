@@ -2,9 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::time::Duration;
 
-use sealog::AuditLog;
 use serde_json::{Value, json};
 
 use crate::support::{Folder, lines};
@@ -252,23 +250,4 @@ fn a_tail_is_of_what_the_filter_selects() {
     let pressed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(pressed.expect("kill runs").success());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
-}
-
-/// Also where the thread that keeps the index is just opening what is there.
-#[tokio::test]
-async fn an_index_that_is_there_is_made_anew_before_it_is_said() {
-    let folder = Folder::new();
-    let event = |i| format!("{{\"action\": \"a\", \"timestamp\": {i}}}\n");
-    folder.write("events.ndjson", (0..2_000).map(event).collect::<String>());
-    folder.expect(0, &["import", "events.ndjson"]);
-    let written = || std::fs::read(folder.path("audit.db.index/meta.json")).expect("the index's list of files");
-    for delay in 0..12 {
-        let before = written();
-        let log = AuditLog::builder(folder.path("audit.db")).read_only(true).open().await.expect("it opens");
-        log.index_progress().expect("the thread starts");
-        tokio::time::sleep(Duration::from_micros(500 * delay)).await;
-        log.reindex().await.expect("it is made anew");
-        log.close().await.expect("it closes");
-        assert_ne!(written(), before, "after {delay} times 500 µs");
-    }
 }
