@@ -143,31 +143,36 @@ fn outcome(outcome: Outcome) -> String {
     format!("{style}{outcome}{style:#}")
 }
 
-/// One event on one line, and a second one with what changed. On a terminal no line is longer than its
-/// `columns`.
+/// One event on one line, and another one with what changed. On a terminal no line is longer than its
+/// `columns`: what would be stands on two.
 pub(crate) fn line(record: &Record, columns: Option<usize>) -> String {
     let is_narrow = columns.is_some_and(|columns| columns < WIDE_COLUMNS);
-    // Where there is little room, what is done takes no more of it than it needs.
-    let (severity_columns, least, most) = if is_narrow { (4, 0, 24) } else { (8, 30, 30) };
+    let (severity_columns, action_columns) = if is_narrow { (4, 0) } else { (8, 30) };
     let indent = 7 + 2 + 19 + 2 + severity_columns + 2;
+    // Where there is little room, the lines below have more of it.
+    let below = if is_narrow { 9 } else { indent };
     let (mut action, mut who, mut what) = (safe(&record.action), actor(record), resource(record));
     let how = record.outcome.filter(|outcome| *outcome != Outcome::Success);
+    let mut break_or_space = "  ".to_owned();
     if let Some(columns) = columns {
-        action = cut(&action, most);
-        let arrow = if what.is_empty() { 0 } else { 4 };
-        let how = how.map_or(0, |outcome| 2 + outcome.as_str().len());
-        let room = columns.saturating_sub(indent + action.width().max(least) + 2 + arrow + how);
-        // Each has its half, and what the other one leaves of it.
-        what = cut(&what, room.saturating_sub(who.width()).max(room / 2));
-        who = cut(&who, room.saturating_sub(what.width()));
+        let others = if what.is_empty() { 0 } else { 4 } + how.map_or(0, |outcome| 2 + outcome.as_str().len());
+        let room = columns.saturating_sub(indent);
+        action = cut(&action, room);
+        if action.width().max(action_columns) + 2 + who.width() + what.width() + others > room {
+            break_or_space = format!("\n{:below$}", "");
+            // Each has its half, and what the other one leaves of it.
+            let room = columns.saturating_sub(below + others);
+            what = cut(&what, room.saturating_sub(who.width()).max(room / 2));
+            who = cut(&who, room.saturating_sub(what.width()));
+        }
     }
     let severity = severity_style(record.severity);
     let mut line = format!(
-        "{DIM}{:>7}  {}{DIM:#}  {severity}{}{severity:#}  {BOLD}{}{BOLD:#}  {NAME}{who}{NAME:#}",
+        "{DIM}{:>7}  {}{DIM:#}  {severity}{}{severity:#}  {BOLD}{}{BOLD:#}{break_or_space}{NAME}{who}{NAME:#}",
         record.seq(),
         time(record.timestamp(), false),
         cell(if is_narrow { short_name(record.severity) } else { record.severity.as_str() }, severity_columns),
-        cell(&action, action.width().max(least)),
+        cell(&action, action.width().max(action_columns)),
     );
     if !what.is_empty() {
         let _ = write!(line, "  {DIM}→{DIM:#} {what}");
@@ -177,8 +182,8 @@ pub(crate) fn line(record: &Record, columns: Option<usize>) -> String {
     }
     line.push('\n');
     if let Some(diff) = record.diff().filter(|diff| !diff.is_empty()) {
-        let room = columns.map(|columns| columns.saturating_sub(indent));
-        let _ = writeln!(line, "{:indent$}{}", "", short_diff(diff, room));
+        let room = columns.map(|columns| columns.saturating_sub(below));
+        let _ = writeln!(line, "{:below$}{}", "", short_diff(diff, room));
     }
     line
 }

@@ -288,4 +288,8 @@ async fn an_index_is_made_anew_before_it_is_said_to_be() {
         log.close().await.unwrap();
         assert_ne!(files(), before, "after {delay} times 500 µs");
     }
+    // One that was whole when it was opened says so.
+    let log = fixture.builder().read_only(true).open().await.unwrap();
+    assert_eq!(log.count(&Filter::new()).await.unwrap(), 2_000);
+    assert_eq!(log.index_progress().unwrap().borrow().events, 2_000);
 }
