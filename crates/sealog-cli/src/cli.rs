@@ -22,6 +22,9 @@ Examples:
   sealog demo                                   See what it does, in three seconds
   sealog log user.login --actor u-17 --ip 203.0.113.9
   sealog import cloudtrail.json.gz audit.ndjson.zst
+  sealog search 'actor:u-17 severity>=warning since:7d'
+  sealog stats since:30d
+  sealog state invoice i-4 --at 2026-03-02
   sealog tail --follow
   sealog verify --vkey \"$(sealog key show)\"     Check the whole log
   sealog proof 42 --output 42.tlog-proof        Prove one event to somebody else
@@ -40,7 +43,8 @@ Exit codes:
   3  the event cannot be logged as it is      4  its id was used for another event
   5  the key is missing or not this log's     6  no log, or a newer version's file
   7  opened for reading only                  8  another writer held the log too long
-  9  the disk or the database failed         10  the log was closed";
+  9  the disk or the database failed         10  the log was closed
+ 11  the index cannot be read or written";
 
 /// Sealog, the audit log for applications: durable, redacted, sealed in a signed Merkle tree, and
 /// provable.
@@ -70,15 +74,25 @@ pub(crate) struct Shared {
     /// SEALOG_KEY may hold the key's text itself
     #[arg(long, global = true, value_name = "FILE", env = "SEALOG_KEY_FILE")]
     pub(crate) key: Option<PathBuf>,
+    /// The folder of the index, which can be deleted at any time [default: the log's path with .index
+    /// added]
+    #[arg(long, global = true, value_name = "DIR", env = "SEALOG_INDEX")]
+    pub(crate) index: Option<PathBuf>,
     /// When to use colours; NO_COLOR is respected
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
-    /// Set after parsing: the key's file was named on the command line, which outweighs SEALOG_KEY.
+    /// Set after parsing.
     #[arg(skip)]
-    pub(crate) key_is_explicit: bool,
-    /// Set after parsing: the log was named on the command line.
-    #[arg(skip)]
-    pub(crate) log_is_explicit: bool,
+    pub(crate) is_explicit: Explicit,
+}
+
+/// What was named on the command line, and not in the environment.
+#[derive(Debug, Default)]
+pub(crate) struct Explicit {
+    pub(crate) log: bool,
+    /// Outweighs SEALOG_KEY.
+    pub(crate) key: bool,
+    pub(crate) index: bool,
 }
 
 /// What commands understand that put events into a log.
@@ -128,6 +142,11 @@ pub(crate) enum Command {
     Log(Box<commands::log::Log>),
     Import(commands::import::Import),
     Drain(commands::drain::Drain),
+    Search(commands::search::Search),
+    Count(commands::count::Count),
+    Stats(commands::stats::StatsArgs),
+    History(commands::history::History),
+    State(commands::state::State),
     Tail(commands::tail::Tail),
     Get(commands::get::Get),
     Verify(commands::verify::Verify),
@@ -136,14 +155,44 @@ pub(crate) enum Command {
     Checkpoint(commands::checkpoint::CheckpointArgs),
     Key(commands::key::KeyArgs),
     Rejected(commands::rejected::RejectedArgs),
+    Reindex(commands::reindex::Reindex),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
 
 impl Shared {
-    /// The log for reading: it must exist, no key is needed, and nothing is written.
+    /// The log for reading: it must exist, no key is needed, and nothing is written but the index, and
+    /// that only where something is asked that needs it.
     pub(crate) async fn open_to_read(&self) -> Result<AuditLog, Failure> {
-        opened(AuditLog::builder(&self.log).read_only(true).create(false).open().await)
+        self.open_to_index(None).await
+    }
+
+    /// The log for reading, with words in its index or without.
+    pub(crate) async fn open_to_index(&self, full_text: Option<bool>) -> Result<AuditLog, Failure> {
+        let mut builder = self.with_index(AuditLog::builder(&self.log)).read_only(true).create(false);
+        if let Some(full_text) = full_text {
+            builder = builder.full_text(full_text);
+        }
+        opened(builder.open().await)
+    }
+
+    fn with_index(&self, builder: Builder) -> Builder {
+        match &self.index {
+            Some(folder) => builder.index(folder),
+            None => builder,
+        }
+    }
+
+    /// Where the index is or would be.
+    pub(crate) fn index_folder(&self) -> PathBuf {
+        self.index.clone().unwrap_or_else(|| self.beside(".index"))
+    }
+
+    /// The path with this added to its name.
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
+        let mut path = self.log.clone().into_os_string();
+        path.push(suffix);
+        path.into()
     }
 
     /// The log for writing, with all that the arguments say; [`finish`] ends it.
@@ -153,7 +202,8 @@ impl Shared {
         writing: &Writing,
         inbox: Option<&Path>,
     ) -> Result<AuditLog, Failure> {
-        let mut builder = self.with_key(AuditLog::builder(&self.log).create(create))?.policy(writing.policy()?);
+        let mut builder =
+            self.with_key(self.with_index(AuditLog::builder(&self.log)).create(create))?.policy(writing.policy()?);
         if let Some(anchor) = &writing.anchor {
             builder = builder.anchor(anchor);
         }
@@ -174,7 +224,7 @@ impl Shared {
     }
 
     fn key_text(&self) -> Option<String> {
-        std::env::var("SEALOG_KEY").ok().filter(|text| !text.is_empty() && !self.key_is_explicit)
+        std::env::var("SEALOG_KEY").ok().filter(|text| !text.is_empty() && !self.is_explicit.key)
     }
 
     /// Where the key is or would be, unless the environment holds it.
@@ -182,11 +232,7 @@ impl Shared {
         if self.key_text().is_some() {
             return None;
         }
-        Some(self.key.clone().unwrap_or_else(|| {
-            let mut path = self.log.clone().into_os_string();
-            path.push(".key");
-            path.into()
-        }))
+        Some(self.key.clone().unwrap_or_else(|| self.beside(".key")))
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Generator`] gives the benchmark its input, [`count`] writes its numbers, and [`sources`] maps whole
 //! files in tests.
 
+mod chart;
 mod cli;
 mod commands;
 mod failure;
@@ -21,7 +22,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 pub use generator::Generator;
 pub use render::count;
 
-use cli::Cli;
+use cli::{Cli, Explicit};
 use failure::Failure;
 use output::Output;
 
@@ -30,8 +31,8 @@ pub fn run() -> ExitCode {
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         let mut cli = Cli::from_arg_matches(&matches)?;
         let is_explicit = |option| matches.value_source(option) == Some(ValueSource::CommandLine);
-        cli.shared.key_is_explicit = is_explicit("key");
-        cli.shared.log_is_explicit = is_explicit("log");
+        cli.shared.is_explicit =
+            Explicit { log: is_explicit("log"), key: is_explicit("key"), index: is_explicit("index") };
         Ok(cli)
     });
     let cli = match parsed {

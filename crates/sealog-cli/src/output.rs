@@ -54,6 +54,17 @@ impl Output {
     }
 }
 
+/// How many columns a line may have; `None` where it goes into a file or a pipe, and nothing is cut.
+pub(crate) fn columns() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+/// How many columns a chart may have, which has some width everywhere.
+pub(crate) fn chart_columns() -> usize {
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    columns().or_else(said).unwrap_or(80).clamp(48, 140)
+}
+
 /// Whether progress is worth drawing.
 pub(crate) fn shows_progress() -> bool {
     io::stderr().is_terminal()

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Color, Style};
 use jiff::Timestamp;
 use sealog::{DiffKind, DiffOp, Outcome, Record, Severity};
 use serde_json::Value;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 const fn colour(colour: AnsiColor) -> Style {
     Style::new().fg_color(Some(Color::Ansi(colour)))
@@ -18,10 +19,14 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const NAME: Style = colour(AnsiColor::Cyan);
 
-/// How much of a value is shown, in characters, where a step has a line to itself.
-const VALUE_CHARS: usize = 48;
+/// How much of a value is shown, in columns, where a step has a line to itself.
+const VALUE_COLUMNS: usize = 48;
 /// How much, where several steps share a line.
-const SHORT_VALUE_CHARS: usize = 20;
+const SHORT_VALUE_COLUMNS: usize = 20;
+/// How many steps at the most.
+const SHORT_STEPS: usize = 3;
+/// From how many columns on a terminal shows all of a line.
+const WIDE_COLUMNS: usize = 110;
 
 /// The style of a severity.
 pub(crate) fn severity_style(severity: Severity) -> Style {
@@ -58,11 +63,38 @@ pub(crate) fn safe(text: &str) -> String {
     })
 }
 
-/// At most `chars` characters, with an ellipsis where something was cut.
-pub(crate) fn cut(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some(_) => format!("{}…", text.chars().take(chars.saturating_sub(1)).collect::<String>()),
-        None => text.to_owned(),
+/// How many columns of a terminal a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// At most `columns` columns of a terminal, with an ellipsis where something was cut.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut taken = 1;
+    let kept = text.chars().take_while(|c| {
+        taken += c.width().unwrap_or_default();
+        taken <= columns
+    });
+    kept.chain(['…']).collect()
+}
+
+/// The text in exactly so many columns, cut or filled up with spaces.
+pub(crate) fn cell(text: &str, columns: usize) -> String {
+    let text = cut(text, columns);
+    let missing = columns.saturating_sub(text.width());
+    text + &" ".repeat(missing)
+}
+
+/// An argument as a shell takes it.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 
@@ -111,51 +143,89 @@ fn outcome(outcome: Outcome) -> String {
     format!("{style}{outcome}{style:#}")
 }
 
-/// One event on one line, and a second one with what changed.
-pub(crate) fn line(record: &Record) -> String {
+/// One event on one line, and another one with what changed. On a terminal no line is longer than its
+/// `columns`: what would be stands on two.
+pub(crate) fn line(record: &Record, columns: Option<usize>) -> String {
+    let is_narrow = columns.is_some_and(|columns| columns < WIDE_COLUMNS);
+    let (severity_columns, action_columns) = if is_narrow { (4, 0) } else { (8, 30) };
+    let indent = 7 + 2 + 19 + 2 + severity_columns + 2;
+    // Where there is little room, the lines below have more of it.
+    let below = if is_narrow { 9 } else { indent };
+    let (mut action, mut who, mut what) = (safe(&record.action), actor(record), resource(record));
+    let how = record.outcome.filter(|outcome| *outcome != Outcome::Success);
+    let mut break_or_space = "  ".to_owned();
+    if let Some(columns) = columns {
+        let others = if what.is_empty() { 0 } else { 4 } + how.map_or(0, |outcome| 2 + outcome.as_str().len());
+        let room = columns.saturating_sub(indent);
+        action = cut(&action, room);
+        if action.width().max(action_columns) + 2 + who.width() + what.width() + others > room {
+            break_or_space = format!("\n{:below$}", "");
+            // Each has its half, and what the other one leaves of it.
+            let room = columns.saturating_sub(below + others);
+            what = cut(&what, room.saturating_sub(who.width()).max(room / 2));
+            who = cut(&who, room.saturating_sub(what.width()));
+        }
+    }
     let severity = severity_style(record.severity);
     let mut line = format!(
-        "{DIM}{:>7}  {}{DIM:#}  {severity}{:<8}{severity:#}  {BOLD}{:<30}{BOLD:#}  {NAME}{}{NAME:#}",
+        "{DIM}{:>7}  {}{DIM:#}  {severity}{}{severity:#}  {BOLD}{}{BOLD:#}{break_or_space}{NAME}{who}{NAME:#}",
         record.seq(),
         time(record.timestamp(), false),
-        record.severity,
-        safe(&record.action),
-        actor(record),
+        cell(if is_narrow { short_name(record.severity) } else { record.severity.as_str() }, severity_columns),
+        cell(&action, action.width().max(action_columns)),
     );
-    let resource = resource(record);
-    if !resource.is_empty() {
-        let _ = write!(line, "  {DIM}→{DIM:#} {resource}");
+    if !what.is_empty() {
+        let _ = write!(line, "  {DIM}→{DIM:#} {what}");
     }
-    if let Some(what) = record.outcome.filter(|outcome| *outcome != Outcome::Success) {
-        let _ = write!(line, "  {}", outcome(what));
+    if let Some(how) = how {
+        let _ = write!(line, "  {}", outcome(how));
     }
     line.push('\n');
     if let Some(diff) = record.diff().filter(|diff| !diff.is_empty()) {
-        let _ = writeln!(line, "{:>40}{}", "", short_diff(diff, 3));
+        let room = columns.map(|columns| columns.saturating_sub(below));
+        let _ = writeln!(line, "{:below$}{}", "", short_diff(diff, room));
     }
     line
 }
 
-/// The first `most` steps of a diff on one line.
-fn short_diff(diff: &[DiffOp], most: usize) -> String {
-    let mut text = diff.iter().take(most).map(|op| step_within(op, SHORT_VALUE_CHARS)).collect::<Vec<_>>().join("   ");
-    if diff.len() > most {
-        let _ = write!(text, "   {DIM}and {} more{DIM:#}", diff.len() - most);
+fn short_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warning => "warn",
+        Severity::Error => "err",
+        Severity::Critical => "crit",
     }
-    text
+}
+
+/// The first steps of a diff on one line, as many as have room there.
+fn short_diff(diff: &[DiffOp], room: Option<usize>) -> String {
+    let shown = |most: usize| {
+        let steps = diff.iter().take(most).map(|op| step_within(op, SHORT_VALUE_COLUMNS));
+        let mut text = steps.collect::<Vec<_>>().join("   ");
+        if diff.len() > most {
+            let space = if most > 0 { "   " } else { "" };
+            let _ = write!(text, "{space}{DIM}and {} more{DIM:#}", diff.len() - most);
+        }
+        text
+    };
+    let fits = |text: &String| room.is_none_or(|room| anstream::adapter::strip_str(text).to_string().width() <= room);
+    let fitting = (1..=SHORT_STEPS).rev().map(shown).find(fits);
+    // A path may be longer than the terminal is wide.
+    fitting.unwrap_or_else(|| format!("{DIM}{}{DIM:#}", cut(&counted(diff.len() as u64, "change"), room.unwrap_or(0))))
 }
 
 /// One step: `- key`, `+ key: value` or `~ key: old → new`.
 pub(crate) fn step(op: &DiffOp) -> String {
-    step_within(op, VALUE_CHARS)
+    step_within(op, VALUE_COLUMNS)
 }
 
-fn step_within(op: &DiffOp, chars: usize) -> String {
+fn step_within(op: &DiffOp, columns: usize) -> String {
     let path = match op.path.strip_prefix('/') {
         Some(path) => safe(&path.replace('/', ".").replace("~1", "/").replace("~0", "~")),
         None => "(all of it)".to_owned(),
     };
-    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "…".to_owned(), |value| value_text(value, chars));
+    let shown =
+        |value: &Option<Value>| value.as_ref().map_or_else(|| "…".to_owned(), |value| value_text(value, columns));
     match op.op {
         DiffKind::Add => format!("{GOOD}+{GOOD:#} {path}: {}", shown(&op.value)),
         DiffKind::Remove => format!("{BAD}-{BAD:#} {path} {DIM}(was {}){DIM:#}", shown(&op.old)),
@@ -163,12 +233,12 @@ fn step_within(op: &DiffOp, chars: usize) -> String {
     }
 }
 
-fn value_text(value: &Value, chars: usize) -> String {
+fn value_text(value: &Value, columns: usize) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    cut(&safe(&text), chars)
+    cut(&safe(&text), columns)
 }
 
 /// All of an event, one field a line.
@@ -242,6 +312,31 @@ mod tests {
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("abcd", 4), "abcd");
         assert_eq!(time(1_772_434_800_123, true), "2026-03-02 07:00:00.123");
+    }
+
+    #[tokio::test]
+    async fn no_line_is_wider_than_the_terminal() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = sealog::AuditLog::open(dir.path().join("audit.db")).await.unwrap();
+        for (action, who) in [("a", "b"), (&*"user.".repeat(20), "山田太郎山田太郎山田太郎"), ("user.login", "Ada")]
+        {
+            let path = "p".repeat(30);
+            let event = sealog::Event::new(action)
+                .actor_name(who)
+                .resource("日本語日本語日本語", "i".repeat(60))
+                .severity(Severity::Critical)
+                .outcome(Outcome::Denied)
+                .change(serde_json::json!({&*path: 1, "a": 1}), serde_json::json!({&*path: 2, "a": 2}));
+            let record = log.get(log.log(event).await.unwrap().id()).await.unwrap();
+            let plain = |columns| anstream::adapter::strip_str(&line(&record, columns)).to_string();
+            for columns in [80, 109, 110, 200] {
+                let shown = plain(Some(columns));
+                assert!(shown.lines().all(|line| line.width() <= columns), "{columns}: {shown}");
+                assert!(shown.contains("denied"), "{shown}");
+            }
+            let whole = plain(None);
+            assert!(whole.contains(action) && whole.contains(who) && !whole.contains('…'), "{whole}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sealog::{AuditLog, Event, Logged, Proof, Record, Severity, VerifyOptions, ac
 use serde_json::{Map, Value, json};
 
 use super::screen::{self, Told};
-use super::verify;
+use super::{questions, verify};
 use crate::cli::{Shared, finish};
 use crate::failure::Failure;
 use crate::generator::Generator;
@@ -22,10 +22,10 @@ const BATCH_EVENTS: usize = 1_000;
 /// From how many of the newest events the story is told.
 const RECENT: u64 = 4_000;
 
-/// See what it does: a company's day, sealed, shown, proven and verified
+/// See what it does: a company's day, sealed, asked about, proven and verified
 ///
-/// Writes a new log with events of a company that does not exist, tells what happened, shows a change
-/// and a hidden secret, proves one event, and verifies the whole. The same seed tells the same story.
+/// Writes a new log with events of a company that does not exist, tells what happened, asks
+/// for events, statistics and a record's past, shows a hidden secret, proves one event, and verifies the whole. The same seed tells the same story.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -57,14 +57,13 @@ enum Folder {
 #[derive(Debug, Default)]
 struct Written {
     seconds: f64,
-    severities: [u64; 4],
     /// The newest event that carried a secret: its seq and what was sent.
     secret: Option<(u64, Map<String, Value>)>,
 }
 
 impl Demo {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
-        if shared.log_is_explicit || shared.key_is_explicit {
+        if shared.is_explicit.log || shared.is_explicit.key || shared.is_explicit.index {
             let message = "the demo writes a log of its own; --dir says into which folder";
             return Err(Failure::Usage(message.to_owned()));
         }
@@ -109,6 +108,7 @@ impl Demo {
         let written = write(log, self.seed, self.events).await?;
         let size = log.head().await?.size;
         let recent = recent(log, size).await?;
+        let questions = questions::ask(log, &recent).await?;
 
         let picked = recent.iter().rev().find(|record| record.severity == Severity::Critical);
         let proven = picked.or(recent.last()).map_or(0, Record::seq);
@@ -125,10 +125,8 @@ impl Demo {
         let verify_seconds = started.elapsed().as_secs_f64();
 
         if out.json {
-            let severities: Map<String, Value> =
-                Severity::ALL.iter().zip(written.severities).map(|(name, n)| (name.to_string(), json!(n))).collect();
             output::document(&json!({
-                "log": path, "seed": self.seed, "events": size, "severities": severities,
+                "log": path, "seed": self.seed, "events": size, "questions": questions.json(),
                 "ingestSeconds": written.seconds, "eventsPerSecond": (size as f64 / written.seconds).round(),
                 "vkey": vkey, "proof": {"seq": proven, "file": proof_file}, "verify": report,
                 "verifySeconds": verify_seconds, "ok": report.is_ok(), "kept": self.dir.is_some() || self.stays(),
@@ -149,8 +147,8 @@ impl Demo {
             let told = Told {
                 size,
                 seconds: written.seconds,
-                severities: written.severities,
                 recent: &recent,
+                questions: &questions,
                 secret: secret.as_ref().map(|(record, sent)| (record, *sent)),
                 proof: &proof,
                 proof_file: &proof_file,
@@ -175,7 +173,6 @@ async fn write(log: &AuditLog, seed: u64, events: u64) -> Result<Written, Failur
         let batch: Vec<Event> = story.by_ref().take(BATCH_EVENTS).collect();
         let mut secret = None;
         for (place, event) in batch.iter().enumerate() {
-            written.severities[event.severity as usize] += 1;
             if event.action == actions::API_KEY_CREATED || event.action == actions::USER_SIGNUP {
                 secret = event.metadata.clone().map(|metadata| (place, metadata));
             }

@@ -1,10 +1,13 @@
 //! One file per command.
 
+mod asking;
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
+pub(crate) mod count;
 pub(crate) mod demo;
 pub(crate) mod drain;
 pub(crate) mod get;
+pub(crate) mod history;
 pub(crate) mod import;
 mod intake;
 pub(crate) mod key;
@@ -12,8 +15,13 @@ mod lines;
 pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod proof;
+mod questions;
+pub(crate) mod reindex;
 pub(crate) mod rejected;
 mod screen;
+pub(crate) mod search;
+pub(crate) mod state;
+pub(crate) mod stats;
 mod stream;
 pub(crate) mod tail;
 mod to_file;
@@ -56,6 +64,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
 async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> Result<(), Failure> {
     match command {
         Command::Demo(command) => command.run(shared, out).await,
+        Command::Search(command) => command.run(shared, out).await,
+        Command::Count(command) => command.run(shared, out).await,
+        Command::Stats(command) => command.run(shared, out).await,
+        Command::History(command) => command.run(shared, out).await,
+        Command::State(command) => command.run(shared, out).await,
         Command::Get(command) => command.run(shared, out).await,
         Command::Verify(command) => command.run(shared, out).await,
         Command::Proof(command) => command.run(shared, out).await,
@@ -63,6 +76,7 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Checkpoint(command) => command.run(shared, out).await,
         Command::Key(command) => command.run(shared, out).await,
         Command::Rejected(command) => command.run(shared, out).await,
+        Command::Reindex(command) => command.run(shared, out).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
         Command::Import(_) | Command::Log(_) | Command::Drain(_) | Command::Tail(_) => unreachable!("run above"),

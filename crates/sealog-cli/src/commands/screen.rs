@@ -7,6 +7,7 @@ use std::path::Path;
 use sealog::{Outcome, ProvenEvent, Record, Severity, actions};
 use serde_json::{Map, Value};
 
+use super::questions::Questions;
 use crate::render::{self, BAD, BOLD, DIM, GOOD, NAME, severity_style};
 
 /// How many lines the story has.
@@ -16,8 +17,8 @@ const STORY_LINES: usize = 30;
 pub(super) struct Told<'a> {
     pub(super) size: u64,
     pub(super) seconds: f64,
-    pub(super) severities: [u64; 4],
     pub(super) recent: &'a [Record],
+    pub(super) questions: &'a Questions,
     /// The event with a secret as it is stored, and what was sent.
     pub(super) secret: Option<(&'a Record, &'a Map<String, Value>)>,
     pub(super) proof: &'a ProvenEvent,
@@ -33,8 +34,20 @@ pub(super) fn text(told: &Told<'_>) -> String {
     let mut text = String::new();
     header(&mut text, told);
     story(&mut text, told.recent);
-    counts(&mut text, told);
-    change(&mut text, told.recent);
+    let questions = told.questions;
+    let took = format!("this, the statistics and the history took {:.0} ms", questions.millis());
+    title(&mut text, "Questions are answered", &took);
+    questions.found(&mut text);
+    title(&mut text, "Statistics", "exact, however many events there are");
+    questions.statistics(&mut text);
+    if questions.has_past() {
+        title(
+            &mut text,
+            "One record's history, and how it was before",
+            "diffs are computed and sealed with the events",
+        );
+        questions.past(&mut text);
+    }
     if let Some((stored, sent)) = told.secret {
         secret(&mut text, stored, sent);
     }
@@ -182,37 +195,6 @@ fn story_line(text: &mut String, record: &Record, who: &str, clock: &str, times:
     }
 }
 
-fn counts(text: &mut String, told: &Told<'_>) {
-    title(text, "By severity", "");
-    let most = told.severities.iter().copied().max().unwrap_or(1).max(1);
-    for (severity, number) in Severity::ALL.into_iter().zip(told.severities) {
-        let style = severity_style(severity);
-        // At least one block for what is there at all.
-        let blocks = (number * 48).div_ceil(most) as usize;
-        let _ = writeln!(text, "  {severity:<9}{style}{}{style:#} {}", "█".repeat(blocks), render::count(number));
-    }
-}
-
-/// The change that says the most.
-fn change(text: &mut String, recent: &[Record]) {
-    let steps = |record: &&Record| record.diff().map_or(0, <[_]>::len);
-    let Some(record) = recent.iter().filter(|record| record.action == actions::RECORD_UPDATED).max_by_key(steps) else {
-        return;
-    };
-    title(text, "A change, with what it changed", "the diff is computed and sealed with the event");
-    let _ = writeln!(
-        text,
-        "  {DIM}seq {}{DIM:#}  {BOLD}{}{BOLD:#}  {NAME}{}{NAME:#}{}",
-        record.seq(),
-        record.action,
-        render::actor(record),
-        to(record)
-    );
-    for op in record.diff().unwrap_or_default() {
-        let _ = writeln!(text, "      {}", render::step(op));
-    }
-}
-
 /// What was sent beside what is stored, line by line.
 fn secret(text: &mut String, stored: &Record, sent: &Map<String, Value>) {
     title(text, "A secret, which was never written", "redacted before it reached any file");
@@ -266,6 +248,7 @@ fn proof(text: &mut String, told: &Told<'_>) {
 
 fn next(text: &mut String, told: &Told<'_>) {
     let program = std::env::args().next().unwrap_or_else(|| "sealog".to_owned());
+    let quoted = |path: &Path| render::quoted(&path.display().to_string());
     let (log, proof) = (quoted(told.log), quoted(told.proof_file));
     if told.stays {
         title(text, "Try next", "");
@@ -274,6 +257,8 @@ fn next(text: &mut String, told: &Told<'_>) {
     }
     for (command, what) in [
         (format!("tail -n 40 --log {log}"), "the newest events"),
+        (format!("search --log {log} severity:critical"), "what should wake somebody up"),
+        (format!("stats --log {log} outcome:denied"), "who was refused what, and when"),
         (format!("get {} --log {log}", told.proof.seq()), "one event, whole"),
         (format!("log user.login --actor you --log {log}"), "one more"),
         (format!("verify --log {log} --vkey {}", told.vkey), "check the whole again"),
@@ -281,11 +266,4 @@ fn next(text: &mut String, told: &Told<'_>) {
     ] {
         let _ = writeln!(text, "  {DIM}# {what}{DIM:#}\n  {program} {command}");
     }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

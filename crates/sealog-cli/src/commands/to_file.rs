@@ -41,11 +41,7 @@ impl ToFile {
 
 /// What the file is to the log, which nothing may be written over.
 fn role(shared: &Shared, path: &Path) -> Option<&'static str> {
-    let beside = |suffix: &str| {
-        let mut file = shared.log.clone().into_os_string();
-        file.push(suffix);
-        PathBuf::from(file)
-    };
+    let beside = |suffix| shared.beside(suffix);
     let files =
         [(shared.log.clone(), "the log"), (beside("-wal"), "a part of the log"), (beside("-shm"), "a part of the log")];
     // The key beside the log counts even where another one is in use.

@@ -4,11 +4,16 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 20] = [
     "demo",
     "log",
     "import",
     "drain",
+    "search",
+    "count",
+    "stats",
+    "history",
+    "state",
     "tail",
     "get",
     "verify",
@@ -17,6 +22,7 @@ const COMMANDS: [&str; 14] = [
     "checkpoint",
     "key",
     "rejected",
+    "reindex",
     "completions",
     "man",
 ];

@@ -6,4 +6,5 @@ mod help;
 mod histories;
 mod mistakes;
 mod processes;
+mod questions;
 mod support;

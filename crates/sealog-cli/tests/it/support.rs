@@ -31,7 +31,7 @@ impl Folder {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALOG_")) {
             command.env_remove(name);
         }
-        command.env_remove("CLICOLOR_FORCE").env("NO_COLOR", "1");
+        command.env_remove("CLICOLOR_FORCE").env_remove("COLUMNS").env("NO_COLOR", "1");
         command
     }
 

@@ -157,7 +157,9 @@ impl Index {
                 if let Some(error) = &state.failed {
                     return Err(error.clone());
                 }
-                if let (Some(generation), Some(tail)) = (&state.generation, &state.tail)
+                // What is there while it is to be made anew is what it was before.
+                if !state.rebuild
+                    && let (Some(generation), Some(tail)) = (&state.generation, &state.tail)
                     && tail.end() >= size
                 {
                     return Ok(View {

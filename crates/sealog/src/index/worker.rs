@@ -142,6 +142,7 @@ impl<'s> Worker<'s> {
             ticks: 0,
         };
         worker.publish(payload.next_seq)?;
+        shared.progress.send_modify(|progress| progress.events = payload.next_seq);
         Ok(worker)
     }
 

@@ -1,5 +1,7 @@
 //! Questions, against a plain list of the same events: invariants 4, 5 and 6.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use sealog::{AuditLog, Event, Filter, Order, Outcome, PageOptions, Record, Severity, StatsOptions, WatchFrom};
 use serde_json::{Value, json};
@@ -266,4 +268,28 @@ proptest! {
             log.close().await.unwrap();
         });
     }
+}
+
+/// Also where the index's thread is just opening what is there.
+#[tokio::test]
+async fn an_index_is_made_anew_before_it_is_said_to_be() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    let events = (0..2_000).map(|i| Event::new("a").timestamp(i));
+    log.log_bulk(events.collect()).await.unwrap();
+    log.close().await.unwrap();
+    let files = || std::fs::read(fixture.index().join("meta.json")).unwrap();
+    for delay in 0..12 {
+        let before = files();
+        let log = fixture.builder().read_only(true).open().await.unwrap();
+        log.index_progress().unwrap();
+        tokio::time::sleep(Duration::from_micros(500 * delay)).await;
+        log.reindex().await.unwrap();
+        log.close().await.unwrap();
+        assert_ne!(files(), before, "after {delay} times 500 µs");
+    }
+    // One that was whole when it was opened says so.
+    let log = fixture.builder().read_only(true).open().await.unwrap();
+    assert_eq!(log.count(&Filter::new()).await.unwrap(), 2_000);
+    assert_eq!(log.index_progress().unwrap().borrow().events, 2_000);
 }
