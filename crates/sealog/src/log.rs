@@ -333,7 +333,7 @@ impl AuditLog {
     /// Waits until the event with this id is in the log, whoever puts it there.
     ///
     /// It waits for as long as it takes; put a time-out around it where the transaction may not have
-    /// committed.
+    /// committed. To a scoped handle, what its scope does not select never comes.
     ///
     /// # Errors
     ///
@@ -342,12 +342,16 @@ impl AuditLog {
         let mut size = self.shared.size.clone();
         loop {
             size.mark_unchanged();
-            let wanted = id.to_owned();
+            let (wanted, scope) = (id.to_owned(), self.scope.clone());
             let found = self
                 .snapshot(move |snapshot| {
-                    let entry = snapshot.find(&wanted)?;
-                    let rejected = if entry.is_none() { snapshot.find_rejected(&wanted)? } else { None };
-                    Ok((entry, rejected))
+                    let Some(entry) = snapshot.find(&wanted)? else {
+                        // Nobody can tell whose it was.
+                        return Ok((None, if scope.is_whole() { snapshot.find_rejected(&wanted)? } else { None }));
+                    };
+                    let is_seen =
+                        scope.is_whole() || scope.record(&read_records(snapshot, entry.seq, entry.seq + 1)?[0])?;
+                    Ok((is_seen.then_some(entry), None))
                 })
                 .await?;
             match found {
@@ -549,8 +553,9 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// `Key` when the key is not kept in a file.
+    /// `Key` when the key is not kept in a file; `OutOfScope` on a scoped handle.
     pub async fn rotate_key(&self) -> Result<String> {
+        self.whole()?;
         let writer = self.writer()?;
         let (reply, answer) = oneshot::channel();
         writer.queue.send(Request::Rotate { policy: writer.policy.clone(), reply }).map_err(|_| closed())?;
@@ -606,7 +611,8 @@ impl AuditLog {
     ///
     /// What could not be written, an anchor included.
     pub async fn close(self) -> Result<()> {
-        let index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It stays where it is, so that other clones do not start another one.
+        let index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(writer) = &self.shared.writer else {
             return close_index(index).await;
         };
@@ -640,7 +646,7 @@ impl AuditLog {
     }
 
     /// Refuses what concerns the log as a whole where only a part of it may be read.
-    fn whole(&self) -> Result<()> {
+    pub(crate) fn whole(&self) -> Result<()> {
         if self.scope.is_whole() {
             return Ok(());
         }
