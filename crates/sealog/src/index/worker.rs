@@ -388,6 +388,9 @@ impl<'s> Worker<'s> {
     /// Otherwise sees whether they are still there.
     fn follow(&mut self) -> Result<()> {
         if let Some(writer) = &self.writer {
+            if self.shared.options.folder.join(DAMAGED_FILE).exists() {
+                return Err(Error::new(ErrorKind::Index, "another process found the index damaged"));
+            }
             return writer.expect(&payload(&self.index)?);
         }
         let lock = try_lock(&self.shared.options.folder)?;
@@ -509,10 +512,17 @@ fn open_found(folder: &Path, fields: &Fields, log: &str, journal: &mut Reader) -
     let payload = fitting(&index, log, journal)?;
     // Without its list of files none would ever be deleted. A file that is missing or cut off shows when
     // it is opened, other damage only by its checksum.
-    let is_whole = folder.join(MANAGED_FILE).is_file()
-        && index.reader().is_ok()
-        && index.validate_checksum().is_ok_and(|damaged| damaged.is_empty());
-    is_whole.then_some((index, payload))
+    if !folder.join(MANAGED_FILE).is_file() || index.reader().is_err() {
+        return None;
+    }
+    let damaged = index.validate_checksum().ok()?;
+    if !damaged.is_empty() {
+        // Should another process write the index, it sees this and makes it anew. If it cannot be told, this
+        // one asks again.
+        let _ = File::create(folder.join(DAMAGED_FILE));
+        return None;
+    }
+    Some((index, payload))
 }
 
 /// What was committed with the segments.
@@ -561,18 +571,20 @@ fn create(folder: &Path, fields: &Fields, log: &str, full_text: bool) -> Result<
     Ok((index, payload))
 }
 
-/// Whether tantivy gives its files such names: `meta.json`, `.managed.json`, `.tantivy-writer.lock`, and
-/// a segment's number with an extension.
+/// Whether a file of an index has such a name. Those of tantivy are `meta.json`, `.managed.json`,
+/// `.tantivy-writer.lock`, and a segment's number with an extension.
 fn is_of_an_index(name: &str) -> bool {
     let is_segment = name
         .split_once('.')
         .is_some_and(|(number, _)| number.len() == 32 && number.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    is_segment || name == "meta.json" || name == MANAGED_FILE || name.starts_with(".tantivy-")
+    is_segment || ["meta.json", MANAGED_FILE, DAMAGED_FILE].contains(&name) || name.starts_with(".tantivy-")
 }
 
 /// tantivy's list of the files that it may delete.
 const MANAGED_FILE: &str = ".managed.json";
 const LOCK_FILE: &str = "lock";
+/// Says to the one that writes the index that it is damaged.
+const DAMAGED_FILE: &str = "damaged";
 
 /// The lock of those who write the segments; `None` when another process has it.
 fn try_lock(folder: &Path) -> Result<Option<File>> {

@@ -211,3 +211,21 @@ async fn a_closed_log_is_closed_to_all_its_clones() {
     assert_eq!(clone.count(&Filter::new()).await.unwrap_err().kind(), sealog::ErrorKind::Closed);
     assert_eq!(watch.next().await.unwrap().unwrap_err().kind(), sealog::ErrorKind::Closed);
 }
+
+/// Events that take more memory than their text lets expect fill the tail before a segment is due: it is
+/// written then, and nobody waits for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_tail_makes_room_for_itself() {
+    /// Some 3.5 KB each in memory, of the tail's 96 MiB.
+    const EVENTS: usize = 40_000;
+    let fixture = Fixture::new();
+    let log = fixture.handle(1).tail_events(1_000_000).open().await.unwrap();
+    let tags: Vec<_> = (0..sealog::MAX_TAGS).map(|tag| format!("{tag}")).collect();
+    let event = |_| tags.iter().fold(Event::new("n"), |event, tag| event.tag(tag.as_str()));
+    for _ in 0..EVENTS / 1000 {
+        let logging = log.log_bulk((0..1000).map(event).collect());
+        tokio::time::timeout(std::time::Duration::from_mins(1), logging).await.unwrap().unwrap();
+    }
+    sees(&log, EVENTS as u64).await;
+    assert!(committed(&fixture) > 0, "it was never full");
+}

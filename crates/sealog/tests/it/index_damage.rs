@@ -2,6 +2,7 @@
 //! stay what they were.
 
 use std::collections::BTreeMap;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -264,6 +265,24 @@ async fn invariant_4_the_folder_goes_while_the_log_is_open() {
         other.close().await.unwrap();
     }
     check(&log).await;
+}
+
+/// Invariant 4: a handle that finds damage in what another one writes has that one mend it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_4_damage_is_mended_by_the_handle_that_writes() {
+    let (fixture, expected, files) = template().await;
+    let leader = open(&fixture).await;
+    assert_eq!(healed(&leader, "whole").await, expected);
+    let (name, bytes) = files.iter().find(|(name, _)| name.contains(".fast")).unwrap();
+    // In place: a file that is cut off while it is mapped ends the process.
+    let mut file = std::fs::OpenOptions::new().write(true).open(fixture.index().join(name)).unwrap();
+    let half = bytes.len() / 2;
+    file.seek(SeekFrom::Start(half as u64)).unwrap();
+    file.write_all(&[bytes[half] ^ 0x55]).unwrap();
+    let follower = open(&fixture).await;
+    assert_eq!(healed(&follower, "asked by the follower").await, expected);
+    assert_eq!(healed(&leader, "asked by the one that writes").await, expected);
+    assert!(!fixture.index().join("damaged").exists());
 }
 
 /// Without a folder that can be written questions fail, and say why; the log goes on, and once the folder can
