@@ -265,8 +265,7 @@ impl Builder {
         let inboxes = Mutex::new(inboxes);
         let writer =
             Some(Writer { policy, queue, room, sampled, inboxes, anchor: mailbox, thread: Mutex::new(Some(thread)) });
-        let shared =
-            Shared::new(self.path, clock, Vec::new(), size_sender, size, writer, Some(index), index_options);
+        let shared = Shared::new(self.path, clock, Vec::new(), size_sender, size, writer, Some(index), index_options);
         Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() })
     }
 }

@@ -472,8 +472,9 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// `Key` when the key is not kept in a file.
+    /// `Key` when the key is not kept in a file; `OutOfScope` on a scoped handle.
     pub async fn rotate_key(&self) -> Result<String> {
+        self.whole()?;
         let writer = self.writer()?;
         let (reply, answer) = oneshot::channel();
         writer
@@ -552,7 +553,8 @@ impl AuditLog {
     ///
     /// What could not be written, an anchor included.
     pub async fn close(self) -> Result<()> {
-        let index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It stays where it is, so that other clones do not start another one.
+        let index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(writer) = &self.shared.writer else {
             self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
             self.shared.forget_lookout();
@@ -603,7 +605,7 @@ impl AuditLog {
     }
 
     /// Refuses what concerns the log as a whole where only a part of it may be read.
-    fn whole(&self) -> Result<()> {
+    pub(crate) fn whole(&self) -> Result<()> {
         if self.scope.is_whole() {
             return Ok(());
         }

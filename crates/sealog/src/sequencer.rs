@@ -229,9 +229,10 @@ impl Sequencer {
     fn show(&self, first_seq: u64, events: &[&Prepared], ends: &[usize], bodies: Vec<u8>) {
         let bodies = Arc::new(bodies);
         let starts = std::iter::once(0).chain(ends.iter().copied());
-        let entries = events.iter().zip(starts.zip(ends)).map(|(event, (start, end))| {
-            TailEntry::new(event.facts.clone(), bodies.clone(), start..*end)
-        });
+        let entries = events
+            .iter()
+            .zip(starts.zip(ends))
+            .map(|(event, (start, end))| TailEntry::new(event.facts.clone(), bodies.clone(), start..*end));
         self.index.feed(first_seq, entries.collect());
     }
 

@@ -179,9 +179,7 @@ impl AuditLog {
             let (selection, ask) = (selection.clone(), ask.clone());
             async move {
                 if known.is_some() {
-                    if let Some(interval) = interval {
-                        tokio::time::sleep(interval).await;
-                    }
+                    rest(interval).await;
                     log.grows_past(looked_to).await?;
                 }
                 loop {
@@ -196,6 +194,7 @@ impl AuditLog {
                         if known.as_ref() != Some(&answer) {
                             return Ok(Some((answer.clone(), (log, looked_to, Some(answer)))));
                         }
+                        rest(interval).await;
                     }
                     log.grows_past(looked_to).await?;
                 }
@@ -226,5 +225,11 @@ impl AuditLog {
             }
             self.news(&mut known).await?;
         }
+    }
+}
+
+async fn rest(interval: Option<Duration>) {
+    if let Some(interval) = interval {
+        tokio::time::sleep(interval).await;
     }
 }

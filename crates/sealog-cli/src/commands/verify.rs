@@ -61,7 +61,6 @@ impl Verify {
         {
             return Err(error.into());
         }
-        let vkey = options.vkey.clone();
         let started = Instant::now();
         let bar = progress_bar();
         let drawn = bar.clone();
@@ -76,7 +75,7 @@ impl Verify {
         bar.finish_and_clear();
         let (report, seconds) = (report?, started.elapsed().as_secs_f64());
         let signer = log.vkey().await.ok();
-        let is_another = is_another(&report, vkey.as_deref(), &given);
+        let is_another = is_another(&report);
         if out.json {
             let mut document = document(&report, signer.as_deref(), seconds)?;
             document["anotherLog"] = json!(is_another);
@@ -107,13 +106,10 @@ fn document(report: &VerifyReport, signer: Option<&str>, seconds: f64) -> Result
 
 /// Whether the log is not the one that the given key or checkpoints are of, and its own events are as
 /// they were sealed.
-fn is_another(report: &VerifyReport, vkey: Option<&str>, given: &[Checkpoint]) -> bool {
-    let is_strange_key = vkey.is_some_and(|vkey| !report.vkeys.iter().any(|own| own == vkey));
-    // All keys of a log bear its origin.
-    let origin = report.vkeys.first().and_then(|vkey| vkey.split('+').next());
-    let is_strange_checkpoint = given.iter().any(|checkpoint| Some(checkpoint.origin()) != origin);
-    (is_strange_key || is_strange_checkpoint)
-        && report.problems.iter().all(|problem| matches!(problem.code, "key" | "checkpoint" | "truncated"))
+fn is_another(report: &VerifyReport) -> bool {
+    let codes = || report.problems.iter().map(|problem| problem.code);
+    codes().any(|code| code == "other_log")
+        && codes().all(|code| matches!(code, "other_log" | "key" | "checkpoint" | "truncated"))
 }
 
 /// What is told of a check.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use sealog::{AuditLog, Outcome, Record, VerifyOptions};
+use sealog::{AuditLog, Filter, Order, Outcome, PageOptions, Record, StatsOptions, VerifyOptions};
 use serde_json::Value;
 
 use crate::support::Folder;
@@ -26,8 +26,9 @@ fn records(path: &Path) -> impl Iterator<Item = Value> {
     unpacked.lines().map(|line| serde_json::from_str(&line.expect("text")).expect("JSON"))
 }
 
-/// Imports the file twice, verifies, and shows each event of the log beside its record in the file.
-async fn import(path: &Path, mut each: impl FnMut(&Record, &Value)) {
+/// Imports the file twice, verifies, and shows each event of the log beside its record in the file. Answers
+/// the log, and the folder that it is in.
+async fn import(path: &Path, mut each: impl FnMut(&Record, &Value)) -> (Folder, AuditLog) {
     let folder = Folder::new();
     let file = path.to_str().expect("a path in UTF-8");
     folder.expect(0, &["import", file]);
@@ -48,6 +49,35 @@ async fn import(path: &Path, mut each: impl FnMut(&Record, &Value)) {
     assert_eq!(report.size, next, "nothing but the records is in the log");
     folder.expect(0, &["import", file]);
     assert_eq!(log.head().await.expect("the log can be read").size, next, "importing twice adds nothing");
+    (folder, log)
+}
+
+/// What is selected, each page of it.
+async fn search(log: &AuditLog, filter: &Filter, order: Order) -> Vec<Record> {
+    let mut found = Vec::new();
+    let mut options = PageOptions::new().limit(1000).order(order);
+    loop {
+        let page = log.search(filter, &options).await.expect("the log answers");
+        found.extend(page.events);
+        match page.next_cursor {
+            Some(cursor) => options = options.after(cursor),
+            None => return found,
+        }
+    }
+}
+
+/// Whether the values, or some of them where they are many, select as many events as a plain scan counted.
+async fn counts(log: &AuditLog, scanned: &HashMap<String, u64>, filter: impl Fn(&str) -> Filter) {
+    assert!(scanned.len() > 1);
+    for (value, count) in scanned.iter().take(150) {
+        assert_eq!(log.count(&filter(value)).await.expect("the log answers"), *count, "{}", filter(value));
+    }
+}
+
+fn count(counts: &mut HashMap<String, u64>, value: Option<&String>) {
+    if let Some(value) = value {
+        *counts.entry(value.clone()).or_default() += 1;
+    }
 }
 
 /// Whether a document is the one that was sent, but for values that were hidden; under which names is
@@ -82,10 +112,11 @@ fn millis(time: &Value) -> i64 {
 #[tokio::test]
 async fn manifests() {
     let Some(path) = data("manifests.ndjson.zst") else { return };
-    let mut changes: HashMap<String, u32> = HashMap::new();
+    let mut places: HashMap<String, Vec<(i64, u64)>> = HashMap::new();
+    let mut actors = HashMap::new();
     let mut empty_diffs = 0;
     let mut hidden = BTreeSet::new();
-    import(&path, |record, sent| {
+    let (_folder, log) = import(&path, |record, sent| {
         assert_eq!(Value::from(record.timestamp()), sent["timestamp"]);
         assert_eq!(record.action, sent["action"].as_str().expect("an action"));
         assert_eq!(record.actor_id.as_deref(), sent["actorId"].as_str());
@@ -98,39 +129,83 @@ async fn manifests() {
             };
             assert!(same, "seq {}: {name} is not what was sent", record.seq());
         }
-        *changes.entry(record.resource_id.clone().unwrap_or_default()).or_default() += 1;
+        let resource = record.resource_id.clone().unwrap_or_default();
+        places.entry(resource).or_default().push((record.timestamp(), record.seq()));
+        count(&mut actors, record.actor_id.as_ref());
         empty_diffs += u32::from(record.diff().is_some_and(<[_]>::is_empty));
     })
     .await;
-    assert_eq!(changes.values().max(), Some(&1506));
     assert_eq!(empty_diffs, 236);
     assert_eq!(hidden, BTreeSet::new(), "no manifest has a secret under its usual name");
+
+    counts(&log, &actors, |actor| Filter::new().actor(actor)).await;
+    let scanned = places.iter().map(|(id, places)| (id.clone(), places.len() as u64)).collect();
+    counts(&log, &scanned, |id| Filter::new().resource("manifest", id)).await;
+    let reformats = search(&log, &Filter::new().tag_any("reformat"), Order::NewestFirst).await;
+    assert_eq!(reformats.len(), 236);
+    assert!(reformats.iter().all(|record| record.diff().is_some_and(<[_]>::is_empty)));
+
+    let (id, places) = places.iter_mut().max_by_key(|(_, places)| places.len()).expect("a manifest");
+    assert_eq!(places.len(), 1506, "{id}");
+    places.sort_unstable();
+    let found = search(&log, &Filter::new().resource("manifest", id), Order::OldestFirst).await;
+    assert!(found.iter().map(|record| (record.timestamp(), record.seq())).eq(places.iter().copied()));
+    for (index, (time, _)) in places.iter().enumerate().step_by(31) {
+        // Of several in one millisecond the last one holds.
+        let last = places[index..].iter().take_while(|(other, _)| other == time).last().expect("itself");
+        let change = log.read(last.1, 1).await.expect("the log can be read").events.swap_remove(0);
+        let then = log.state_at("manifest", id, *time).await.expect("the log answers");
+        assert_eq!(then.state, change.after);
+        assert_eq!(then.change, Some(change));
+        if index > 0 && places[index - 1].0 < time - 1 {
+            let before = log.read(places[index - 1].1, 1).await.expect("the log can be read").events.swap_remove(0);
+            let then = log.state_at("manifest", id, time - 1).await.expect("the log answers");
+            assert_eq!(then.change, Some(before));
+        }
+    }
 }
 
 #[tokio::test]
 async fn kubernetes() {
     let Some(path) = data("kubernetes-audit.ndjson.zst") else { return };
     let mut denied = 0;
-    import(&path, |record, sent| {
+    let (mut actors, mut actions) = (HashMap::new(), HashMap::new());
+    let (_folder, log) = import(&path, |record, sent| {
         let id = format!("{}/{}", sent["auditID"].as_str().expect("an id"), sent["stage"].as_str().expect("a stage"));
         assert_eq!(record.id(), id);
         assert_eq!(record.timestamp(), millis(&sent["requestReceivedTimestamp"]), "{id}");
         assert_eq!(sent["responseStatus"]["code"] == 403, record.outcome == Some(Outcome::Denied), "{id}");
         denied += u32::from(record.outcome == Some(Outcome::Denied));
+        count(&mut actors, record.actor_id.as_ref());
+        count(&mut actions, Some(&record.action));
     })
     .await;
     assert_eq!(denied, 71);
+
+    let refusals = Filter::new().outcome(Outcome::Denied);
+    assert_eq!(log.count(&refusals).await.expect("the log answers"), 71);
+    assert_eq!(search(&log, &refusals, Order::NewestFirst).await.len(), 71);
+    counts(&log, &actors, |actor| Filter::new().actor(actor)).await;
+    counts(&log, &actions, |action| Filter::new().action(action)).await;
+    let stats = log.stats(.., &Filter::new(), &StatsOptions::new().top(1000)).await.expect("the log answers");
+    assert_eq!(stats.total, actions.values().sum::<u64>());
+    let top = |entries: Vec<sealog::TopEntry>| entries.into_iter().map(|entry| (entry.value, entry.count));
+    assert_eq!(top(stats.top_actors).collect::<HashMap<_, _>>(), actors);
+    assert_eq!(top(stats.top_actions).collect::<HashMap<_, _>>(), actions);
 }
 
 #[tokio::test]
 async fn cloudtrail() {
     let Some(path) = data("cloudtrail.ndjson.zst") else { return };
-    import(&path, |record, sent| {
+    let mut addresses = HashMap::new();
+    let (_folder, log) = import(&path, |record, sent| {
         assert_eq!(record.id(), sent["eventID"].as_str().expect("an id"));
         assert_eq!(record.ip_address.as_deref(), sent["sourceIPAddress"].as_str());
         assert_eq!(record.timestamp(), millis(&sent["eventTime"]));
         let refused = sent["errorCode"].as_str().is_some_and(|code| code.contains("AccessDenied"));
         assert!(!refused || record.outcome == Some(Outcome::Denied));
+        count(&mut addresses, record.ip_address.as_ref());
     })
     .await;
+    counts(&log, &addresses, |address| Filter::new().ip_address(address)).await;
 }

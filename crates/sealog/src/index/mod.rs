@@ -40,8 +40,6 @@ pub(crate) use words::words;
 use crate::error::{Error, ErrorKind, Result};
 use tail::Tail;
 
-/// What the tail takes in memory at the most, in bytes: past it, those who write wait.
-const MAX_TAIL_BYTES: usize = 96 * 1024 * 1024;
 /// How long a writer waits for room at once, before it looks whether there is anything to wait for.
 const ROOM_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -75,7 +73,8 @@ pub struct IndexProgress {
     pub total: u64,
 }
 
-/// The index, as the log holds it. Dropping it ends its thread.
+/// The index, as the log holds it. Dropping it has its thread end, and does not wait for that: the last
+/// handle may be dropped where nothing may block.
 pub(crate) struct Index {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -140,7 +139,7 @@ impl Index {
                 self.shared.woken.notify_all();
             }
         }
-        while !state.stop && state.tail.as_ref().is_some_and(|tail| tail.bytes() > MAX_TAIL_BYTES) {
+        while !state.stop && state.tail.as_ref().is_some_and(Tail::is_full) {
             self.shared.woken.notify_all();
             let waited = self.shared.woken.wait_timeout(state, ROOM_INTERVAL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -186,18 +185,22 @@ impl Index {
 
     /// Has the index made anew.
     pub(crate) fn rebuild(&self) {
-        let mut state = self.shared.lock();
-        state.rebuild = true;
-        state.generation = None;
-        state.tail = None;
+        self.shared.lock().make_anew();
         self.shared.woken.notify_all();
+    }
+
+    /// Has the index made anew, unless that has been done since `generation` was found to be damaged.
+    pub(crate) fn found_damaged(&self, generation: &Arc<Generation>) {
+        let mut state = self.shared.lock();
+        if state.generation.as_ref().is_some_and(|known| Arc::ptr_eq(known, generation)) {
+            state.make_anew();
+            self.shared.woken.notify_all();
+        }
     }
 
     /// Ends the thread and waits for it.
     pub(crate) fn close(&self) {
-        self.shared.lock().stop = true;
-        self.shared.woken.notify_all();
-        self.shared.progress.send_modify(|_| {});
+        self.shared.stop();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A panic there has been told to those who asked.
@@ -208,11 +211,23 @@ impl Index {
 
 impl Drop for Index {
     fn drop(&mut self) {
-        self.close();
+        self.shared.stop();
+    }
+}
+
+impl State {
+    fn make_anew(&mut self) {
+        (self.rebuild, self.generation, self.tail, self.failed) = (true, None, None, None);
     }
 }
 
 impl Shared {
+    fn stop(&self) {
+        self.lock().stop = true;
+        self.woken.notify_all();
+        self.progress.send_modify(|_| {});
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,6 +15,9 @@ use crate::query::Selection;
 /// Events of one chunk, at the most. A chunk that a reader holds is copied when it grows.
 const CHUNK_EVENTS: usize = 512;
 
+/// What the tail takes in memory at the most, in bytes: past it, those who write wait.
+const MAX_TAIL_BYTES: usize = 96 * 1024 * 1024;
+
 /// An event in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -144,6 +147,7 @@ pub(crate) struct Tail {
     chunks: VecDeque<Arc<Chunk>>,
     start: u64,
     end: u64,
+    /// An estimate of what it takes in memory.
     bytes: usize,
 }
 
@@ -153,14 +157,19 @@ impl Tail {
         Self { chunks: VecDeque::new(), start: seq, end: seq, bytes: 0 }
     }
 
+    /// The seq from which on it holds everything.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
     /// The seq after its last event.
     pub(crate) fn end(&self) -> u64 {
         self.end
     }
 
-    /// An estimate of what it takes in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether those who write must wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes > MAX_TAIL_BYTES
     }
 
     pub(crate) fn events(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,8 +28,15 @@ const COMMIT_BYTES: usize = 48 * 1024 * 1024;
 const COMMIT_TICKS: u32 = 30;
 /// How often the thread looks at what other processes wrote.
 const TICK: Duration = Duration::from_secs(1);
+/// How long the thread rests after a failure that nobody was told of.
+const RETRY: Duration = Duration::from_millis(50);
+/// So many times the thread looks whether another process has made the index, before it says so.
+const BUSY_RETRIES: u32 = 40;
 /// Events read from the journal at once.
 const STRIDE_EVENTS: u64 = 1024;
+/// How many rounds of [`TICK`] the one that writes the segments may take to come nearer, before the tail
+/// here grows as long as it must.
+const PATIENCE_TICKS: u32 = 3;
 /// Neighbouring segments of about one size that become one.
 const MERGE_SEGMENTS: usize = 8;
 /// A larger segment is not merged any more: it would take long and gain little.
@@ -51,6 +58,8 @@ struct Payload {
 }
 
 pub(super) fn run(shared: &Shared) {
+    // In a row, without a tail in between.
+    let mut failures = 0;
     while !shared.lock().stop {
         let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Worker::open(shared)?.work()));
         let failed = match worked {
@@ -59,18 +68,27 @@ pub(super) fn run(shared: &Shared) {
             Err(_) => Some(Error::new(ErrorKind::Index, "the index's thread panicked; it starts again")),
         };
         let mut state = shared.lock();
-        state.tail = None;
+        if state.tail.take().is_some() || failed.is_none() {
+            failures = 0;
+        }
         state.generation = None;
         if let Some(error) = failed {
+            failures += 1;
             // Whatever it was, the journal has it all.
             state.rebuild |= error.kind() == ErrorKind::Index;
-            state.failed = Some(error);
-            shared.progress.send_modify(|_| {});
+            // Those who ask wait for another attempt, which mostly helps.
+            let is_told = failures > if error.kind() == ErrorKind::Busy { BUSY_RETRIES } else { 1 };
+            if is_told {
+                state.failed = Some(error);
+                shared.progress.send_modify(|_| {});
+            }
             if !state.stop {
-                drop(shared.woken.wait_timeout(state, TICK));
+                drop(shared.woken.wait_timeout(state, if is_told { TICK } else { RETRY }));
             }
         }
     }
+    // Those who still wait are told that the log is closed.
+    shared.progress.send_modify(|_| {});
 }
 
 struct Worker<'s> {
@@ -85,18 +103,22 @@ struct Worker<'s> {
     writer: Option<Writer>,
     /// The seq after the last one that is in the index or on its way there.
     next_seq: u64,
-    /// Rounds since the tail began to hold what could be written.
+    /// Rounds since a segment was committed, here or by another process.
     ticks: u32,
+    next_tick: Instant,
 }
 
 /// What the one has that writes the segments.
 struct Writer {
-    _lock: File,
     tantivy: IndexWriter<IndexDocument>,
     segment: Option<(tantivy::Segment, SegmentWriter)>,
     events: u64,
     bytes: usize,
+    /// What was committed last.
+    committed: Payload,
     merging: Option<Arc<AtomicBool>>,
+    /// The last field, so that whoever gets it finds tantivy's own lock free as well.
+    _lock: File,
 }
 
 impl<'s> Worker<'s> {
@@ -111,7 +133,7 @@ impl<'s> Worker<'s> {
         let fields = Arc::new(Fields::new());
         let rebuild = std::mem::take(&mut shared.lock().rebuild);
         let mut found = if rebuild { None } else { open_found(&options.folder, &fields, &log, &mut journal) };
-        if let (Some((_, payload)), Some(full_text)) = (&found, options.full_text)
+        if let (Some((_, payload)), Some(full_text), Some(_)) = (&found, options.full_text, &lock)
             && payload.full_text != full_text
         {
             found = None;
@@ -127,7 +149,7 @@ impl<'s> Worker<'s> {
             }
         };
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(damaged)?;
-        let writer = lock.map(|lock| Writer::new(&index, lock)).transpose()?;
+        let writer = lock.map(|lock| Writer::new(&index, payload.clone(), lock)).transpose()?;
         let full_text = payload.full_text;
         let mut worker = Self {
             shared,
@@ -140,8 +162,9 @@ impl<'s> Worker<'s> {
             writer,
             next_seq: payload.next_seq,
             ticks: 0,
+            next_tick: Instant::now() + TICK,
         };
-        worker.publish(payload.next_seq)?;
+        worker.publish()?;
         shared.progress.send_modify(|progress| progress.events = payload.next_seq);
         Ok(worker)
     }
@@ -149,12 +172,18 @@ impl<'s> Worker<'s> {
     /// Works until it is told to stop, or to make the index anew.
     fn work(mut self) -> Result<()> {
         loop {
+            let asked = self.shared.lock().wanted;
             let size = self.journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
-            self.shared.progress.send_modify(|progress| progress.total = progress.total.max(size));
+            self.shared.progress.send_if_modified(|progress| {
+                let grown = size > progress.total;
+                progress.total = progress.total.max(size);
+                grown
+            });
             self.catch_up(size)?;
             self.fill(size)?;
             self.take_in()?;
-            self.commit_if_due(false)?;
+            let is_full = self.shared.lock().tail.as_ref().is_some_and(Tail::is_full);
+            self.commit_if_due(is_full)?;
             self.merge()?;
 
             let state = self.shared.lock();
@@ -162,20 +191,22 @@ impl<'s> Worker<'s> {
                 drop(state);
                 return self.finish();
             }
-            let ready = state.tail.as_ref().map_or(0, Tail::end);
-            let is_behind = state.wanted > ready && ready < size;
-            let has_work = state
-                .tail
-                .as_ref()
-                .is_some_and(|tail| tail.end() >= self.next_seq + self.shared.options.small_events());
-            if !(is_behind || self.writer.is_some() && has_work) {
-                let (state, waited) =
-                    self.shared.woken.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner);
+            let has_work = state.tail.as_ref().is_some_and(|tail| {
+                let is_behind = tail.end() < state.wanted && (tail.end() < size || state.wanted > asked);
+                let is_new = tail.end() >= self.next_seq + self.shared.options.small_events();
+                is_behind && !tail.is_full() || is_new && self.writer.is_some()
+            });
+            let rest = self.next_tick.saturating_duration_since(Instant::now());
+            if !has_work && !rest.is_zero() {
+                drop(self.shared.woken.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner));
+            } else {
                 drop(state);
-                if waited.timed_out() {
-                    self.ticks += 1;
-                    self.follow()?;
-                }
+            }
+            // By the clock: under load it is woken all the time.
+            if Instant::now() >= self.next_tick {
+                self.next_tick = Instant::now() + TICK;
+                self.ticks += 1;
+                self.follow()?;
             }
         }
     }
@@ -204,8 +235,8 @@ impl<'s> Worker<'s> {
                 progress.total = progress.total.max(size);
             });
         }
-        let committed = self.shared.lock().generation.as_ref().map_or(0, |generation| generation.next_seq);
-        if self.writer.is_none() && size - committed.min(size) > 4 * self.shared.options.tail_events {
+        let is_far = size - self.committed().min(size) > 4 * self.shared.options.tail_events;
+        if self.writer.is_none() && is_far && self.ticks < PATIENCE_TICKS {
             // The tail would be too long. The one that writes the segments comes nearer.
             return Ok(());
         }
@@ -214,10 +245,17 @@ impl<'s> Worker<'s> {
             self.writer.as_ref().is_some_and(|writer| writer.events > self.shared.options.small_events()),
         )?;
         let mut state = self.shared.lock();
-        let committed = state.generation.as_ref().map_or(0, |generation| generation.next_seq);
-        state.tail = Some(Tail::at(committed));
+        let Some(generation) = state.generation.as_ref().filter(|_| !state.rebuild) else { return Ok(()) };
+        state.tail = Some(Tail::at(generation.next_seq));
         state.failed = None;
+        drop(state);
+        self.shared.progress.send_modify(|_| {});
         Ok(())
+    }
+
+    /// The seq up to which the segments on show hold all events.
+    fn committed(&self) -> u64 {
+        self.shared.lock().generation.as_ref().map_or(0, |generation| generation.next_seq)
     }
 
     /// Puts into the tail what the journal has and nobody has fed: what other processes wrote.
@@ -232,7 +270,7 @@ impl<'s> Worker<'s> {
             let mut state = self.shared.lock();
             let Some(tail) = &mut state.tail else { return Ok(()) };
             tail.push(end, entries);
-            let (events, is_full) = (tail.end(), tail.bytes() > super::MAX_TAIL_BYTES);
+            let (events, is_full) = (tail.end(), tail.is_full());
             self.shared.progress.send_modify(|progress| progress.events = events);
             if state.stop || state.rebuild || is_full {
                 return Ok(());
@@ -287,7 +325,6 @@ impl<'s> Worker<'s> {
         if !(is_due || at_once && writer.events > 0) {
             return Ok(());
         }
-        self.ticks = 0;
         let next_seq = self.next_seq;
         let last = commitment(&mut self.journal, next_seq)?;
         let Some(writer) = &mut self.writer else { return Ok(()) };
@@ -300,45 +337,80 @@ impl<'s> Worker<'s> {
         (writer.events, writer.bytes) = (0, 0);
         let payload =
             Payload { version: INDEX_VERSION, log: self.log.clone(), next_seq, last, full_text: self.full_text };
-        writer.commit(&payload)?;
-        self.publish(next_seq)
+        writer.commit(payload)?;
+        self.publish()
     }
 
     /// Shows the committed segments to those who ask, and drops from the tail what is in them.
-    fn publish(&mut self, next_seq: u64) -> Result<()> {
-        self.reader.reload().map_err(damaged)?;
+    fn publish(&mut self) -> Result<()> {
+        // What was committed with the segments must be of the same moment as they are, though another
+        // process may be committing right now.
+        let mut payload = payload(&self.index)?;
+        loop {
+            self.reader.reload().map_err(damaged)?;
+            match self::payload(&self.index)? {
+                same if same == payload => break,
+                other => payload = other,
+            }
+        }
+        if let Some(writer) = &self.writer {
+            writer.expect(&payload)?;
+        }
+        let next_seq = payload.next_seq;
+        self.full_text = payload.full_text;
         let before = self.shared.lock().generation.clone();
-        let generation =
-            Generation::new(self.fields.clone(), self.reader.searcher(), next_seq, self.full_text, before.as_deref())?;
+        let searcher = self.reader.searcher();
+        let generation = Generation::new(self.fields.clone(), searcher, next_seq, self.full_text, before.as_deref())?;
+        if generation.segments.iter().map(|segment| u64::from(segment.docs())).sum::<u64>() != next_seq {
+            return Err(Error::new(ErrorKind::Index, "the index does not hold the events that it should"));
+        }
+        if before.as_ref().is_none_or(|before| before.next_seq != next_seq) {
+            self.ticks = 0;
+        }
         let mut state = self.shared.lock();
+        if state.rebuild {
+            return Ok(());
+        }
         state.generation = Some(Arc::new(generation));
-        if let Some(tail) = &mut state.tail {
-            tail.drop_before(next_seq);
+        match &mut state.tail {
+            // Another process made the index anew.
+            Some(tail) if tail.start() > next_seq => state.tail = None,
+            Some(tail) if tail.end() < next_seq => *tail = Tail::at(next_seq),
+            Some(tail) => tail.drop_before(next_seq),
+            None => {}
         }
         drop(state);
+        self.shared.progress.send_modify(|_| {});
         self.shared.woken.notify_all();
         Ok(())
     }
 
     /// Where another process writes the segments: takes its place when it is gone, or shows its work.
+    /// Otherwise sees whether they are still there.
     fn follow(&mut self) -> Result<()> {
-        if self.writer.is_some() {
-            return Ok(());
+        if let Some(writer) = &self.writer {
+            if self.shared.options.folder.join(DAMAGED_FILE).exists() {
+                return Err(Error::new(ErrorKind::Index, "another process found the index damaged"));
+            }
+            return writer.expect(&payload(&self.index)?);
         }
-        if let Some(lock) = try_lock(&self.shared.options.folder)? {
-            self.writer = Some(Writer::new(&self.index, lock)?);
-        }
-        let Some(payload) = payload(&self.index, &self.log, &mut self.journal) else {
-            return Err(Error::new(ErrorKind::Index, "the index was made anew by another process"));
+        let lock = try_lock(&self.shared.options.folder)?;
+        let Some(payload) = fitting(&self.index, &self.log, &mut self.journal) else {
+            return Err(Error::new(ErrorKind::Busy, "the index is being made anew by another process"));
         };
-        if self.writer.is_some() {
+        if let Some(lock) = lock {
+            self.writer = Some(Writer::new(&self.index, payload.clone(), lock)?);
             self.next_seq = payload.next_seq;
         }
-        self.publish(payload.next_seq)?;
+        self.publish()?;
         let mut state = self.shared.lock();
-        if self.writer.is_none() && state.tail.as_ref().is_some_and(|tail| tail.bytes() > super::MAX_TAIL_BYTES) {
-            // Whoever writes the segments is stuck. Those who write events must not be.
+        if self.writer.is_none() && state.tail.as_ref().is_some_and(Tail::is_full) {
+            // Those who write events must not be held up by it.
             state.tail = None;
+            state.failed = Some(Error::new(ErrorKind::Busy, "the process that writes the index does not go on"));
+            self.ticks = 0;
+            drop(state);
+            self.shared.progress.send_modify(|_| {});
             self.shared.woken.notify_all();
         }
         Ok(())
@@ -352,8 +424,7 @@ impl<'s> Worker<'s> {
                 return Ok(());
             }
             writer.merging = None;
-            let next_seq = self.shared.lock().generation.as_ref().map_or(0, |generation| generation.next_seq);
-            self.publish(next_seq)?;
+            self.publish()?;
         }
         let Some(generation) = self.shared.lock().generation.clone() else { return Ok(()) };
         let sizes: Vec<_> = generation.segments.iter().map(|segment| u64::from(segment.docs())).collect();
@@ -385,16 +456,26 @@ impl<'s> Worker<'s> {
 }
 
 impl Writer {
-    fn new(index: &tantivy::Index, lock: File) -> Result<Self> {
+    fn new(index: &tantivy::Index, committed: Payload, lock: File) -> Result<Self> {
         let tantivy = index.writer_with_num_threads(1, WRITER_BYTES).map_err(damaged)?;
         tantivy.set_merge_policy(Box::new(NoMergePolicy));
-        Ok(Self { _lock: lock, tantivy, segment: None, events: 0, bytes: 0, merging: None })
+        Ok(Self { tantivy, segment: None, events: 0, bytes: 0, committed, merging: None, _lock: lock })
     }
 
-    fn commit(&mut self, payload: &Payload) -> Result<()> {
+    /// Whether what is in the folder is what was committed here. Somebody may have deleted the folder, and
+    /// another process begun a new one.
+    fn expect(&self, found: &Payload) -> Result<()> {
+        if *found == self.committed {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Busy, "the index was made anew by another process"))
+    }
+
+    fn commit(&mut self, payload: Payload) -> Result<()> {
         let mut commit = self.tantivy.prepare_commit().map_err(damaged)?;
-        commit.set_payload(&to_json(payload));
+        commit.set_payload(&to_json(&payload));
         commit.commit().map_err(damaged)?;
+        self.committed = payload;
         Ok(())
     }
 }
@@ -429,15 +510,32 @@ fn neighbours_to_merge(sizes: &[u64], small: u64) -> Option<std::ops::Range<usiz
 fn open_found(folder: &Path, fields: &Fields, log: &str, journal: &mut Reader) -> Option<(tantivy::Index, Payload)> {
     let index = tantivy::Index::open_in_dir(folder).ok().filter(|index| index.schema() == fields.schema)?;
     index.tokenizers().register(TOKENIZER, TextAnalyzer::from(WordTokenizer::default()));
-    // A file that is missing or cut off shows when it is opened.
-    index.reader().ok()?;
-    let payload = payload(&index, log, journal)?;
+    let payload = fitting(&index, log, journal)?;
+    // Without its list of files none would ever be deleted. A file that is missing or cut off shows when
+    // it is opened, other damage only by its checksum.
+    if !folder.join(MANAGED_FILE).is_file() || index.reader().is_err() {
+        return None;
+    }
+    let damaged = index.validate_checksum().ok()?;
+    if !damaged.is_empty() {
+        // Should another process write the index, it sees this and makes it anew. If it cannot be told, this
+        // one asks again.
+        let _ = File::create(folder.join(DAMAGED_FILE));
+        return None;
+    }
     Some((index, payload))
 }
 
+/// What was committed with the segments.
+fn payload(index: &tantivy::Index) -> Result<Payload> {
+    let payload = index.load_metas().map_err(damaged)?.payload.unwrap_or_default();
+    serde_json::from_str(&payload)
+        .map_err(|error| Error::new(ErrorKind::Index, "the index does not say what it holds").with_source(error))
+}
+
 /// What was committed with the segments, if it is of this log as it is now.
-fn payload(index: &tantivy::Index, log: &str, journal: &mut Reader) -> Option<Payload> {
-    let payload: Payload = serde_json::from_str(&index.load_metas().ok()?.payload?).ok()?;
+fn fitting(index: &tantivy::Index, log: &str, journal: &mut Reader) -> Option<Payload> {
+    let payload = payload(index).ok()?;
     let size = journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).ok()?;
     let fits = payload.version == INDEX_VERSION && payload.log == log && payload.next_seq <= size;
     (fits && commitment(journal, payload.next_seq).ok()? == payload.last).then_some(payload)
@@ -450,12 +548,15 @@ fn commitment(journal: &mut Reader, seq: u64) -> Result<String> {
     Ok(STANDARD.encode(found.concat()))
 }
 
-/// Makes an empty index, in place of whatever is in the folder.
+/// Makes an empty index in place of the one in the folder. Other files are left alone: somebody may have
+/// given the wrong folder.
 fn create(folder: &Path, fields: &Fields, log: &str, full_text: bool) -> Result<(tantivy::Index, Payload)> {
     for entry in fs::read_dir(folder).map_err(|error| unwritable(folder, error))? {
         let entry = entry.map_err(|error| unwritable(folder, error))?;
-        if entry.file_name() != LOCK_FILE && entry.path().is_file() {
-            fs::remove_file(entry.path()).map_err(|error| unwritable(folder, error))?;
+        if is_of_an_index(&entry.file_name().to_string_lossy()) {
+            let path = entry.path();
+            let removed = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
+            removed.map_err(|error| unwritable(folder, error))?;
         }
     }
     let directory = MmapDirectory::open(folder).map_err(|error| damaged(error.into()))?;
@@ -471,7 +572,20 @@ fn create(folder: &Path, fields: &Fields, log: &str, full_text: bool) -> Result<
     Ok((index, payload))
 }
 
+/// Whether a file of an index has such a name. Those of tantivy are `meta.json`, `.managed.json`,
+/// `.tantivy-writer.lock`, and a segment's number with an extension.
+fn is_of_an_index(name: &str) -> bool {
+    let is_segment = name
+        .split_once('.')
+        .is_some_and(|(number, _)| number.len() == 32 && number.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    is_segment || ["meta.json", MANAGED_FILE, DAMAGED_FILE].contains(&name) || name.starts_with(".tantivy-")
+}
+
+/// tantivy's list of the files that it may delete.
+const MANAGED_FILE: &str = ".managed.json";
 const LOCK_FILE: &str = "lock";
+/// Says to the one that writes the index that it is damaged.
+const DAMAGED_FILE: &str = "damaged";
 
 /// The lock of those who write the segments; `None` when another process has it.
 fn try_lock(folder: &Path) -> Result<Option<File>> {

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::{AuditLog, closed};
+use super::{AuditLog, closed, read_records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Logged, Receipt};
 use crate::journal::sqlite;
@@ -138,7 +138,7 @@ impl AuditLog {
     /// here [`AuditLog::settled`] knows more.
     ///
     /// It waits for as long as it takes; put a time-out around it where the transaction may not have
-    /// committed.
+    /// committed. To a scoped handle, what its scope does not select never comes.
     ///
     /// # Errors
     ///
@@ -167,14 +167,22 @@ impl AuditLog {
         let mut size = self.shared.size.clone();
         loop {
             size.mark_unchanged();
-            let (wanted, digests) = (id.to_owned(), digests.cloned());
+            let (wanted, digests, scope) = (id.to_owned(), digests.cloned(), self.scope.clone());
             let found = self
                 .snapshot(move |snapshot| {
                     let entry = snapshot.find(&wanted)?;
                     let event = digests.as_ref().map(|digests| digests.event);
                     let entry = entry.filter(|entry| event.is_none() || entry.digest == event);
+                    if let Some(entry) = &entry
+                        && !scope.is_whole()
+                        && !scope.record(&read_records(snapshot, entry.seq, entry.seq + 1)?[0])?
+                    {
+                        return Ok((None, None));
+                    }
                     let rejected = match &entry {
                         Some(_) => None,
+                        // Nobody can tell whose a rejected row was.
+                        None if !scope.is_whole() => None,
                         None => snapshot.find_rejected(&wanted, digests.as_ref().map(|digests| &*digests.row))?,
                     };
                     Ok((entry, rejected))

@@ -1,5 +1,6 @@
 //! The questions a log answers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -232,13 +233,14 @@ impl AuditLog {
     /// `InvalidArgument` when the filter is wrong, or lets everything through: a list of permissions that
     /// came out empty must not mean all of them.
     pub fn scoped(&self, filter: &Filter) -> Result<AuditLog> {
-        if filter.is_empty() {
+        let matcher = Matcher::new(filter)?;
+        if matcher.is_whole() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 "a scope needs a filter that asks for something; this one lets everything through",
             ));
         }
-        Ok(AuditLog { shared: self.shared.clone(), scope: self.scope.and(Matcher::new(filter)?) })
+        Ok(AuditLog { shared: self.shared.clone(), scope: self.scope.and(matcher) })
     }
 
     /// How far the index is. It is behind the log only after it was deleted or damaged, or when the log
@@ -255,8 +257,9 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// `Index` when it cannot be written.
+    /// `Index` when it cannot be written; `OutOfScope` on a scoped handle.
     pub async fn reindex(&self) -> Result<()> {
+        self.whole()?;
         self.index()?.rebuild();
         let size = self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await?;
         self.index()?.view(size).await.map(drop)
@@ -278,10 +281,16 @@ impl AuditLog {
                 "this log's index holds no words: open the log with full text to search for some",
             ));
         }
-        let answer = self.snapshot(move |snapshot| question(&view, &selection, snapshot)).await;
+        let generation = view.generation.clone();
+        let answer = self.snapshot(move |snapshot| {
+            // What is damaged in the middle of a file shows as a panic, too.
+            let asked = AssertUnwindSafe(|| question(&view, &selection, snapshot));
+            catch_unwind(asked).unwrap_or_else(|_| Err(Error::new(ErrorKind::Index, "the index cannot be read")))
+        });
+        let answer = answer.await;
         if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Index) {
-            // It is damaged. The journal has all that is needed to make it anew.
-            index.rebuild();
+            // The journal has all that is needed to make it anew.
+            index.found_damaged(&generation);
         }
         answer
     }

@@ -61,6 +61,19 @@ impl Matcher {
         })
     }
 
+    /// Whether it lets every event through.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.severities.is_empty()
+            && self.outcomes.is_empty()
+            && self.keys.is_empty()
+            && self.tags_any.is_empty()
+            && self.tags_all.is_empty()
+            && self.networks.is_empty()
+            && (self.from, self.to) == (i64::MIN, i64::MAX)
+            && !self.asks_documents()
+            && !self.has_state
+    }
+
     /// Whether the event's facts are as they should be.
     pub(crate) fn facts(&self, facts: &Facts) -> bool {
         let in_time = (self.from..self.to).contains(&facts.timestamp);

@@ -1,0 +1,111 @@
+//! A process that logs and asks, killed while its index is being written.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use sealog::{AuditLog, Event, Filter, PageOptions, StatsOptions};
+
+use crate::support::check;
+
+/// Tells the child its log, and the first number it may use.
+const CHILD: &str = "SEALOG_KILLED_CHILD";
+/// Small, so that nearly each batch is a segment and merges never cease.
+const TAIL_EVENTS: u64 = 4;
+
+async fn open(path: &Path) -> AuditLog {
+    AuditLog::builder(path).tail_events(TAIL_EVENTS).open().await.unwrap()
+}
+
+/// The child's side: not a test of its own, it is started by the one below.
+#[tokio::test]
+async fn child() {
+    let Ok(told) = std::env::var(CHILD) else { return };
+    let (first, path) = told.split_once(' ').unwrap();
+    let log = open(&PathBuf::from(path)).await;
+    let mut out = std::io::stdout();
+    for number in first.parse::<u64>().unwrap().. {
+        let event = |part: u64| Event::new("n").id(format!("{number}-{part}")).actor(format!("u-{}", number % 3));
+        let count = [1, 3, 9][number as usize % 3];
+        log.log_bulk((0..count).map(event).collect()).await.unwrap();
+        writeln!(out, "acknowledged {number} {count}").unwrap();
+        out.flush().unwrap();
+        if number % 4 == 0 {
+            log.count(&Filter::new()).await.unwrap();
+        }
+    }
+}
+
+/// Starts the child, kills it after `wait`, and answers what it acknowledged.
+fn run_and_kill(path: &Path, first: u64, wait: Duration) -> Vec<(u64, u64)> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "killed::child", "--nocapture", "--test-threads=1"])
+        .env(CHILD, format!("{first} {}", path.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let hearer = std::thread::spawn(move || {
+        let mut acknowledged = Vec::new();
+        for line in output.lines().map_while(Result::ok) {
+            let mut words = line.split(' ').skip_while(|word| *word != "acknowledged").skip(1);
+            // The last line may have been cut short.
+            let (Some(Ok(number)), Some(Ok(count))) = (words.next().map(str::parse), words.next().map(str::parse))
+            else {
+                continue;
+            };
+            acknowledged.push((number, count));
+        }
+        acknowledged
+    });
+    std::thread::sleep(wait);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hearer.join().unwrap()
+}
+
+/// Invariants 1 and 4: what was acknowledged is in every answer after the process was killed at any moment, and
+/// the answers are those of a plain scan.
+#[tokio::test]
+async fn invariants_1_and_4_a_killed_process_leaves_an_index_that_misses_nothing() {
+    let rounds = if std::env::var_os("SEALOG_LONG").is_some() { 1000 } else { 40 };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.db");
+    let (mut first, mut acknowledged, mut busy) = (0, 0, 0);
+    for round in 0..rounds {
+        let heard = run_and_kill(&path, first, Duration::from_millis(20 + round * 37 % 180));
+        busy += u64::from(heard.len() > 2);
+        acknowledged += heard.iter().map(|(_, count)| count).sum::<u64>();
+        // What it logged and could not say any more is there under this number.
+        first = heard.last().map_or(first, |(number, _)| number + 1) + 1;
+
+        if !path.exists() {
+            continue;
+        }
+        let log = open(&path).await;
+        let size = log.head().await.unwrap().size;
+        assert!(size >= acknowledged, "{size} events, and {acknowledged} were acknowledged");
+        assert_eq!(log.count(&Filter::new()).await.unwrap(), size);
+        let stats = log.stats(.., &Filter::new(), &StatsOptions::new()).await.unwrap();
+        assert_eq!((stats.total, stats.top_actors.iter().map(|actor| actor.count).sum()), (size, size));
+        let newest = log.search(&Filter::new(), &PageOptions::new().limit(1000)).await.unwrap().events;
+        let all = log.read(size.saturating_sub(1000), 1000).await.unwrap().events;
+        assert!(newest.iter().map(sealog::Record::seq).eq(all.iter().map(sealog::Record::seq).rev()));
+        for (number, count) in heard {
+            for part in 0..count {
+                let seq = log.get(&format!("{number}-{part}")).await.unwrap().seq();
+                let found = Filter::new().text(format!("{number}-{part}"));
+                let found = log.search(&found, &PageOptions::new()).await.unwrap().events;
+                assert_eq!(found.iter().map(sealog::Record::seq).collect::<Vec<_>>(), [seq]);
+            }
+        }
+        if round % 10 == 0 {
+            check(&log).await;
+        }
+        log.close().await.unwrap();
+    }
+    assert!(busy > rounds / 2, "only {busy} were killed in the midst of their work");
+    check(&open(&path).await).await;
+}
