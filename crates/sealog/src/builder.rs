@@ -169,17 +169,17 @@ impl Builder {
 
     fn open_now(self) -> Result<AuditLog> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let index_options = IndexOptions {
+        let index = Arc::new(Index::new(IndexOptions {
             log: self.path.clone(),
             folder: self.index.unwrap_or_else(|| beside(&self.path, ".index")),
             full_text: self.full_text,
             tail_events: self.tail_events.max(1),
-        };
+        }));
         if self.read_only {
             let mut reader = sqlite::open_reader(&self.path)?;
             let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
             let (sender, size) = watch::channel(size);
-            let shared = Shared::new(self.path, clock, vec![reader], sender, size, None, None, index_options);
+            let shared = Shared::new(self.path, clock, vec![reader], sender, size, None, index);
             return Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() });
         }
 
@@ -232,7 +232,7 @@ impl Builder {
         let (queue, requests) = mpsc::unbounded_channel();
         let (size_sender, size) = watch::channel(head.checkpoint.size);
         let sampled = Arc::new(Sampled::default());
-        let index = Arc::new(Index::start(index_options.clone())?);
+        index.start()?;
         let sequencer = Sequencer {
             journal: Box::new(journal),
             key,
@@ -265,7 +265,7 @@ impl Builder {
         let inboxes = Mutex::new(inboxes);
         let writer =
             Some(Writer { policy, queue, room, sampled, inboxes, anchor: mailbox, thread: Mutex::new(Some(thread)) });
-        let shared = Shared::new(self.path, clock, Vec::new(), size_sender, size, writer, Some(index), index_options);
+        let shared = Shared::new(self.path, clock, Vec::new(), size_sender, size, writer, index);
         Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() })
     }
 }

@@ -20,7 +20,7 @@ use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Record};
 use crate::inbox::{Inbox, InboxState};
-use crate::index::{Index, IndexOptions};
+use crate::index::Index;
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
 use crate::policy::{Applied, Compiled, Prepared};
@@ -80,8 +80,7 @@ pub(crate) struct Shared {
     pub(crate) lookout: tokio::sync::Mutex<Lookout>,
     pub(crate) size: watch::Receiver<u64>,
     pub(crate) writer: Option<Writer>,
-    pub(crate) index: Mutex<Option<Arc<Index>>>,
-    pub(crate) index_options: IndexOptions,
+    pub(crate) index: Arc<Index>,
 }
 
 impl Shared {
@@ -92,8 +91,7 @@ impl Shared {
         sender: watch::Sender<u64>,
         size: watch::Receiver<u64>,
         writer: Option<Writer>,
-        index: Option<Arc<Index>>,
-        index_options: IndexOptions,
+        index: Arc<Index>,
     ) -> Self {
         Self {
             path,
@@ -103,8 +101,7 @@ impl Shared {
             lookout: tokio::sync::Mutex::new(Lookout { size: sender, seen: None }),
             size,
             writer,
-            index: Mutex::new(index),
-            index_options,
+            index,
         }
     }
 
@@ -553,12 +550,10 @@ impl AuditLog {
     ///
     /// What could not be written, an anchor included.
     pub async fn close(self) -> Result<()> {
-        // It stays where it is, so that other clones do not start another one.
-        let index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(writer) = &self.shared.writer else {
             self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
             self.shared.forget_lookout();
-            return close_index(index).await;
+            return self.close_index().await;
         };
         let inboxes = std::mem::take(&mut *writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner));
         // Each of them, and then the log, whatever becomes of the others.
@@ -568,7 +563,7 @@ impl AuditLog {
         })
         .await;
         let thread = writer.thread.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(closed)?;
-        close_index(index).await?;
+        self.close_index().await?;
         // Before the writer: SQLite tidies up where the last connection that goes may write.
         self.shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.shared.forget_lookout();
@@ -596,12 +591,17 @@ impl AuditLog {
 
     /// The index, which a handle that only reads starts with its first question.
     pub(crate) fn index(&self) -> Result<Arc<Index>> {
-        let mut index = self.shared.index.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = &*index {
-            return Ok(index.clone());
-        }
-        let started = Arc::new(Index::start(self.shared.index_options.clone())?);
-        Ok(index.insert(started).clone())
+        self.shared.index.start()?;
+        Ok(self.shared.index.clone())
+    }
+
+    async fn close_index(&self) -> Result<()> {
+        let index = self.shared.index.clone();
+        blocking(move || {
+            index.close();
+            Ok(())
+        })
+        .await
     }
 
     /// Refuses what concerns the log as a whole where only a part of it may be read.
@@ -704,15 +704,6 @@ impl Writer {
     fn count_sampled(&self) {
         self.sampled.count(&self.queue);
     }
-}
-
-async fn close_index(index: Option<Arc<Index>>) -> Result<()> {
-    let Some(index) = index else { return Ok(()) };
-    blocking(move || {
-        index.close();
-        Ok(())
-    })
-    .await
 }
 
 fn closed() -> Error {

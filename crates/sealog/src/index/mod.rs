@@ -113,17 +113,28 @@ pub(crate) struct View {
 }
 
 impl Index {
-    /// Starts the index's thread.
-    pub(crate) fn start(options: IndexOptions) -> Result<Self> {
+    /// An index that does nothing until it is [started](Self::start).
+    pub(crate) fn new(options: IndexOptions) -> Self {
         let (progress, _) = watch::channel(IndexProgress::default());
         let shared = Arc::new(Shared { options, state: Mutex::default(), woken: Condvar::new(), progress });
+        Self { shared, thread: Mutex::new(None) }
+    }
+
+    /// Starts the index's thread, unless it was started before.
+    pub(crate) fn start(&self) -> Result<()> {
+        let mut started = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if started.is_some() || self.shared.lock().stop {
+            return Ok(());
+        }
         let thread = std::thread::Builder::new().name("sealog-index".to_owned()).spawn({
-            let shared = shared.clone();
+            let shared = self.shared.clone();
             move || worker::run(&shared)
         });
-        let thread = thread
-            .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the index's thread").with_source(error))?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        *started =
+            Some(thread.map_err(|error| {
+                Error::new(ErrorKind::Storage, "cannot start the index's thread").with_source(error)
+            })?);
+        Ok(())
     }
 
     /// Takes a batch that was committed, and waits while there is no room for more.
