@@ -34,8 +34,8 @@ pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged}
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
 pub use query::{
     Bucket, BySeverity, DEFAULT_PAGE_EVENTS, DEFAULT_TOP, EventPage, Filter, MAX_BUCKETS, MAX_FILTER_VALUE_BYTES,
-    MAX_FILTER_VALUES, MAX_PAGE_EVENTS, MAX_TOP, PageOptions, Resource, StateAt, Stats, StatsOptions, TimeRange,
-    TopEntry,
+    MAX_FILTER_VALUES, MAX_PAGE_EVENTS, MAX_SUGGESTIONS, MAX_TOP, PageOptions, Resource, StateAt, Stats, StatsOptions,
+    SuggestField, TimeRange, TopEntry,
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
