@@ -10,6 +10,7 @@ TEST_NEEDS :=
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract
 FUZZ_SECONDS ?= 30
+BENCH ?= ingest query
 BENCH_ARGS ?=
 
 help: ## Show this
@@ -37,8 +38,10 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	@git diff --exit-code -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" \
 		|| { echo 'generated files have changed: look at them, then commit them' >&2; exit 1; }
 
-bench: ## Measure beside the peers; BENCH_ARGS='--scale 0.1 --json' and the like
-	cargo run --release --locked -p sealog-bench -- ingest $(BENCH_ARGS)
+bench: ## Measure beside the peers; BENCH=query for one of them, BENCH_ARGS='--scale 0.1 --json'
+	@failed=0; for name in $(BENCH); do \
+		cargo run --release --locked -p sealog-bench -- $$name $(BENCH_ARGS) || failed=$$?; \
+	done; exit $$failed
 
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (30)
 	scripts/need cargo-fuzz g++

@@ -78,6 +78,9 @@ fn run(args: &Args) -> Result<bool> {
             Ok(report.holds())
         }
         Name::Query => {
+            if args.input != "generator" {
+                return Err("query makes its own events; --input is for ingest".into());
+            }
             let report = query::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
