@@ -178,8 +178,8 @@ impl Builder {
         if self.read_only {
             let mut reader = sqlite::open_reader(&self.path)?;
             let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
-            let (sender, size) = watch::channel(size);
-            let shared = Shared::new(self.path, clock, vec![reader], sender, size, None, None, index_options);
+            let sender = watch::Sender::new(size);
+            let shared = Shared::new(self.path, clock, vec![reader], sender, None, None, index_options);
             return Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() });
         }
 
@@ -230,7 +230,7 @@ impl Builder {
         let anchor = self.anchor.as_deref().map(|path| Anchor::open(path, &origin)).transpose()?;
         let mailbox = anchor.as_ref().map(Anchor::mailbox);
         let (queue, requests) = mpsc::unbounded_channel();
-        let (size_sender, size) = watch::channel(head.checkpoint.size);
+        let size_sender = watch::Sender::new(head.checkpoint.size);
         let sampled = Arc::new(Sampled::default());
         let index = Arc::new(Index::start(index_options.clone())?);
         let sequencer = Sequencer {
@@ -265,8 +265,7 @@ impl Builder {
         let inboxes = Mutex::new(inboxes);
         let writer =
             Some(Writer { policy, queue, room, sampled, inboxes, anchor: mailbox, thread: Mutex::new(Some(thread)) });
-        let shared =
-            Shared::new(self.path, clock, Vec::new(), size_sender, size, writer, Some(index), index_options);
+        let shared = Shared::new(self.path, clock, Vec::new(), size_sender, writer, Some(index), index_options);
         Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() })
     }
 }
