@@ -29,11 +29,37 @@ pub(crate) fn write(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is told while work goes on, which does not end where nobody listens any more: what a script was
+/// asked to store is stored.
+#[derive(Debug, Default)]
+pub(crate) struct Telling {
+    failure: Option<Failure>,
+}
+
+impl Telling {
+    /// Writes, unless that has failed before.
+    pub(crate) fn write(&mut self, text: &str) {
+        if self.failure.is_none() {
+            self.failure = write(text).err();
+        }
+    }
+
+    /// Why not all was told.
+    pub(crate) fn result(self) -> Result<(), Failure> {
+        self.failure.map_or(Ok(()), Err)
+    }
+}
+
 /// Writes one JSON document as one line.
 pub(crate) fn document(document: &impl Serialize) -> Result<(), Failure> {
+    write(&line(document)?)
+}
+
+/// A JSON document as one line.
+pub(crate) fn line(document: &impl Serialize) -> Result<String, Failure> {
     let mut line = serde_json::to_string(document).map_err(io::Error::from)?;
     line.push('\n');
-    write(&line)
+    Ok(line)
 }
 
 impl Output {

@@ -17,7 +17,7 @@ use super::{is_of_the_event, is_stdin, name_of};
 use crate::cli::{Shared, WithInbox, Writing, finish};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::{self, Output, shows_progress};
+use crate::output::{self, Output, Telling, shows_progress};
 use crate::render::{self, DIM, GOOD, WARN};
 use crate::sources::{Format, Place};
 
@@ -138,7 +138,7 @@ impl Import {
             bad: BadLines::new(out, self.on_error),
             tally: Tally { next_new: size_before, ..Tally::default() },
         };
-        let (mut files, mut failure) = (Vec::new(), None);
+        let (mut files, mut failure, mut telling) = (Vec::new(), None, Telling::default());
         for path in &self.files {
             let (before, bad_before) = (importer.tally, importer.bad.count);
             let result = importer.file(path, self.format, interrupt).await;
@@ -151,7 +151,7 @@ impl Import {
             }));
             if !out.json && (result.is_ok() || tally.events() > 0) {
                 let format = format.map(|format| format!(" {DIM}({}){DIM:#}", format.name())).unwrap_or_default();
-                importer.bar.suspend(|| output::write(&format!("{name}{format}  {}\n", tally.text())))?;
+                importer.bar.suspend(|| telling.write(&format!("{name}{format}  {}\n", tally.text())));
             }
             failure = result.err();
             if failure.is_some() || importer.bad.must_stop() || interrupt.is_pressed() {
@@ -162,26 +162,26 @@ impl Import {
         let (tally, bad, seconds) = (importer.tally, importer.bad.count, started.elapsed().as_secs_f64());
         let size = log.head().await?.size;
         if out.json {
-            output::document(&json!({
+            telling.write(&output::line(&json!({
                 "files": files, "events": tally.events(), "new": tally.new, "existing": tally.existing,
                 "sampled": tally.sampled, "bad": bad, "size": size, "seconds": seconds,
-            }))?;
+            }))?);
         } else {
             let rate = (tally.events() as f64 / seconds.max(1e-9)) as u64;
             let bad =
                 if bad > 0 { format!(", {WARN}{}{WARN:#}", render::counted(bad, "bad line")) } else { String::new() };
             let (style, did) = if failure.is_some() { (WARN, "Stopped after") } else { (GOOD, "Imported") };
-            output::write(&format!(
+            telling.write(&format!(
                 "{style}{did}{style:#} {}{bad}  {DIM}in {seconds:.2} s, {} a second; the log holds {} now{DIM:#}\n",
                 tally.text(),
                 render::count(rate),
                 render::count(size)
-            ))?;
+            ));
         }
         match failure {
             Some(failure) => Err(failure),
             None if interrupt.is_pressed() => Err(Failure::Interrupted),
-            None => importer.bad.result(),
+            None => importer.bad.result().and_then(|()| telling.result()),
         }
     }
 }

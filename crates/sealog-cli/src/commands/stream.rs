@@ -13,7 +13,7 @@ use super::lines::{BadLines, OnError, Reason};
 use super::log::receipt;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::{self, Output};
+use crate::output::{Output, Telling};
 use crate::sources::{self, Place, Records};
 
 /// How many events may wait for their acknowledgement: enough that each commit takes many.
@@ -23,12 +23,14 @@ const NAME: &str = "standard input";
 
 type Line = Result<(Place, Result<Event, String>), io::Error>;
 
-/// Logs each line, in order, and prints each receipt when its event is acknowledged.
+/// Logs each line, in order, and prints each receipt when its event is acknowledged. Where nobody reads the
+/// receipts any more, the lines are logged all the same.
 pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrupt: &Interrupt) -> Result<(), Failure> {
     let mut bad = BadLines::new(out, on_error);
     let mut lines = Some(read_lines());
     let mut in_flight = FuturesOrdered::new();
     let mut failure = None;
+    let mut telling = Telling::default();
     while lines.is_some() || !in_flight.is_empty() {
         tokio::select! {
             biased;
@@ -47,7 +49,7 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
                         Err(error) => failure = failure.or(Some(Failure::Log(error))),
                     }
                 }
-                output::write(&receipts)?;
+                telling.write(&receipts);
             }
             line = async { lines.as_mut().expect("polled only while there is one").recv().await },
                 if lines.is_some() && in_flight.len() < MAX_IN_FLIGHT =>
@@ -72,7 +74,7 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
     match failure {
         Some(failure) => Err(failure),
         None if interrupt.is_pressed() => Err(Failure::Interrupted),
-        None => bad.result(),
+        None => bad.result().and_then(|()| telling.result()),
     }
 }
 

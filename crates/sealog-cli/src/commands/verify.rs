@@ -77,15 +77,16 @@ impl Verify {
         let (report, seconds) = (report?, started.elapsed().as_secs_f64());
         let signer = log.vkey().await.ok();
         let is_another = is_another(&report, vkey.as_deref(), &given);
-        if out.json {
+        let told = if out.json {
             let mut document = document(&report, signer.as_deref(), seconds)?;
             document["anotherLog"] = json!(is_another);
-            output::document(&document)?;
+            output::document(&document)
         } else {
             let (report, signer, path, compared) = (&report, signer.as_deref(), &*shared.log, given.len());
-            output::write(&text(&Told { report, signer, path, seconds, compared, is_another }))?;
-        }
-        if report.is_ok() { Ok(()) } else { Err(Failure::Reported(1)) }
+            output::write(&text(&Told { report, signer, path, seconds, compared, is_another }))
+        };
+        // Damage is a failure whether or not somebody reads what it is.
+        if report.is_ok() { told } else { Err(Failure::Reported(1)) }
     }
 }
 
@@ -113,7 +114,7 @@ fn is_another(report: &VerifyReport, vkey: Option<&str>, given: &[Checkpoint]) -
     let origin = report.vkeys.first().and_then(|vkey| vkey.split('+').next());
     let is_strange_checkpoint = given.iter().any(|checkpoint| Some(checkpoint.origin()) != origin);
     (is_strange_key || is_strange_checkpoint)
-        && report.problems.iter().all(|problem| matches!(problem.code, "key" | "checkpoint" | "truncated"))
+        && report.problems.iter().all(|problem| matches!(problem.code, "other_log" | "key" | "checkpoint" | "truncated"))
 }
 
 /// What is told of a check.
