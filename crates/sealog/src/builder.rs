@@ -14,10 +14,10 @@ use crate::journal::StoredCheckpoint;
 use crate::journal::sqlite::{self, Birth};
 use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
-use crate::policy::Policy;
+use crate::policy::{Policy, secret_check};
 use crate::query::Selection;
 use crate::sampled::Sampled;
-use crate::sequencer::{Sequencer, wrong_key};
+use crate::sequencer::{Sequencer, wrong_key, wrong_secret};
 use crate::tree::{Frontier, Key};
 
 /// See [`Builder::tail_events`].
@@ -212,7 +212,7 @@ impl Builder {
             let empty = Frontier::new();
             let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
             let checkpoint = StoredCheckpoint { size: 0, frontier: empty.to_bytes(), note };
-            Ok(Birth { vkey: key.vkey().to_owned(), checkpoint })
+            Ok(Birth { vkey: key.vkey().to_owned(), secret_check: secret_check(key.secret()), checkpoint })
         })?;
         let head = journal.head()?;
         let key = key_source.load()?.ok_or_else(|| {
@@ -223,6 +223,9 @@ impl Builder {
         })?;
         if key.signer_for(&head.vkey).is_none() {
             return Err(wrong_key(&key_source, &head.vkey));
+        }
+        if journal.secret_check()? != Some(secret_check(key.secret())) {
+            return Err(wrong_secret(&key_source));
         }
 
         let origin = key.origin().to_owned();

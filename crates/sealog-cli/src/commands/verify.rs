@@ -114,7 +114,10 @@ fn is_another(report: &VerifyReport, vkey: Option<&str>, given: &[Checkpoint]) -
     let origin = report.vkeys.first().and_then(|vkey| vkey.split('+').next());
     let is_strange_checkpoint = given.iter().any(|checkpoint| Some(checkpoint.origin()) != origin);
     (is_strange_key || is_strange_checkpoint)
-        && report.problems.iter().all(|problem| matches!(problem.code, "other_log" | "key" | "checkpoint" | "truncated"))
+        && report
+            .problems
+            .iter()
+            .all(|problem| matches!(problem.code, "other_log" | "key" | "checkpoint" | "truncated"))
 }
 
 /// What is told of a check.

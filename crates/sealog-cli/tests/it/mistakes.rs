@@ -168,3 +168,16 @@ fn a_policy_adds_to_the_defaults() {
     folder.write("policy.json", "{\"redactFields\": [\"email\"]}");
     assert!(said(&folder, 2, &["log", "a", "--policy", "policy.json"]).contains("docs/POLICY.md"));
 }
+
+#[test]
+fn names_that_sqlite_knows_are_files_like_others() {
+    let folder = Folder::new();
+    for name in [":memory:", "file:x.db?mode=memory"] {
+        for action in ["a", "b"] {
+            folder.expect(0, &["log", action, "--log", name]);
+        }
+        assert_eq!(folder.json(0, &["verify", "--log", name])["size"], 2);
+        assert!(folder.path(name).is_file());
+    }
+    assert_ne!(folder.run(&["log", "a", "--log", ""]).status.code(), Some(0));
+}

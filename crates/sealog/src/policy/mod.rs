@@ -32,6 +32,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) use address::addresses;
 pub(crate) use compiled::{Applied, Compiled, Prepared};
 pub use diff::{diff, readable};
+pub(crate) use hide::secret_check;
 pub(crate) use pointer::overlap;
 
 /// How the log treats what it is sent. Plain data, so that it can be kept in a file; in JSON the names

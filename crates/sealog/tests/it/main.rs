@@ -3,6 +3,7 @@
 mod concurrency;
 mod conformance;
 mod faults;
+mod files;
 mod format;
 mod inbox;
 mod model;

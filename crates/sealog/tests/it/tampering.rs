@@ -251,6 +251,14 @@ async fn a_forged_checkpoint_is_named() {
     }
     let stranger = Key::generate("example.com/audit", &*fixture.clock).unwrap();
     strange.raw().execute("UPDATE signer SET vkey = ?1", params![stranger.vkey()]).unwrap();
+    // What the secret is known by is the stranger's too.
+    std::fs::remove_file(strange.dir.path().join("audit.db.key")).unwrap();
+    let known: i64 = {
+        let other = Fixture::new();
+        other.builder().key(stranger.clone()).open().await.unwrap().close().await.unwrap();
+        other.raw().query_row("SELECT value FROM state WHERE name = 'secret'", [], |row| row.get(0)).unwrap()
+    };
+    strange.raw().execute("UPDATE state SET value = ?1 WHERE name = 'secret'", params![known]).unwrap();
     let log = strange.builder().key(stranger).open().await.unwrap();
     log.log(Event::new("further")).await.unwrap();
     log.close().await.unwrap();

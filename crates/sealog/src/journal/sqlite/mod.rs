@@ -5,6 +5,7 @@
 //! in `migrations/`.
 
 mod frame;
+mod place;
 mod read;
 mod write;
 
@@ -36,10 +37,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// is denser.
 const FRAME_AT_ONCE_EVENTS: usize = 32;
 
-/// What a journal that is being created needs from above: the key that signs, and the checkpoint of
-/// the empty tree.
+/// What a journal that is being created needs from above: the key that signs, what its secret is known by,
+/// and the checkpoint of the empty tree.
 pub(crate) struct Birth {
     pub(crate) vkey: String,
+    pub(crate) secret_check: i64,
     pub(crate) checkpoint: StoredCheckpoint,
 }
 
@@ -53,7 +55,7 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
     } else {
         must_exist(path)?;
     }
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
+    let mut connection = open_file(path, flags).map_err(|error| open_failed(path, error))?;
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     // Before anything is written to the file: is it ours?
     if check_format(&connection, path)? == 0 && !create {
@@ -87,6 +89,9 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
         if version == 0 {
             let birth = birth()?;
             transaction.execute(include_str!("queries/insert_signer.sql"), params![0, birth.vkey]).map_err(storage)?;
+            transaction
+                .execute(include_str!("queries/insert_secret_check.sql"), params![birth.secret_check])
+                .map_err(storage)?;
             write::insert_checkpoint(&transaction, &birth.checkpoint)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(storage)?;
         }
@@ -96,14 +101,14 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
     // be answered for before it is on the disk.
     transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(storage)?;
     transaction.commit().map_err(storage)?;
-    SqliteJournal::new(connection)
+    SqliteJournal::new(connection, path)
 }
 
 /// Opens a connection for reading.
 pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
     must_exist(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
+    let connection = open_file(path, flags).map_err(|error| open_failed(path, error))?;
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     let version = check_format(&connection, path)?;
     if version == 0 {
@@ -122,6 +127,15 @@ pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
     connection.execute_batch(include_str!("queries/configure_reader.sql")).map_err(|error| open_failed(path, error))?;
     connection.set_prepared_statement_cache_capacity(64);
     Reader::new(connection)
+}
+
+/// Opens the file of just this name. SQLite takes `:memory:`, an empty name and what begins with `file:`
+/// for something else, in which an event would be sealed and gone.
+pub(crate) fn open_file(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    if path.is_absolute() {
+        return Connection::open_with_flags(path, flags);
+    }
+    Connection::open_with_flags(Path::new(".").join(path), flags)
 }
 
 fn must_exist(path: &Path) -> Result<()> {
