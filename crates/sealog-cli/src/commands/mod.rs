@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod budget;
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
 pub(crate) mod demo;

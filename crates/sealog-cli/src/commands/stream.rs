@@ -8,6 +8,7 @@ use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use sealog::{AuditLog, Event};
 use tokio::sync::mpsc;
 
+use super::budget::{Budget, Room};
 use super::is_of_the_event;
 use super::lines::{BadLines, OnError, Reason};
 use super::log::receipt;
@@ -21,7 +22,7 @@ const MAX_IN_FLIGHT: usize = 1_024;
 
 const NAME: &str = "standard input";
 
-type Line = Result<(Place, Result<Event, String>), io::Error>;
+type Line = Result<(Place, Result<Event, String>, Room), io::Error>;
 
 /// Logs each line, in order, and prints each receipt when its event is acknowledged. Where nobody reads the
 /// receipts any more, the lines are logged all the same.
@@ -55,10 +56,14 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
                 if lines.is_some() && in_flight.len() < MAX_IN_FLIGHT =>
             {
                 match line {
-                    Some(Ok((place, Ok(event)))) => {
-                        in_flight.push_back(async move { (place, log.log(event).await) });
+                    Some(Ok((place, Ok(event), room))) => {
+                        in_flight.push_back(async move {
+                            let logged = log.log(event).await;
+                            drop(room);
+                            (place, logged)
+                        });
                     }
-                    Some(Ok((place, Err(reason)))) => bad.report(NAME, place, &Reason::Unreadable(reason)),
+                    Some(Ok((place, Err(reason), _))) => bad.report(NAME, place, &Reason::Unreadable(reason)),
                     Some(Err(error)) => failure = Some(Failure::unreadable(NAME, &error)),
                     None => lines = None,
                 }
@@ -81,6 +86,7 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
 /// Reads on a thread of its own, which may wait for input for ever without holding up the rest.
 fn read_lines() -> mpsc::Receiver<Line> {
     let (sender, receiver) = mpsc::channel(MAX_IN_FLIGHT);
+    let budget = Budget::new();
     std::thread::spawn(move || {
         let records = match Records::new(io::stdin()) {
             Ok(records) => records,
@@ -90,7 +96,13 @@ fn read_lines() -> mpsc::Receiver<Line> {
             }
         };
         for record in records {
-            let line = record.map(|record| (record.place, record.value.and_then(sources::event)));
+            let line = match record {
+                Ok(record) => {
+                    let Some(room) = budget.take(record.weight) else { return };
+                    Ok((record.place, record.value.and_then(sources::event), room))
+                }
+                Err(error) => Err(error),
+            };
             if sender.blocking_send(line).is_err() {
                 return;
             }

@@ -181,3 +181,41 @@ fn names_that_sqlite_knows_are_files_like_others() {
     }
     assert_ne!(folder.run(&["log", "a", "--log", ""]).status.code(), Some(0));
 }
+
+#[test]
+fn what_is_wrong_with_one_file_says_nothing_of_the_next() {
+    let folder = Folder::new();
+    let event = |action: &str| format!("{{\"action\": \"{action}\"}}\n");
+    folder.write("a.ndjson", event("a"));
+    folder.write("b.ndjson.gz", b"\x1f\x8b\x08 and nothing that could be unpacked");
+    folder.write("c.ndjson", event("c"));
+    let files = ["a.ndjson", "b.ndjson.gz", "nowhere", "c.ndjson"];
+    let output = folder.run(&[&["import", "--on-error", "skip", "--json"], &files[..]].concat());
+    let told = &lines(&output.stdout)[0];
+    assert_eq!((output.status.code(), &told["new"]), (Some(2), &json!(2)));
+    assert!(told["files"][2]["error"].as_str().is_some_and(|text| text.contains("nowhere")), "{told}");
+    assert_eq!(told["files"][3]["error"], Value::Null);
+    assert_eq!(lines(&output.stderr).len(), 2);
+}
+
+#[test]
+fn an_import_counts_what_was_new_whatever_else_was_refused() {
+    let folder = Folder::new();
+    folder.expect(0, &["log", "other", "--id", "taken"]);
+    let line = |id: &str| format!("{{\"action\": \"a\", \"id\": \"{id}\"}}\n");
+    folder.write("a.ndjson", ["1", "taken", "2", "3"].map(line).concat());
+    let told = |code| folder.json(code, &["import", "--on-error", "skip", "a.ndjson"]);
+    assert_eq!((&told(4)["new"], &told(4)["existing"]), (&json!(3), &json!(3)));
+}
+
+#[test]
+fn a_member_that_stands_there_twice_is_no_event() {
+    let folder = Folder::new();
+    let twice = "{\"action\":\"benign\",\"action\":\"evil\"}\n";
+    let output = folder.run_with_input(&["log", "-"], twice);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("\"action\" stands there twice"));
+    folder.write("a.ndjson", twice);
+    folder.expect(3, &["import", "a.ndjson"]);
+    assert_eq!(folder.json(0, &["verify"])["size"], 0);
+}

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod conformance;
+mod excess;
 mod faults;
 mod files;
 mod format;
