@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::render::{BAD, safe};
 
 /// Standard output, for people or for programs.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +76,9 @@ impl Output {
                 note(&document.to_string());
             }
         } else if let Some(text) = failure.text() {
-            note(&format!("{RED}error:{RED:#} {text}", RED = crate::render::BAD));
+            // It may quote what somebody else wrote.
+            let text = text.lines().map(safe).collect::<Vec<_>>().join("\n");
+            note(&format!("{BAD}error:{BAD:#} {text}"));
         }
     }
 }

@@ -180,6 +180,7 @@ fn names_that_sqlite_knows_are_files_like_others() {
         assert!(folder.path(name).is_file());
     }
     assert_ne!(folder.run(&["log", "a", "--log", ""]).status.code(), Some(0));
+    folder.expect(2, &["log", "a", "--inbox", "file:y.db?mode=memory"]);
 }
 
 #[test]
@@ -218,4 +219,58 @@ fn a_member_that_stands_there_twice_is_no_event() {
     folder.write("a.ndjson", twice);
     folder.expect(3, &["import", "a.ndjson"]);
     assert_eq!(folder.json(0, &["verify"])["size"], 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_not_taken_for_files() {
+    let folder = Folder::new();
+    folder.expect(0, &["log", "a"]);
+    let vkey = folder.expect(0, &["key", "show"]).trim().to_owned();
+    assert!(std::process::Command::new("mkfifo").arg(folder.path("ff")).status().expect("mkfifo runs").success());
+    for file in ["ff", "/dev/zero"] {
+        for (code, arguments) in [
+            (2, &["verify", "--anchor", file][..]),
+            (2, &["verify", "--checkpoint", file]),
+            (2, &["verify-proof", file, "--vkey", &vkey]),
+            (2, &["log", "a", "--policy", file]),
+            (2, &["log", "a", "--anchor", file]),
+            (2, &["log", "a", "--inbox", file]),
+            (5, &["log", "a", "--key", file]),
+        ] {
+            assert!(said(&folder, code, arguments).contains("regular file"), "{arguments:?}");
+        }
+    }
+    // What comes out of a pipe is imported.
+    let mut command = folder.command(&["import", "ff"]);
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    std::fs::write(folder.path("ff"), "{\"action\": \"a\"}\n").expect("somebody reads it");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(folder.json(0, &["verify"])["size"], 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_and_keys_that_are_no_text_are_an_error_and_no_panic() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = Folder::new();
+    let strange = std::ffi::OsStr::from_bytes(b"\xff.key");
+    let made = folder.command(&["key", "generate", "--json", "--key"]).arg(strange).output().expect("the program runs");
+    assert!(made.status.success() && folder.0.path().join(strange).exists());
+    let refused = folder.command(&["log", "a"]).env("SEALOG_KEY", strange).output().expect("the program runs");
+    assert_eq!(refused.status.code(), Some(5));
+    assert!(!folder.path("audit.db.key").exists());
+}
+
+#[test]
+fn what_a_forged_log_says_does_not_reach_the_terminal_as_it_is() {
+    let folder = Folder::new();
+    folder.expect(0, &["log", "a"]);
+    let raw = sealog::rusqlite::Connection::open(folder.path("audit.db")).expect("the file opens");
+    raw.execute("UPDATE signer SET vkey = char(27) || '[2J' || vkey", []).expect("it is changed");
+    for arguments in [&["verify"][..], &["key", "show"], &["key", "list"], &["log", "b"]] {
+        let output = folder.run(arguments);
+        assert!(![output.stdout, output.stderr].concat().contains(&0x1b), "{arguments:?}");
+    }
 }

@@ -43,3 +43,30 @@ async fn the_secret_must_be_the_logs_own() {
     std::fs::write(&path, own).unwrap();
     fixture.open().await.close().await.unwrap();
 }
+
+/// Whoever could read the key file can read the new one, and nobody else.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_rotation_keeps_what_the_key_file_is() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    let path = |name: &str| fixture.dir.path().join(name);
+    std::fs::create_dir(path("keys")).unwrap();
+    std::fs::rename(path("audit.db.key"), path("keys/real")).unwrap();
+    std::fs::set_permissions(path("keys/real"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("keys/real", path("audit.db.key")).unwrap();
+    // A draft that somebody planted is not written through.
+    std::fs::write(path("victim"), "mine").unwrap();
+    symlink(path("victim"), path("keys/real.new")).unwrap();
+    let before = std::fs::read(path("keys/real")).unwrap();
+    log.rotate_key().await.unwrap();
+    assert!(path("audit.db.key").is_symlink());
+    assert_ne!(std::fs::read(path("keys/real")).unwrap(), before);
+    assert_eq!(std::fs::metadata(path("keys/real")).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(std::fs::read(path("victim")).unwrap(), b"mine");
+    assert_eq!(std::fs::read_dir(path("keys")).unwrap().count(), 1);
+    log.close().await.unwrap();
+    fixture.open().await.close().await.unwrap();
+}
