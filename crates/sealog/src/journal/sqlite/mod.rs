@@ -7,6 +7,7 @@
 mod frame;
 mod place;
 mod read;
+mod schema;
 mod write;
 
 use std::cell::Cell;
@@ -96,6 +97,7 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
             transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(storage)?;
         }
     }
+    schema::check(&transaction)?;
     // Written in any case, since a commit syncs the whole write-ahead log: if every process died between a
     // write and its fsync, what was recovered just now may be in the machine's memory alone, and must not
     // be answered for before it is on the disk.
