@@ -204,7 +204,8 @@ impl Importer<'_> {
         format: Option<Format>,
         interrupt: &Interrupt,
     ) -> Result<Option<Format>, Failure> {
-        let mut intake = Intake::open(path, format, self.log.clone(), &self.bar, self.budget.clone(), self.bad.stops());
+        let mut intake =
+            Intake::open(path, format, self.log.clone(), &self.bar, self.budget.clone(), self.bad.stops())?;
         let name = intake.name.clone();
         let mut open = true;
         let mut found = format;

@@ -50,14 +50,15 @@ impl Intake {
         bar: &ProgressBar,
         budget: Budget,
         stop_at_bad: bool,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let name = name_of(path);
         let (sender, steps) = mpsc::channel(2);
         let (batch, weight) = (Batch::new(), 0);
         let reader = Reader { name: name.clone(), format, log, sender, stop_at_bad, budget, batch, weight };
         let (path, bar) = (path.to_owned(), bar.clone());
-        std::thread::spawn(move || reader.run(&path, &bar));
-        Self { name, steps }
+        let thread = std::thread::Builder::new().spawn(move || reader.run(&path, &bar));
+        thread.map_err(|error| Failure::File(format!("cannot start a thread: {error}")))?;
+        Ok(Self { name, steps })
     }
 }
 

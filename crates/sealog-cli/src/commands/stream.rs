@@ -28,7 +28,7 @@ type Line = Result<(Place, Result<Event, String>, Room), io::Error>;
 /// receipts any more, the lines are logged all the same.
 pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrupt: &Interrupt) -> Result<(), Failure> {
     let mut bad = BadLines::new(out, on_error);
-    let mut lines = Some(read_lines());
+    let mut lines = Some(read_lines()?);
     let mut in_flight = FuturesOrdered::new();
     let mut failure = None;
     let mut telling = Telling::default();
@@ -84,10 +84,10 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
 }
 
 /// Reads on a thread of its own, which may wait for input for ever without holding up the rest.
-fn read_lines() -> mpsc::Receiver<Line> {
+fn read_lines() -> Result<mpsc::Receiver<Line>, Failure> {
     let (sender, receiver) = mpsc::channel(MAX_IN_FLIGHT);
     let budget = Budget::new();
-    std::thread::spawn(move || {
+    let thread = std::thread::Builder::new().spawn(move || {
         let records = match Records::new(io::stdin()) {
             Ok(records) => records,
             Err(error) => {
@@ -108,5 +108,6 @@ fn read_lines() -> mpsc::Receiver<Line> {
             }
         }
     });
-    receiver
+    thread.map_err(|error| Failure::File(format!("cannot start a thread: {error}")))?;
+    Ok(receiver)
 }

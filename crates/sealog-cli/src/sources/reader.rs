@@ -20,6 +20,9 @@ const OBJECT_WEIGHT: usize = 640;
 /// What an element or member takes beside its text.
 const ITEM_WEIGHT: usize = 32;
 
+/// What some editors put before UTF-8, and no JSON begins with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How CloudTrail wraps its records.
 const WRAPPER: &[u8] = b"\"Records\"";
 
@@ -357,7 +360,13 @@ fn decompress(raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + S
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
             Box::new(BufReader::with_capacity(BUFFER_BYTES, zstd::stream::read::Decoder::with_buffer(raw)?))
         }
-        _ => Box::new(raw),
+        _ => {
+            let mut raw = raw;
+            if magic.starts_with(BYTE_ORDER_MARK) {
+                raw.consume(BYTE_ORDER_MARK.len());
+            }
+            Box::new(raw)
+        }
     })
 }
 
@@ -405,6 +414,7 @@ mod tests {
             read("{\"Record\":1}\n{\"Records\":2}"),
             [(Place::Line(1), Ok(json!({"Record": 1}))), (Place::Line(2), Ok(json!({"Records": 2})))]
         );
+        assert_eq!(read("\u{feff}{\"a\":1}"), [(Place::Line(1), Ok(json!({"a": 1})))]);
         assert!(read("").is_empty() && read("[]").is_empty() && read("{\"Records\": []}").is_empty());
     }
 

@@ -237,7 +237,11 @@ fn open_failed(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::CannotOpen) => {
             return Error::new(
                 ErrorKind::Storage,
-                format!("cannot open {}: check that its folder exists and may be written to", path.display()),
+                format!(
+                    "cannot open {}: check that its folder exists and may be written to, since SQLite keeps files \
+                     beside it for readers too; copy a log elsewhere to read it where you may not write",
+                    path.display()
+                ),
             )
             .with_source(error);
         }
@@ -261,10 +265,15 @@ pub(crate) fn storage(error: rusqlite::Error) -> Error {
         _ if is_value(&error) => "the log's file holds a value that nobody wrote there",
         _ => "the log's file could not be read or written",
     };
-    explained(advice, error)
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Integrity,
+        _ if is_value(&error) => ErrorKind::Integrity,
+        _ => busy_or_storage(&error),
+    };
+    Error::new(kind, format!("{advice} ({error})")).with_source(error)
 }
 
-/// What SQLite reports of the application's file.
+/// What SQLite reports of the application's file. Damage to it is none to the log.
 pub(crate) fn application(error: rusqlite::Error) -> Error {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "the application holds its file",
@@ -273,17 +282,14 @@ pub(crate) fn application(error: rusqlite::Error) -> Error {
         Some(ErrorCode::ReadOnly) => "the application's file or folder may not be written to",
         _ => "the application's file could not be read or written",
     };
-    explained(advice, error)
+    Error::new(busy_or_storage(&error), format!("{advice} ({error})")).with_source(error)
 }
 
-fn explained(advice: &str, error: rusqlite::Error) -> Error {
-    let kind = match error.sqlite_error_code() {
+fn busy_or_storage(error: &rusqlite::Error) -> ErrorKind {
+    match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Integrity,
-        _ if is_value(&error) => ErrorKind::Integrity,
         _ => ErrorKind::Storage,
-    };
-    Error::new(kind, format!("{advice} ({error})")).with_source(error)
+    }
 }
 
 /// Whether a column held what does not belong there.
