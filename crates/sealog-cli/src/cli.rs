@@ -208,6 +208,7 @@ impl Shared {
             builder = builder.anchor(anchor);
         }
         if let Some(inbox) = inbox {
+            commands::must_be_file(inbox)?;
             builder = builder.inbox(inbox);
         }
         opened(builder.open().await)
@@ -224,7 +225,9 @@ impl Shared {
     }
 
     fn key_text(&self) -> Option<String> {
-        std::env::var("SEALOG_KEY").ok().filter(|text| !text.is_empty() && !self.is_explicit.key)
+        let key = std::env::var_os("SEALOG_KEY").filter(|text| !text.is_empty() && !self.is_explicit.key);
+        // What is no UTF-8 is no key, and is said to be none: a new one in its place would be the wrong one.
+        key.map(|text| text.to_string_lossy().into_owned())
     }
 
     /// Where the key is or would be, unless the environment holds it.
@@ -239,7 +242,7 @@ impl Shared {
 impl Writing {
     fn policy(&self) -> Result<Policy, Failure> {
         let Some(path) = &self.policy else { return Ok(Policy::default()) };
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path.display(), &error))?;
+        let text = commands::read_text(path)?;
         serde_json::from_str(&text).map_err(|error| {
             Failure::Usage(format!(
                 "{} is no policy: {error}; `sealog --help` shows one, and docs/POLICY.md tells all",

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::render::{BAD, safe};
 
 /// Standard output, for people or for programs.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +30,37 @@ pub(crate) fn write(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is told while work goes on, which does not end where nobody listens any more: what a script was
+/// asked to store is stored.
+#[derive(Debug, Default)]
+pub(crate) struct Telling {
+    failure: Option<Failure>,
+}
+
+impl Telling {
+    /// Writes, unless that has failed before.
+    pub(crate) fn write(&mut self, text: &str) {
+        if self.failure.is_none() {
+            self.failure = write(text).err();
+        }
+    }
+
+    /// Why not all was told.
+    pub(crate) fn result(self) -> Result<(), Failure> {
+        self.failure.map_or(Ok(()), Err)
+    }
+}
+
 /// Writes one JSON document as one line.
 pub(crate) fn document(document: &impl Serialize) -> Result<(), Failure> {
+    write(&line(document)?)
+}
+
+/// A JSON document as one line.
+pub(crate) fn line(document: &impl Serialize) -> Result<String, Failure> {
     let mut line = serde_json::to_string(document).map_err(io::Error::from)?;
     line.push('\n');
-    write(&line)
+    Ok(line)
 }
 
 impl Output {
@@ -49,7 +76,9 @@ impl Output {
                 note(&document.to_string());
             }
         } else if let Some(text) = failure.text() {
-            note(&format!("{RED}error:{RED:#} {text}", RED = crate::render::BAD));
+            // It may quote what somebody else wrote.
+            let text = text.lines().map(safe).collect::<Vec<_>>().join("\n");
+            note(&format!("{BAD}error:{BAD:#} {text}"));
         }
     }
 }

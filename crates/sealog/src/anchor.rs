@@ -4,13 +4,14 @@
 //! The file may be on another machine's disk, which may be slow or gone. So a thread of its own writes
 //! it: no event waits for that, and what fails is tried again later.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keyfile::sync_folder;
 use crate::log::joined;
@@ -22,6 +23,11 @@ const ANCHOR_INTERVAL_MS: i64 = 60_000;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// But never longer than this.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long the file's lock is waited for, which others hold for one write.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is tried.
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// How an anchor is getting on: what [`AuditLog::anchor`](crate::AuditLog::anchor) answers.
 #[derive(Debug, Clone)]
@@ -63,6 +69,11 @@ impl Anchor {
     /// Opens the file of the log `origin`, or makes it.
     pub(crate) fn open(path: &Path, origin: &str) -> Result<Self> {
         let mut options = OpenOptions::new();
+        // A pipe would wait for a reader, and a device has no end.
+        if std::fs::metadata(path).is_ok_and(|data| !data.is_file()) {
+            let message = format!("{} is no regular file, so it cannot keep checkpoints", path.display());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         let file = options.create(true).read(true).append(true).open(path).map_err(|error| failed(path, error))?;
         drop_torn_end(path, &file, origin)?;
         sync_folder(path).map_err(|error| failed(path, error))?;
@@ -163,8 +174,18 @@ struct Locked<'a>(&'a File);
 
 impl<'a> Locked<'a> {
     fn new(file: &'a File) -> std::io::Result<Self> {
-        file.lock()?;
-        Ok(Self(file))
+        let waiting = Stopwatch::start();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if waiting.elapsed() < LOCK_TIMEOUT => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::WouldBlock) => {
+                    let message = format!("another process held its lock for {} seconds", LOCK_TIMEOUT.as_secs());
+                    return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, message));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
     }
 }
 

@@ -14,10 +14,10 @@ use crate::journal::StoredCheckpoint;
 use crate::journal::sqlite::{self, Birth};
 use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
-use crate::policy::Policy;
+use crate::policy::{Policy, secret_check};
 use crate::query::Selection;
 use crate::sampled::Sampled;
-use crate::sequencer::{Sequencer, wrong_key};
+use crate::sequencer::{Sequencer, wrong_key, wrong_secret};
 use crate::tree::{Frontier, Key};
 
 /// See [`Builder::tail_events`].
@@ -178,8 +178,8 @@ impl Builder {
         if self.read_only {
             let mut reader = sqlite::open_reader(&self.path)?;
             let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
-            let (sender, size) = watch::channel(size);
-            let shared = Shared::new(self.path, clock, vec![reader], sender, size, None, index);
+            let sender = watch::Sender::new(size);
+            let shared = Shared::new(self.path, clock, vec![reader], sender, None, index);
             return Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() });
         }
 
@@ -212,7 +212,7 @@ impl Builder {
             let empty = Frontier::new();
             let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
             let checkpoint = StoredCheckpoint { size: 0, frontier: empty.to_bytes(), note };
-            Ok(Birth { vkey: key.vkey().to_owned(), checkpoint })
+            Ok(Birth { vkey: key.vkey().to_owned(), secret_check: secret_check(key.secret()), checkpoint })
         })?;
         let head = journal.head()?;
         let key = key_source.load()?.ok_or_else(|| {
@@ -224,13 +224,16 @@ impl Builder {
         if key.signer_for(&head.vkey).is_none() {
             return Err(wrong_key(&key_source, &head.vkey));
         }
+        if journal.secret_check()? != Some(secret_check(key.secret())) {
+            return Err(wrong_secret(&key_source));
+        }
 
         let origin = key.origin().to_owned();
         let policy = Arc::new(self.policy.compile(*key.secret())?);
         let anchor = self.anchor.as_deref().map(|path| Anchor::open(path, &origin)).transpose()?;
         let mailbox = anchor.as_ref().map(Anchor::mailbox);
         let (queue, requests) = mpsc::unbounded_channel();
-        let (size_sender, size) = watch::channel(head.checkpoint.size);
+        let size_sender = watch::Sender::new(head.checkpoint.size);
         let sampled = Arc::new(Sampled::default());
         index.start()?;
         let sequencer = Sequencer {
@@ -265,7 +268,7 @@ impl Builder {
         let inboxes = Mutex::new(inboxes);
         let writer =
             Some(Writer { policy, queue, room, sampled, inboxes, anchor: mailbox, thread: Mutex::new(Some(thread)) });
-        let shared = Shared::new(self.path, clock, Vec::new(), size_sender, size, writer, index);
+        let shared = Shared::new(self.path, clock, Vec::new(), size_sender, writer, index);
         Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() })
     }
 }

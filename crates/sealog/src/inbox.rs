@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use self::worker::Worker;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::sqlite::{APPLICATION_ID, application};
+use crate::journal::sqlite::{APPLICATION_ID, application, open_file};
 use crate::log::joined;
 use crate::policy::Compiled;
 use crate::sampled::Sampled;
@@ -176,7 +176,7 @@ fn connect(path: &Path) -> Result<Connection> {
         ));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| failed(path, error))?;
+    let connection = open_file(path, flags).map_err(|error| failed(path, error))?;
     connection.busy_timeout(OPEN_TIMEOUT).map_err(|error| failed(path, error))?;
     let refused = |what: &str| {
         let message = format!("{} is {what}; the inbox is in the application's SQLite file", path.display());

@@ -1,11 +1,14 @@
 //! Where the log's key is kept: a file that only its owner may read, or the caller's own hands.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind as IoErrorKind, Write};
+use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tree::Key;
+
+/// No key file is longer: `docs/FORMAT.md`.
+const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
 
 /// Where the key comes from.
 #[derive(Debug, Clone)]
@@ -21,7 +24,7 @@ impl KeySource {
             Self::Given(key) => return Ok(Some(key.clone())),
             Self::File(path) => path,
         };
-        match std::fs::read_to_string(path) {
+        match read_small(path) {
             Ok(text) => {
                 let key = Key::parse(&text)
                     .map_err(|error| Error::new(error.kind(), format!("{}: {}", path.display(), error.message())))?;
@@ -75,7 +78,11 @@ impl Key {
     /// [`ErrorKind::InvalidArgument`] when the file is there already: what a key signed cannot be
     /// continued without it. [`ErrorKind::Key`] when it cannot be written.
     pub fn create_file(&self, path: &Path) -> Result<()> {
-        match OpenOptions::new().write(true).create_new(true).open(path) {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(path) {
             // The name is ours; the text takes the way that leaves all of it or nothing.
             Ok(_) => KeySource::File(path.to_owned()).save(self).inspect_err(|_| {
                 // What is in the way of the text may be in the way of this too.
@@ -93,20 +100,63 @@ impl Key {
     }
 }
 
+/// The text of a key file, which is a file: a pipe would have to be waited for, and a device has no end.
+fn read_small(path: &Path) -> std::io::Result<String> {
+    let invalid = |what| Err(std::io::Error::new(IoErrorKind::InvalidData, what));
+    if !std::fs::metadata(path)?.is_file() {
+        return invalid("it is no regular file");
+    }
+    let mut text = String::new();
+    File::open(path)?.take(MAX_KEY_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_KEY_FILE_BYTES { invalid("it is larger than 64 KiB") } else { Ok(text) }
+}
+
 fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
-    let draft = beside(path, ".new");
+    // What the name is a link to is what changes, not the link.
+    let path = match std::fs::canonicalize(path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == IoErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
+    let draft = beside(&path, ".new");
+    // A crash may have left one; somebody else may have put a link there, which is not followed.
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != IoErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = write_draft(&draft, &path, text).and_then(|()| std::fs::rename(&draft, &path));
+    written.inspect_err(|_| {
+        // It holds secrets, or nothing.
+        let _ = std::fs::remove_file(&draft);
+    })?;
+    sync_folder(&path)
+}
+
+/// Writes what will be the file at `path`. Whoever can read that one can read the new one.
+fn write_draft(draft: &Path, path: &Path, text: &str) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
-    // A draft that a crash left may have had another mode.
+    let mut file = options.open(draft)?;
     #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    if path.exists() {
+        keep_owner(&file, path)?;
+    }
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&draft, path)?;
-    sync_folder(path)
+    file.sync_all()
+}
+
+/// Gives the file the owner, group and mode of the one at `path`: where another user rotates the key of a
+/// service, the service must still be able to read it.
+#[cfg(unix)]
+fn keep_owner(file: &File, path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (old, new) = (std::fs::metadata(path)?, file.metadata()?);
+    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+        fchown(file, Some(old.uid()), Some(old.gid()))?;
+    }
+    file.set_permissions(old.permissions())
 }
 
 /// The path with `suffix` added to the file's name.

@@ -23,7 +23,7 @@ use crate::inbox::{Inbox, InboxState};
 use crate::index::Index;
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
-use crate::policy::{Applied, Compiled, Prepared};
+use crate::policy::{Applied, Compiled, Prepared, dismantle};
 use crate::query::Selection;
 use crate::sampled::Sampled;
 use crate::sequencer::{Appended, Refused, Request, Task, Work};
@@ -89,7 +89,6 @@ impl Shared {
         clock: Arc<dyn Clock>,
         readers: Vec<Reader>,
         sender: watch::Sender<u64>,
-        size: watch::Receiver<u64>,
         writer: Option<Writer>,
         index: Arc<Index>,
     ) -> Self {
@@ -98,8 +97,8 @@ impl Shared {
             clock,
             readers: Mutex::new(readers),
             reading: Arc::new(Semaphore::new(MAX_READERS)),
+            size: sender.subscribe(),
             lookout: tokio::sync::Mutex::new(Lookout { size: sender, seen: None }),
-            size,
             writer,
             index,
         }
@@ -110,6 +109,16 @@ impl Shared {
         if let Ok(mut lookout) = self.lookout.try_lock() {
             lookout.seen = None;
         }
+    }
+}
+
+/// Events that no policy has looked at yet. One of them may nest so deep that dropping it as a whole would
+/// overflow the stack, so what is left of them goes in pieces.
+struct Incoming(std::vec::IntoIter<Event>);
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.0.by_ref().for_each(dismantle);
     }
 }
 
@@ -213,7 +222,7 @@ impl AuditLog {
     /// `IdConflict` when its id belongs to another event; `Storage` or `Busy` when it could not be
     /// written; `ReadOnly` or `Closed` when this handle does not write.
     pub async fn log(&self, event: Event) -> Result<Logged> {
-        let writer = self.writer()?;
+        let (writer, event) = self.writer_for(event)?;
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
                 let receipt = writer.append(vec![prepared]).await.map_err(|refused| refused.error)?.pop();
@@ -234,6 +243,7 @@ impl AuditLog {
     pub async fn log_change(&self, change: Change) -> Result<Logged> {
         let event = Event::from(change);
         if event.before.is_none() && event.after.is_none() {
+            dismantle(event);
             return Err(Error::new(
                 ErrorKind::InvalidEvent,
                 "a change has a state before it, after it, or both; this one has neither",
@@ -249,17 +259,21 @@ impl AuditLog {
     /// See [`AuditLog::log`]; the pointer begins with the index of the event that is wrong
     /// (`/3/action`). `LimitExceeded` past [`MAX_BULK_EVENTS`] or [`MAX_BULK_BYTES`].
     pub async fn log_bulk(&self, events: Vec<Event>) -> Result<Vec<Logged>> {
+        let mut events = Incoming(events.into_iter());
         let writer = self.writer()?;
-        if events.len() > MAX_BULK_EVENTS {
+        if events.0.len() > MAX_BULK_EVENTS {
             return Err(Error::new(
                 ErrorKind::LimitExceeded,
-                format!("{} events at once; the limit is {MAX_BULK_EVENTS}: send them in several calls", events.len()),
+                format!(
+                    "{} events at once; the limit is {MAX_BULK_EVENTS}: send them in several calls",
+                    events.0.len()
+                ),
             ));
         }
-        let (mut prepared, mut indices, mut sampled) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
+        let (mut prepared, mut indices, mut sampled) = (Vec::with_capacity(events.0.len()), Vec::new(), Vec::new());
         let mut bytes = 0;
         let inside = |error: Error, index: usize| error.inside(&format!("/{index}"));
-        for (index, event) in events.into_iter().enumerate() {
+        for (index, event) in events.0.by_ref().enumerate() {
             match writer.apply(&self.shared, event).map_err(|error| inside(error, index))? {
                 Applied::Keep(event) => {
                     bytes += event.max_len();
@@ -587,6 +601,17 @@ impl AuditLog {
         self.shared.writer.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::ReadOnly, format!("{} was opened for reading only", self.shared.path.display()))
         })
+    }
+
+    /// The writer for this event, which is taken apart where there is none.
+    fn writer_for(&self, event: Event) -> Result<(&Writer, Event)> {
+        match self.writer() {
+            Ok(writer) => Ok((writer, event)),
+            Err(error) => {
+                dismantle(event);
+                Err(error)
+            }
+        }
     }
 
     /// The index, which a handle that only reads starts with its first question.

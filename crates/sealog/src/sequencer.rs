@@ -5,22 +5,25 @@
 //! event. Nothing is remembered from one batch to the next of where the log stands: it is read under
 //! the lock, since other processes write too.
 
+mod seal;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
+use self::seal::{Contents, Stored, seal_and_store};
 use crate::anchor::Anchor;
 use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Receipt};
 use crate::index::{Entry as TailEntry, Index};
-use crate::journal::{Batch, Entry, Head, Journal, Row, StoredCheckpoint, Transaction};
+use crate::journal::{Entry, Head, Journal, Transaction};
 use crate::keyfile::KeySource;
 use crate::log::Rejected;
 use crate::policy::{Compiled, Prepared};
 use crate::sampled::Sampled;
-use crate::tree::{self, Frontier, Hash, Key, Node};
+use crate::tree::{self, Hash, Key};
 use crate::verify::KEY_ROTATED;
 
 /// A batch takes no further request once it has so many events: other processes wait for it.
@@ -129,25 +132,30 @@ impl Sequencer {
         while let Some(first) = queue.blocking_recv() {
             let task = gather(first, &mut queue, &mut batch, answered);
             answered = batch.len();
-            self.answer(&mut batch);
+            let mut works = self.answer(&mut batch);
             match task {
                 Some(Task::Rotate { policy, reply }) => {
-                    let _ = reply.send(self.rotate(&policy));
+                    let rotated = self.rotate(&policy);
+                    works = rotated.is_ok();
+                    let _ = reply.send(rotated);
                 }
                 Some(Task::Close) => break,
                 None => {}
             }
             // Packing only saves space: what keeps it from working now keeps the next batch from
-            // working too, and is reported there.
-            let _ = self.journal.pack();
+            // working too, and is reported there. After a batch that failed it would only wait once more
+            // for the same lock.
+            if works {
+                let _ = self.journal.pack();
+            }
         }
         self.finish()
     }
 
-    /// Commits a batch and answers each part of it.
-    fn answer(&mut self, batch: &mut Vec<Work>) {
+    /// Commits a batch and answers each part of it. Answers whether the journal took it.
+    fn answer(&mut self, batch: &mut Vec<Work>) -> bool {
         if batch.is_empty() {
-            return;
+            return true;
         }
         let (size, answers) = match self.commit(batch) {
             Ok(answered) => answered,
@@ -159,7 +167,7 @@ impl Sequencer {
                         Work::Count => {}
                     }
                 }
-                return;
+                return false;
             }
         };
         for (work, answer) in batch.drain(..).zip(answers) {
@@ -178,6 +186,7 @@ impl Sequencer {
                 Work::Count => {}
             }
         }
+        true
     }
 
     /// One batch: the log's size afterwards, and an answer for each part of it.
@@ -254,6 +263,9 @@ impl Sequencer {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
         let kept = self.key_source.load()?;
+        if kept.as_ref().is_some_and(|kept| kept.secret() != self.key.secret()) {
+            return Err(wrong_secret(&self.key_source));
+        }
         let kept = kept.and_then(|key| key.with_newest(&head.vkey));
         let key = kept.ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?.rotated(&*self.clock)?;
         // First the file: whatever happens afterwards, it holds the key that the log asks for.
@@ -329,6 +341,9 @@ fn adopt_key<'a>(key: &'a mut Key, source: &KeySource, head: &Head) -> Result<&'
     if key.signer_for(&head.vkey).is_none()
         && let Some(reloaded) = source.load()?.filter(|key| key.signer_for(&head.vkey).is_some())
     {
+        if reloaded.secret() != key.secret() {
+            return Err(wrong_secret(source));
+        }
         *key = reloaded;
     }
     key.signer_for(&head.vkey).ok_or_else(|| wrong_key(source, &head.vkey))
@@ -339,6 +354,17 @@ pub(crate) fn wrong_key(source: &KeySource, vkey: &str) -> Error {
         ErrorKind::Key,
         format!(
             "the log is signed by {vkey}, and {} does not hold that key; open the log with its own",
+            source.describe()
+        ),
+    )
+}
+
+/// With another secret the same event, sent again, would be another one.
+pub(crate) fn wrong_secret(source: &KeySource) -> Error {
+    Error::new(
+        ErrorKind::Key,
+        format!(
+            "{} signs for the log, but its `secret` is not the one that the log began with; put the original line back",
             source.describe()
         ),
     )
@@ -410,92 +436,4 @@ fn conflict(id: &str, seq: u64) -> Error {
             "the id {id:?} belongs to another event, at seq {seq}; an id may be sent again only with the same event"
         ),
     )
-}
-
-/// What goes into the journal at once.
-struct Contents<'a> {
-    events: &'a [&'a Prepared],
-    next_vkey: Option<&'a str>,
-    rejected: &'a [Rejected],
-    sampled: u64,
-}
-
-/// What came of it: the log's size, its new checkpoint where it has grown, and where each body ends.
-#[derive(Default)]
-struct Stored {
-    size: u64,
-    note: Option<String>,
-    ends: Vec<usize>,
-}
-
-/// Seals events behind `head`, has the new tree signed, and stores all of it.
-fn seal_and_store(
-    transaction: Box<dyn Transaction + '_>,
-    head: &Head,
-    contents: &Contents<'_>,
-    now_ms: i64,
-    clock: &dyn Clock,
-    bodies: &mut Vec<u8>,
-    sign: impl FnOnce(u64, &Hash) -> tree::Checkpoint,
-) -> Result<Stored> {
-    let sealed = Sealed::new(head, contents.events, now_ms, clock, bodies)?;
-    let size = sealed.frontier.size();
-    let note = (!contents.events.is_empty()).then(|| sign(size, &sealed.frontier.root()).note().to_owned());
-    let checkpoint = note.clone().map(|note| StoredCheckpoint { size, frontier: sealed.frontier.to_bytes(), note });
-    transaction.commit(&Batch {
-        first_seq: head.checkpoint.size,
-        rows: &sealed.rows,
-        nodes: &sealed.nodes,
-        checkpoint,
-        next_vkey: contents.next_vkey,
-        rejected: contents.rejected,
-        sampled: contents.sampled,
-    })?;
-    Ok(Stored { size, note, ends: sealed.ends })
-}
-
-/// A batch with places, salts and commitments, and the tree that holds it.
-struct Sealed<'a> {
-    rows: Vec<Row<'a>>,
-    nodes: Vec<Node>,
-    frontier: Frontier,
-    /// Where each body ends.
-    ends: Vec<usize>,
-}
-
-impl<'a> Sealed<'a> {
-    /// Seals `events` behind `head`. Their canonical JSON goes into `bodies`, one after the other.
-    fn new(
-        head: &Head,
-        events: &[&'a Prepared],
-        now_ms: i64,
-        clock: &dyn Clock,
-        bodies: &'a mut Vec<u8>,
-    ) -> Result<Self> {
-        let mut frontier = Frontier::from_bytes(head.checkpoint.size, &head.checkpoint.frontier)?;
-        let mut nodes = Vec::new();
-        let mut salts = vec![[0; 16]; events.len()];
-        clock.fill(salts.as_flattened_mut());
-        bodies.reserve(events.iter().map(|event| event.max_len()).sum());
-        let mut ends = Vec::with_capacity(events.len());
-        for (seq, event) in (head.checkpoint.size..).zip(events) {
-            event.sealable.seal(now_ms, seq, bodies);
-            ends.push(bodies.len());
-        }
-        let bodies = &*bodies;
-        let mut start = 0;
-        let rows = events
-            .iter()
-            .zip(salts)
-            .zip(&ends)
-            .map(|((event, salt), &end)| {
-                let body = &bodies[start..end];
-                start = end;
-                let commitment = tree::commitment(&salt, body);
-                frontier.append(&commitment, &mut |node| nodes.push(node));
-                Row { id: &event.id, digest: event.digest, commitment, salt, body }
-            })
-            .collect();
-        Ok(Self { rows, nodes, frontier, ends })
-    }
 }

@@ -72,7 +72,7 @@ pub struct Problem {
     /// Where: the first seq concerned.
     pub seq: u64,
     /// What, as a stable word: `missing`, `unreadable`, `commitment`, `column`, `tile`, `checkpoint`,
-    /// `signature`, `key`, `other_log`, `truncated` or `unsealed`.
+    /// `signature`, `key`, `other_log`, `truncated`, `unsealed` or `schema`.
     pub code: &'static str,
     /// What, in words.
     pub message: String,
@@ -139,6 +139,7 @@ pub(crate) fn verify(
         checkpoints: 0,
         signers: Vec::new(),
         rotations: Vec::new(),
+        entered: None,
     };
     let mut total = 0;
     match check.run(reader, given, options.vkey.as_deref(), &mut total, progress) {
@@ -224,6 +225,8 @@ struct Check {
     signers: Vec<Signer>,
     /// Events that say that another key signs from there on.
     rotations: Vec<u64>,
+    /// The last event whose entry was checked, and the size at which it entered the tree.
+    entered: Option<(u64, u64)>,
 }
 
 impl Check {
@@ -352,7 +355,7 @@ impl Check {
             stored.retain(|checkpoint| checkpoint.size <= to && (checkpoint.size > from || from == 0));
 
             let mut commitments = Vec::with_capacity((to - from) as usize);
-            self.rows(snapshot, from, to, &mut commitments)?;
+            self.rows(snapshot, from, to, total, &mut commitments)?;
             // Each event once, whatever a damaged file gives.
             commitments.resize((to - from) as usize, [0; 32]);
             let mut stored = stored.into_iter().peekable();
@@ -368,7 +371,14 @@ impl Check {
 
     /// Reads rows and checks each for itself; what is missing or cannot be read gets a commitment
     /// that nothing has.
-    fn rows(&mut self, snapshot: &mut dyn Snapshot, from: u64, to: u64, commitments: &mut Vec<Hash>) -> Result<()> {
+    fn rows(
+        &mut self,
+        snapshot: &mut dyn Snapshot,
+        from: u64,
+        to: u64,
+        total: u64,
+        commitments: &mut Vec<Hash>,
+    ) -> Result<()> {
         let mut ids = Vec::with_capacity((to - from) as usize);
         let mut copies = Copies::default();
         let read = snapshot.rows(from, to, &mut |seq, row| {
@@ -395,7 +405,7 @@ impl Check {
                 } else if self.problems.len() < MAX_PROBLEMS {
                     for seq in bad..to {
                         let mut one = Vec::new();
-                        self.rows(snapshot, seq, seq + 1, &mut one)?;
+                        self.rows(snapshot, seq, seq + 1, total, &mut one)?;
                         commitments.append(&mut one);
                     }
                 } else {
@@ -405,9 +415,9 @@ impl Check {
             Err(error) => return Err(error),
         }
         for (seq, id) in ids {
-            match snapshot.place(&id) {
-                Ok(Some(place)) if place == seq => {}
-                Ok(Some(place)) => self.report(seq, "column", "the id is entered for another event", seq, place),
+            match snapshot.entered(&id) {
+                Ok(Some((place, tree_size))) if place == seq => self.entered_tree(seq, tree_size, total),
+                Ok(Some((place, _))) => self.report(seq, "column", "the id is entered for another event", seq, place),
                 Ok(None) => self.report(seq, "column", "the id is not entered", format!("an entry for {id:?}"), "none"),
                 Err(error) if error.kind() == ErrorKind::Integrity => {
                     let expected = format!("an entry for {id:?}");
@@ -417,6 +427,21 @@ impl Check {
             }
         }
         Ok(())
+    }
+
+    /// Events of one batch entered the tree together, so the sizes that they entered it at follow from each
+    /// other.
+    fn entered_tree(&mut self, seq: u64, tree_size: u64, total: u64) {
+        // Where something cannot be read, events are not seen in their order.
+        if self.entered.is_some_and(|(last, _)| seq <= last) {
+            return;
+        }
+        let batch = self.entered.map(|(_, size)| size).filter(|size| *size > seq);
+        if batch.is_some_and(|size| size != tree_size) || tree_size <= seq || tree_size > total {
+            let expected = batch.map_or_else(|| format!("{} to {total}", seq + 1), |size| size.to_string());
+            self.report(seq, "column", "the event did not enter the tree at this size", expected, tree_size);
+        }
+        self.entered = Some((seq, tree_size));
     }
 
     fn missing(&mut self, seq: u64, commitments: &mut Vec<Hash>) {

@@ -117,7 +117,7 @@ impl Demo {
         std::fs::write(&proof_file, proof).map_err(|error| Failure::file("write", &proof_file, &error))?;
         let vkey = log.vkey().await?;
         // From the file, as whoever receives it would.
-        let proof = Proof::parse(&super::read_file(&proof_file)?)?.verify(&vkey)?;
+        let proof = Proof::parse(&super::read_text(&proof_file)?)?.verify(&vkey)?;
 
         let options = VerifyOptions { vkey: Some(vkey.clone()), ..VerifyOptions::default() };
         let started = Instant::now();
@@ -126,9 +126,9 @@ impl Demo {
 
         if out.json {
             output::document(&json!({
-                "log": path, "seed": self.seed, "events": size, "questions": questions.json(),
+                "log": path.display().to_string(), "seed": self.seed, "events": size, "questions": questions.json(),
                 "ingestSeconds": written.seconds, "eventsPerSecond": (size as f64 / written.seconds).round(),
-                "vkey": vkey, "proof": {"seq": proven, "file": proof_file}, "verify": report,
+                "vkey": vkey, "proof": {"seq": proven, "file": proof_file.display().to_string()}, "verify": report,
                 "verifySeconds": verify_seconds, "ok": report.is_ok(), "kept": self.dir.is_some() || self.stays(),
             }))?;
         } else {

@@ -58,6 +58,6 @@ impl Drain {
             self.inbox.display(),
             render::counted(size, "event")
         );
-        out.either(&json!({"inbox": self.inbox, "size": size, "rejected": rejected}), &text)
+        out.either(&json!({"inbox": self.inbox.display().to_string(), "size": size, "rejected": rejected}), &text)
     }
 }

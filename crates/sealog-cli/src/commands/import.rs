@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use indicatif::{ProgressBar, ProgressStyle};
-use sealog::{AuditLog, Event, Logged};
+use sealog::{AuditLog, Logged};
 use serde_json::json;
 
-use super::intake::{Intake, Step};
+use super::budget::{Budget, Room};
+use super::intake::{Batch, Intake, Step};
 use super::lines::{BadLines, OnError, Reason};
 use super::{is_of_the_event, is_stdin, name_of};
 use crate::cli::{Shared, WithInbox, Writing, finish};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::{self, Output, shows_progress};
+use crate::output::{self, Output, Telling, shows_progress};
 use crate::render::{self, DIM, GOOD, WARN};
 use crate::sources::{Format, Place};
 
@@ -50,7 +51,7 @@ pub(crate) struct Import {
     /// What they hold [default: guessed from each file's first record]
     #[arg(long)]
     format: Option<Format>,
-    /// What a bad line does; either way the exit code says that there was one
+    /// What a bad line or file does; either way the exit code says that there was one
     #[arg(long, value_name = "WHAT", default_value = "stop")]
     on_error: OnError,
     #[command(flatten)]
@@ -65,8 +66,6 @@ struct Tally {
     new: u64,
     existing: u64,
     sampled: u64,
-    /// Events from this seq on cannot have been there before: the import writes in order.
-    next_new: u64,
 }
 
 impl Tally {
@@ -74,11 +73,8 @@ impl Tally {
         for logged in logged {
             match logged.receipt() {
                 None => self.sampled += 1,
-                Some(receipt) if receipt.seq >= self.next_new && !receipt.removed => {
-                    self.new += 1;
-                    self.next_new = receipt.seq + 1;
-                }
-                Some(_) => self.existing += 1,
+                Some(receipt) if receipt.existed => self.existing += 1,
+                Some(_) => self.new += 1,
             }
         }
     }
@@ -92,7 +88,6 @@ impl Tally {
             new: self.new - before.new,
             existing: self.existing - before.existing,
             sampled: self.sampled - before.sampled,
-            next_new: 0,
         }
     }
 
@@ -108,20 +103,28 @@ impl Tally {
     }
 }
 
-type Batch = Vec<(Place, Event)>;
+/// A batch, and what came of sending it.
+type Sent = (Batch, sealog::Result<Vec<Logged>>);
 
 struct Importer<'a> {
     log: &'a AuditLog,
     bar: ProgressBar,
     bad: BadLines,
+    budget: Budget,
     tally: Tally,
 }
 
 impl Import {
     pub(crate) async fn run(self, shared: &Shared, out: Output, interrupt: &Interrupt) -> Result<(), Failure> {
         // A name that is wrong is said before anything is written.
-        for file in self.files.iter().filter(|file| !is_stdin(file)) {
-            File::open(file).map_err(|error| Failure::unreadable(file.display(), &error))?;
+        if self.on_error == OnError::Stop {
+            for file in self.files.iter().filter(|file| !is_stdin(file)) {
+                let opened = std::fs::metadata(file).and_then(|data| {
+                    // Opening a pipe would wait for somebody to write to it.
+                    if data.is_file() { File::open(file).map(drop) } else { Ok(()) }
+                });
+                opened.map_err(|error| Failure::unreadable(file.display(), &error))?;
+            }
         }
         let log = shared.open_to_write(true, &self.writing, self.inbox.inbox.as_deref()).await?;
         let imported = self.all(&log, out, interrupt).await;
@@ -130,15 +133,15 @@ impl Import {
 
     async fn all(&self, log: &AuditLog, out: Output, interrupt: &Interrupt) -> Result<(), Failure> {
         let started = Instant::now();
-        let size_before = log.head().await?.size;
         let total: u64 = self.files.iter().map(|file| std::fs::metadata(file).map_or(0, |data| data.len())).sum();
         let mut importer = Importer {
             log,
             bar: progress_bar(total),
             bad: BadLines::new(out, self.on_error),
-            tally: Tally { next_new: size_before, ..Tally::default() },
+            budget: Budget::new(),
+            tally: Tally::default(),
         };
-        let (mut files, mut failure) = (Vec::new(), None);
+        let (mut files, mut failure, mut telling) = (Vec::new(), None, Telling::default());
         for path in &self.files {
             let (before, bad_before) = (importer.tally, importer.bad.count);
             let result = importer.file(path, self.format, interrupt).await;
@@ -148,12 +151,19 @@ impl Import {
             files.push(json!({
                 "file": name, "format": format.map(Format::name), "events": tally.events(), "new": tally.new,
                 "existing": tally.existing, "sampled": tally.sampled, "bad": bad,
+                "error": result.as_ref().err().and_then(Failure::text),
             }));
             if !out.json && (result.is_ok() || tally.events() > 0) {
                 let format = format.map(|format| format!(" {DIM}({}){DIM:#}", format.name())).unwrap_or_default();
-                importer.bar.suspend(|| output::write(&format!("{name}{format}  {}\n", tally.text())))?;
+                importer.bar.suspend(|| telling.write(&format!("{name}{format}  {}\n", tally.text())));
             }
-            failure = result.err();
+            // What is wrong with one file says nothing of the next.
+            match result {
+                Err(of_file @ Failure::Usage(_)) if self.on_error == OnError::Skip => {
+                    importer.bar.suspend(|| importer.bad.file(&of_file));
+                }
+                result => failure = result.err(),
+            }
             if failure.is_some() || importer.bad.must_stop() || interrupt.is_pressed() {
                 break;
             }
@@ -162,26 +172,26 @@ impl Import {
         let (tally, bad, seconds) = (importer.tally, importer.bad.count, started.elapsed().as_secs_f64());
         let size = log.head().await?.size;
         if out.json {
-            output::document(&json!({
+            telling.write(&output::line(&json!({
                 "files": files, "events": tally.events(), "new": tally.new, "existing": tally.existing,
                 "sampled": tally.sampled, "bad": bad, "size": size, "seconds": seconds,
-            }))?;
+            }))?);
         } else {
             let rate = (tally.events() as f64 / seconds.max(1e-9)) as u64;
             let bad =
                 if bad > 0 { format!(", {WARN}{}{WARN:#}", render::counted(bad, "bad line")) } else { String::new() };
             let (style, did) = if failure.is_some() { (WARN, "Stopped after") } else { (GOOD, "Imported") };
-            output::write(&format!(
+            telling.write(&format!(
                 "{style}{did}{style:#} {}{bad}  {DIM}in {seconds:.2} s, {} a second; the log holds {} now{DIM:#}\n",
                 tally.text(),
                 render::count(rate),
                 render::count(size)
-            ))?;
+            ));
         }
         match failure {
             Some(failure) => Err(failure),
             None if interrupt.is_pressed() => Err(Failure::Interrupted),
-            None => importer.bad.result(),
+            None => importer.bad.result().and_then(|()| telling.result()),
         }
     }
 }
@@ -194,7 +204,8 @@ impl Importer<'_> {
         format: Option<Format>,
         interrupt: &Interrupt,
     ) -> Result<Option<Format>, Failure> {
-        let mut intake = Intake::open(path, format, self.log.clone(), &self.bar, self.bad.stops())?;
+        let mut intake =
+            Intake::open(path, format, self.log.clone(), &self.bar, self.budget.clone(), self.bad.stops())?;
         let name = intake.name.clone();
         let mut open = true;
         let mut found = format;
@@ -203,14 +214,16 @@ impl Importer<'_> {
         while open || !in_flight.is_empty() {
             tokio::select! {
                 biased;
-                Some(done) = in_flight.next(), if !in_flight.is_empty() => {
-                    if let Err(error) = self.settle(&name, done).await {
+                Some((done, room)) = in_flight.next(), if !in_flight.is_empty() => {
+                    let settled = self.settle(&name, done).await;
+                    drop(room);
+                    if let Err(error) = settled {
                         failure = failure.or(Some(error));
                     }
                 }
                 step = intake.steps.recv(), if open && in_flight.len() < BATCHES_IN_FLIGHT => match step {
                     Some(Step::Is(format)) => found = Some(format),
-                    Some(Step::Batch(batch)) => in_flight.push_back(self.send(batch)),
+                    Some(Step::Batch(batch, room)) => in_flight.push_back(self.held(batch, room)),
                     Some(Step::Bad(place, reason)) => self.report(&name, place, &Reason::Unreadable(reason)),
                     Some(Step::Failed(error)) => failure = failure.or(Some(error)),
                     None => open = false,
@@ -223,8 +236,14 @@ impl Importer<'_> {
         failure.map_or(Ok(found), Err)
     }
 
+    /// Sends a batch, for which the room is held on.
+    fn held(&self, batch: Batch, room: Room) -> impl Future<Output = (Sent, Room)> + use<> {
+        let sent = self.send(batch);
+        async move { (sent.await, room) }
+    }
+
     /// Sends a batch; what comes back can be sent again in parts.
-    fn send(&self, batch: Batch) -> impl Future<Output = (Batch, sealog::Result<Vec<Logged>>)> + use<> {
+    fn send(&self, batch: Batch) -> impl Future<Output = Sent> + use<> {
         let log = self.log.clone();
         async move {
             let result = match batch.as_slice() {
@@ -237,12 +256,9 @@ impl Importer<'_> {
     }
 
     /// Counts what was written. A batch that was refused for one of its events is written in halves,
-    /// down to the one that is wrong, so that the others get in and keep their order.
-    async fn settle(
-        &mut self,
-        file: &str,
-        (batch, result): (Batch, sealog::Result<Vec<Logged>>),
-    ) -> Result<(), Failure> {
+    /// down to the one that is wrong, so that the others get in and keep their order among themselves; the
+    /// next batch may get in before them.
+    async fn settle(&mut self, file: &str, (batch, result): Sent) -> Result<(), Failure> {
         let mut results = vec![(batch, result)];
         let mut waiting: Vec<Batch> = Vec::new();
         loop {

@@ -9,21 +9,25 @@ use sealog::{AuditLog, Event};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::budget::{Budget, Room};
 use super::{is_stdin, name_of};
 use crate::failure::Failure;
 use crate::sources::{Format, Place, Records, Repeats};
 
 /// How many events are written in one transaction.
 const BATCH_EVENTS: usize = 1_000;
-/// A batch is sent early past so many bytes of its file, so that large records stay few in memory.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// A batch is sent early past so much weight, so that large records stay few in memory.
+const BATCH_WEIGHT: usize = 16 * 1024 * 1024;
+
+/// Events, each with its place in the file.
+pub(super) type Batch = Vec<(Place, Event)>;
 
 /// What the thread has to say.
 pub(super) enum Step {
     /// The format, once it is known.
     Is(Format),
-    /// Events, in the order of the file.
-    Batch(Vec<(Place, Event)>),
+    /// Events, in the order of the file, and the room that they take.
+    Batch(Batch, Room),
     /// A record that is no event.
     Bad(Place, String),
     /// Reading cannot go on.
@@ -37,24 +41,23 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Opens the file and begins to read. At most two batches are held ahead of who takes them.
+    /// Begins to read the file, on a thread of its own. At most two batches are held ahead of who takes them,
+    /// and no more than the budget has room for.
     pub(super) fn open(
         path: &Path,
         format: Option<Format>,
         log: AuditLog,
         bar: &ProgressBar,
+        budget: Budget,
         stop_at_bad: bool,
     ) -> Result<Self, Failure> {
         let name = name_of(path);
-        let raw: Box<dyn Read + Send> = if is_stdin(path) {
-            Box::new(io::stdin())
-        } else {
-            let file = File::open(path).map_err(|error| Failure::unreadable(&name, &error))?;
-            Box::new(bar.wrap_read(file))
-        };
         let (sender, steps) = mpsc::channel(2);
-        let reader = Reader { name: name.clone(), format, log, sender, stop_at_bad };
-        std::thread::spawn(move || reader.run(raw));
+        let (batch, weight) = (Batch::new(), 0);
+        let reader = Reader { name: name.clone(), format, log, sender, stop_at_bad, budget, batch, weight };
+        let (path, bar) = (path.to_owned(), bar.clone());
+        let thread = std::thread::Builder::new().spawn(move || reader.run(&path, &bar));
+        thread.map_err(|error| Failure::File(format!("cannot start a thread: {error}")))?;
         Ok(Self { name, steps })
     }
 }
@@ -65,19 +68,30 @@ struct Reader {
     log: AuditLog,
     sender: mpsc::Sender<Step>,
     stop_at_bad: bool,
+    budget: Budget,
+    /// What was read and is not sent yet, and its weight.
+    batch: Batch,
+    weight: usize,
 }
 
 /// Nobody takes any more, or reading failed and that was said.
 struct Ended;
 
 impl Reader {
-    fn run(mut self, raw: Box<dyn Read + Send>) {
+    fn run(mut self, path: &Path, bar: &ProgressBar) {
         // Why it ended was sent, where there was somebody to send it to.
-        let _: Result<(), Ended> = self.read(raw);
+        let _: Result<(), Ended> = self.read(path, bar);
     }
 
     fn send(&self, step: Step) -> Result<(), Ended> {
         self.sender.blocking_send(step).map_err(|_| Ended)
+    }
+
+    /// Sends what was gathered, once there is room for it.
+    fn flush(&mut self) -> Result<(), Ended> {
+        let room = self.budget.take(std::mem::take(&mut self.weight)).ok_or(Ended)?;
+        let batch = std::mem::take(&mut self.batch);
+        self.send(Step::Batch(batch, room))
     }
 
     fn fail(&self, failure: Failure) -> Ended {
@@ -85,18 +99,26 @@ impl Reader {
         Ended
     }
 
-    fn read(&mut self, raw: Box<dyn Read + Send>) -> Result<(), Ended> {
-        let records = Records::new(raw).map_err(|error| self.fail(Failure::unreadable(&self.name, &error)))?;
+    fn unreadable(&self, error: &io::Error) -> Ended {
+        self.fail(Failure::unreadable(&self.name, error))
+    }
+
+    fn read(&mut self, path: &Path, bar: &ProgressBar) -> Result<(), Ended> {
+        let raw: Box<dyn Read + Send> = if is_stdin(path) {
+            Box::new(io::stdin())
+        } else {
+            // Here, since a pipe opens when somebody writes to it.
+            Box::new(bar.wrap_read(File::open(path).map_err(|error| self.unreadable(&error))?))
+        };
+        let records = Records::new(raw).map_err(|error| self.unreadable(&error))?;
         let mut repeats = Repeats::default();
-        let mut batch = Vec::new();
-        let mut bytes = 0;
         for record in records {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
                     // What was read before the damage is good.
-                    self.send(Step::Batch(batch))?;
-                    return Err(self.fail(Failure::unreadable(&self.name, &error)));
+                    self.flush()?;
+                    return Err(self.unreadable(&error));
                 }
             };
             let event = match record.value {
@@ -109,21 +131,20 @@ impl Reader {
             match event {
                 Ok(event) => {
                     let event = self.with_id(event, record.place, &mut repeats)?;
-                    bytes += record.bytes;
-                    batch.push((record.place, event));
+                    self.weight += record.weight;
+                    self.batch.push((record.place, event));
                 }
                 Err(reason) if self.stop_at_bad => {
-                    self.send(Step::Batch(batch))?;
+                    self.flush()?;
                     return self.send(Step::Bad(record.place, reason));
                 }
                 Err(reason) => self.send(Step::Bad(record.place, reason))?,
             }
-            if batch.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
-                self.send(Step::Batch(std::mem::take(&mut batch)))?;
-                bytes = 0;
+            if self.batch.len() >= BATCH_EVENTS || self.weight >= BATCH_WEIGHT {
+                self.flush()?;
             }
         }
-        self.send(Step::Batch(batch))
+        self.flush()
     }
 
     fn format_of(&mut self, record: &Value) -> Result<Format, Ended> {

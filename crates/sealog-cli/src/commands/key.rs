@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use sealog::{Clock as _, Key, SystemClock};
 use serde_json::json;
 
-use super::read_file;
+use super::read_text;
 use crate::cli::{Shared, Writing, finish};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::render::DIM;
+use crate::render::{DIM, safe};
 
 /// Show, list, make or rotate the signing key
 #[derive(Debug, Args)]
@@ -75,10 +75,12 @@ impl KeyArgs {
             KeyCommand::Rotate { anchor } => {
                 let writing = Writing { anchor, ..Writing::default() };
                 let log = shared.open_to_write(false, &writing, None).await?;
-                let rotated = log.rotate_key().await.map_err(Failure::from);
-                let vkey = finish(log, rotated, out).await?;
-                let text = format!("{vkey}\n");
-                out.either(&json!({"vkey": vkey}), &text)
+                // The new key signs from here on, whatever closing says.
+                let told = match log.rotate_key().await {
+                    Ok(vkey) => out.either(&json!({"vkey": vkey}), &format!("{vkey}\n")),
+                    Err(error) => Err(error.into()),
+                };
+                finish(log, told, out).await
             }
         }
     }
@@ -87,15 +89,16 @@ impl KeyArgs {
 async fn show(shared: &Shared, out: Output) -> Result<(), Failure> {
     // Before the first event there may be a key and no log yet.
     let vkey = match shared.key_file() {
-        Some(file) if !shared.log.exists() && file.exists() => Key::parse(&read_file(&file)?)?.vkey().to_owned(),
+        Some(file) if !shared.log.exists() && file.exists() => Key::parse(&read_text(&file)?)?.vkey().to_owned(),
         _ => shared.open_to_read().await?.vkey().await?,
     };
-    out.either(&json!({"vkey": vkey}), &format!("{vkey}\n"))
+    out.either(&json!({"vkey": vkey}), &format!("{}\n", safe(&vkey)))
 }
 
 async fn list(shared: &Shared, out: Output) -> Result<(), Failure> {
     let vkeys = shared.open_to_read().await?.vkeys().await?;
-    out.either(&json!({"vkeys": vkeys}), &format!("{}\n", vkeys.join("\n")))
+    let lines: Vec<_> = vkeys.iter().map(|vkey| safe(vkey)).collect();
+    out.either(&json!({"vkeys": vkeys}), &(lines.join("\n") + "\n"))
 }
 
 fn generate(shared: &Shared, out: Output, origin: Option<String>, print: bool) -> Result<(), Failure> {
@@ -116,5 +119,5 @@ fn generate(shared: &Shared, out: Output, origin: Option<String>, print: bool) -
     };
     key.create_file(&path)?;
     let text = format!("{}\n{DIM}The secret key is in {}; keep it safe.{DIM:#}\n", key.vkey(), path.display());
-    out.either(&json!({"vkey": key.vkey(), "file": path}), &text)
+    out.either(&json!({"vkey": key.vkey(), "file": path.display().to_string()}), &text)
 }

@@ -61,6 +61,12 @@ impl BadLines {
         output::note(&format!("{BAD}error:{BAD:#} {BOLD}{file}: {place}{BOLD:#}: {field}{}", safe(text)));
     }
 
+    /// Reports a file that cannot be read, or not to its end.
+    pub(crate) fn file(&mut self, failure: &Failure) {
+        self.first.get_or_insert(failure.exit_code());
+        self.out.failure(failure);
+    }
+
     /// Whether a bad line would end the reading.
     pub(crate) fn stops(&self) -> bool {
         self.on_error == OnError::Stop

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod asking;
+mod budget;
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
 pub(crate) mod count;
@@ -29,6 +30,8 @@ pub(crate) mod verify;
 pub(crate) mod verify_proof;
 mod which;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use sealog::{Error, ErrorKind};
@@ -83,10 +86,40 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
     }
 }
 
-/// Reads a small file that was named; `-` is standard input.
-fn read_file(path: &Path) -> Result<String, Failure> {
-    let text = if is_stdin(path) { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    text.map_err(|error| Failure::unreadable(name_of(path), &error))
+/// The largest file that is read as a whole: what an anchor gathers in five years.
+const MAX_FILE_BYTES: u64 = 512 * 1024 * 1024;
+
+/// Reads a file that was named; `-` is standard input.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if is_stdin(path) {
+        std::io::stdin().take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        must_be_file(path)?;
+        File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Failure::unreadable(name_of(path), &error))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(Failure::Usage(format!("{} is larger than {} MiB", name_of(path), MAX_FILE_BYTES >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Reads a file of text.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_file(path)?).map_err(|error| {
+        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error());
+        Failure::unreadable(name_of(path), &error)
+    })
+}
+
+/// A pipe would be waited for, in a way that Ctrl-C does not end, and a device has no end.
+pub(crate) fn must_be_file(path: &Path) -> Result<(), Failure> {
+    match std::fs::metadata(path) {
+        Ok(data) if data.is_file() => Ok(()),
+        Ok(_) => Err(Failure::Usage(format!("{} is no regular file", path.display()))),
+        Err(error) => Err(Failure::unreadable(path.display(), &error)),
+    }
 }
 
 fn is_stdin(path: &Path) -> bool {

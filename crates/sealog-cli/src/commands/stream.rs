@@ -8,12 +8,13 @@ use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use sealog::{AuditLog, Event};
 use tokio::sync::mpsc;
 
+use super::budget::{Budget, Room};
 use super::is_of_the_event;
 use super::lines::{BadLines, OnError, Reason};
 use super::log::receipt;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::{self, Output};
+use crate::output::{Output, Telling};
 use crate::sources::{self, Place, Records};
 
 /// How many events may wait for their acknowledgement: enough that each commit takes many.
@@ -21,14 +22,16 @@ const MAX_IN_FLIGHT: usize = 1_024;
 
 const NAME: &str = "standard input";
 
-type Line = Result<(Place, Result<Event, String>), io::Error>;
+type Line = Result<(Place, Result<Event, String>, Room), io::Error>;
 
-/// Logs each line, in order, and prints each receipt when its event is acknowledged.
+/// Logs each line, in order, and prints each receipt when its event is acknowledged. Where nobody reads the
+/// receipts any more, the lines are logged all the same.
 pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrupt: &Interrupt) -> Result<(), Failure> {
     let mut bad = BadLines::new(out, on_error);
-    let mut lines = Some(read_lines());
+    let mut lines = Some(read_lines()?);
     let mut in_flight = FuturesOrdered::new();
     let mut failure = None;
+    let mut telling = Telling::default();
     while lines.is_some() || !in_flight.is_empty() {
         tokio::select! {
             biased;
@@ -47,16 +50,20 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
                         Err(error) => failure = failure.or(Some(Failure::Log(error))),
                     }
                 }
-                output::write(&receipts)?;
+                telling.write(&receipts);
             }
             line = async { lines.as_mut().expect("polled only while there is one").recv().await },
                 if lines.is_some() && in_flight.len() < MAX_IN_FLIGHT =>
             {
                 match line {
-                    Some(Ok((place, Ok(event)))) => {
-                        in_flight.push_back(async move { (place, log.log(event).await) });
+                    Some(Ok((place, Ok(event), room))) => {
+                        in_flight.push_back(async move {
+                            let logged = log.log(event).await;
+                            drop(room);
+                            (place, logged)
+                        });
                     }
-                    Some(Ok((place, Err(reason)))) => bad.report(NAME, place, &Reason::Unreadable(reason)),
+                    Some(Ok((place, Err(reason), _))) => bad.report(NAME, place, &Reason::Unreadable(reason)),
                     Some(Err(error)) => failure = Some(Failure::unreadable(NAME, &error)),
                     None => lines = None,
                 }
@@ -72,14 +79,15 @@ pub(super) async fn run(log: &AuditLog, out: Output, on_error: OnError, interrup
     match failure {
         Some(failure) => Err(failure),
         None if interrupt.is_pressed() => Err(Failure::Interrupted),
-        None => bad.result(),
+        None => bad.result().and_then(|()| telling.result()),
     }
 }
 
 /// Reads on a thread of its own, which may wait for input for ever without holding up the rest.
-fn read_lines() -> mpsc::Receiver<Line> {
+fn read_lines() -> Result<mpsc::Receiver<Line>, Failure> {
     let (sender, receiver) = mpsc::channel(MAX_IN_FLIGHT);
-    std::thread::spawn(move || {
+    let budget = Budget::new();
+    let thread = std::thread::Builder::new().spawn(move || {
         let records = match Records::new(io::stdin()) {
             Ok(records) => records,
             Err(error) => {
@@ -88,11 +96,18 @@ fn read_lines() -> mpsc::Receiver<Line> {
             }
         };
         for record in records {
-            let line = record.map(|record| (record.place, record.value.and_then(sources::event)));
+            let line = match record {
+                Ok(record) => {
+                    let Some(room) = budget.take(record.weight) else { return };
+                    Ok((record.place, record.value.and_then(sources::event), room))
+                }
+                Err(error) => Err(error),
+            };
             if sender.blocking_send(line).is_err() {
                 return;
             }
         }
     });
-    receiver
+    thread.map_err(|error| Failure::File(format!("cannot start a thread: {error}")))?;
+    Ok(receiver)
 }

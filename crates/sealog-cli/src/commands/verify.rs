@@ -47,12 +47,16 @@ impl Verify {
         let mut options = VerifyOptions { vkey, ..VerifyOptions::default() };
         let mut given = Vec::new();
         for file in self.checkpoint.iter().chain(&self.anchor) {
-            for note in notes(&read_file(file)?, file)? {
-                let malformed = |error| Failure::Usage(format!("{}: {error}", file.display()));
-                given.push(Checkpoint::parse(&note).map_err(malformed)?);
-                options.checkpoints.push(note);
+            let bytes = read_file(file)?;
+            // A crash of its writer may have left the beginning of one more.
+            let (checkpoints, _) = Checkpoint::read_anchor(&bytes)
+                .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+            if checkpoints.is_empty() {
+                return Err(Failure::Usage(format!("{} holds no checkpoint", file.display())));
             }
+            given.extend(checkpoints);
         }
+        options.checkpoints = given.iter().map(|checkpoint| checkpoint.note().to_owned()).collect();
         let log = shared.open_to_read().await?;
         // What is no key at all says nothing of the log.
         if let (Some(vkey), Ok(head)) = (&options.vkey, log.head().await)
@@ -76,15 +80,16 @@ impl Verify {
         let (report, seconds) = (report?, started.elapsed().as_secs_f64());
         let signer = log.vkey().await.ok();
         let is_another = is_another(&report);
-        if out.json {
+        let told = if out.json {
             let mut document = document(&report, signer.as_deref(), seconds)?;
             document["anotherLog"] = json!(is_another);
-            output::document(&document)?;
+            output::document(&document)
         } else {
             let (report, signer, path, compared) = (&report, signer.as_deref(), &*shared.log, given.len());
-            output::write(&text(&Told { report, signer, path, seconds, compared, is_another }))?;
-        }
-        if report.is_ok() { Ok(()) } else { Err(Failure::Reported(1)) }
+            output::write(&text(&Told { report, signer, path, seconds, compared, is_another }))
+        };
+        // Damage is a failure whether or not somebody reads what it is.
+        if report.is_ok() { told } else { Err(Failure::Reported(1)) }
     }
 }
 
@@ -143,7 +148,7 @@ pub(super) fn text(told: &Told<'_>) -> String {
     );
     let _ = writeln!(text, "  {DIM}root       {DIM:#} {}", report.root);
     if let Some(signer) = signer {
-        let _ = writeln!(text, "  {DIM}signer     {DIM:#} {signer}");
+        let _ = writeln!(text, "  {DIM}signer     {DIM:#} {}", render::safe(signer));
     }
     let given = if compared > 0 { format!(", {compared} of them given") } else { String::new() };
     let _ = writeln!(text, "  {DIM}checkpoints{DIM:#} {} checked{given}", render::count(report.checkpoints));
@@ -183,44 +188,5 @@ fn trust(trust: Trust) -> String {
                                     given:\n              nothing up to them was changed"
             .to_owned(),
         _ => String::new(),
-    }
-}
-
-/// The signed notes in a file: one, or many one after the other as an anchor has them.
-fn notes(text: &str, path: &Path) -> Result<Vec<String>, Failure> {
-    // People put empty lines between notes.
-    let empty = |line: &&str| line.trim().is_empty();
-    let notes = Checkpoint::split_notes(text).into_iter().map(|note| {
-        let before: usize = note.split_inclusive('\n').take_while(empty).map(str::len).sum();
-        note[before..].to_owned()
-    });
-    let mut notes: Vec<_> = notes.filter(|note| !note.is_empty()).collect();
-    // The last one of an anchor may be cut off by a crash of its writer; what stands before it counts.
-    let is_whole = |note: &String| {
-        note.ends_with('\n') && note.lines().next_back().is_some_and(|line| line.starts_with("\u{2014} "))
-    };
-    if notes.len() > 1 && !notes.last().is_some_and(is_whole) {
-        notes.pop();
-    }
-    if notes.is_empty() {
-        return Err(Failure::Usage(format!("{} holds no checkpoint", path.display())));
-    }
-    Ok(notes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn notes_are_told_apart_by_their_signatures() {
-        let one = "log\n1\nroot\n\n\u{2014} log sig\n";
-        let two = "log\n2\nroot\n\n\u{2014} log sig\n\u{2014} witness sig\n";
-        let path = Path::new("anchor");
-        assert_eq!(notes(one, path).unwrap(), [one]);
-        assert_eq!(notes(&format!("{one}{two}"), path).unwrap(), [one, two]);
-        assert_eq!(notes(&format!("{one}\n{two}\n"), path).unwrap(), [one, two]);
-        assert_eq!(notes(&format!("{one}log\n3\nro"), path).unwrap(), [one]);
-        assert!(notes("\n", path).is_err());
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use sealog::{ErrorKind, Proof};
 use serde_json::{Value, json};
 
-use super::{name_of, read_file};
+use super::{name_of, read_text};
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::render::{self, GOOD};
@@ -30,7 +30,7 @@ pub(crate) struct VerifyProof {
 
 impl VerifyProof {
     pub(crate) fn run(self, out: Output) -> Result<(), Failure> {
-        let text = read_file(&self.file)?;
+        let text = read_text(&self.file)?;
         let malformed = |error: sealog::Error| Failure::Usage(format!("{}: {error}", name_of(&self.file)));
         let proof = Proof::parse(&text).map_err(malformed)?;
         let proven = proof.verify(self.vkey.trim()).map_err(explained)?;

@@ -4,6 +4,7 @@ mod cloudtrail;
 mod kubernetes;
 mod native;
 mod reader;
+mod record;
 mod repeats;
 mod time;
 

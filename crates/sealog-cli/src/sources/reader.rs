@@ -7,9 +7,21 @@ use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use flate2::bufread::MultiGzDecoder;
 use serde_json::Value;
 
+use super::record;
+
 /// The largest record that is read; past it, the record is reported and skipped. Four times what
 /// the log takes, since a source may say at length what is mapped to little.
 const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
+
+/// The largest weight of a record: no event within the limits of the log weighs as much.
+const MAX_RECORD_WEIGHT: usize = 256 * 1024 * 1024;
+/// What an object takes in memory, however little it holds: the node of a map.
+const OBJECT_WEIGHT: usize = 640;
+/// What an element or member takes beside its text.
+const ITEM_WEIGHT: usize = 32;
+
+/// What some editors put before UTF-8, and no JSON begins with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How CloudTrail wraps its records.
 const WRAPPER: &[u8] = b"\"Records\"";
@@ -48,8 +60,8 @@ impl fmt::Display for Place {
 pub struct Located {
     /// Where it stands.
     pub place: Place,
-    /// Its length in the file, uncompressed.
-    pub bytes: usize,
+    /// About how many bytes of memory it takes.
+    pub weight: usize,
     /// The record itself.
     pub value: Result<Value, String>,
 }
@@ -223,7 +235,7 @@ impl Records {
             None => {
                 self.done = true;
                 let value = Err("the document ends before its array does".to_owned());
-                return Ok(Some(Located { place, bytes: 0, value }));
+                return Ok(Some(Located { place, weight: 0, value }));
             }
             Some(b']') => {
                 self.input.consume(1);
@@ -255,7 +267,7 @@ impl Records {
             self.done = true;
             taken.bytes.clear();
             let value = Err("the document ends in the middle of this record".to_owned());
-            return Ok(Some(Located { place, bytes: taken.length, value }));
+            return Ok(Some(Located { place, weight: 0, value }));
         }
         Ok(Some(taken.located(place)))
     }
@@ -308,20 +320,27 @@ struct Taken {
 
 impl Taken {
     fn located(self, place: Place) -> Located {
+        let weight = weight(&self.bytes);
         let value = if self.length > MAX_RECORD_BYTES {
             Err(format!("{} bytes are more than the {MAX_RECORD_BYTES} that are read as one record", self.length))
+        } else if weight > MAX_RECORD_WEIGHT {
+            Err(format!("it has too many parts: they would take some {} MiB of memory", weight >> 20))
         } else {
-            serde_json::from_slice(&self.bytes).map_err(|error| not_json(&error))
+            record::parse(&self.bytes)
         };
-        Located { place, bytes: self.length, value }
+        Located { place, weight, value }
     }
 }
 
-/// Why it is no JSON. The line that the parser names is that within the record, and would mislead.
-fn not_json(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let reason = text.split(" at line ").next().unwrap_or(&text);
-    format!("this is no JSON: {reason} (column {})", error.column())
+/// About what a record will take in memory, seen from its text: a little object takes a hundred times its
+/// own length. What stands inside of strings counts as well, which is little in usual text.
+fn weight(bytes: &[u8]) -> usize {
+    let weights = bytes.iter().map(|byte| match byte {
+        b'{' => OBJECT_WEIGHT,
+        b',' | b'[' => ITEM_WEIGHT,
+        _ => 1,
+    });
+    weights.sum()
 }
 
 fn empty() -> Box<dyn BufRead + Send> {
@@ -341,7 +360,13 @@ fn decompress(raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + S
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
             Box::new(BufReader::with_capacity(BUFFER_BYTES, zstd::stream::read::Decoder::with_buffer(raw)?))
         }
-        _ => Box::new(raw),
+        _ => {
+            let mut raw = raw;
+            if magic.starts_with(BYTE_ORDER_MARK) {
+                raw.consume(BYTE_ORDER_MARK.len());
+            }
+            Box::new(raw)
+        }
     })
 }
 
@@ -389,6 +414,7 @@ mod tests {
             read("{\"Record\":1}\n{\"Records\":2}"),
             [(Place::Line(1), Ok(json!({"Record": 1}))), (Place::Line(2), Ok(json!({"Records": 2})))]
         );
+        assert_eq!(read("\u{feff}{\"a\":1}"), [(Place::Line(1), Ok(json!({"a": 1})))]);
         assert!(read("").is_empty() && read("[]").is_empty() && read("{\"Records\": []}").is_empty());
     }
 
@@ -399,6 +425,16 @@ mod tests {
         assert_eq!(records.len(), 2);
         assert_eq!(read("[{\"a\":1}").len(), 1);
         assert_eq!(read("[{\"a\":1},").len(), 2);
+    }
+
+    #[test]
+    fn a_record_that_would_take_too_much_memory_is_passed_over() {
+        let heavy = "{\"\":0},".repeat(500_000);
+        let text = format!("{{\"x\":[{heavy}0]}}\n{{\"a\":1}}\n");
+        let records: Vec<_> = Records::new(Cursor::new(text)).unwrap().map(Result::unwrap).collect();
+        assert!(records[0].value.as_ref().is_err_and(|reason| reason.contains("MiB of memory")));
+        assert_eq!((&records[1].value, records[1].place), (&Ok(json!({"a": 1})), Place::Line(2)));
+        assert!(records[1].weight >= OBJECT_WEIGHT);
     }
 
     #[test]

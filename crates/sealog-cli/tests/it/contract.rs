@@ -332,6 +332,30 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// Runs it with its standard output closed from the start; answers its exit code.
+fn run_unheard(folder: &Folder, arguments: &[&str], input: &str) -> Option<i32> {
+    let mut command = folder.command(arguments);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let _ = child.stdin.take().expect("its input is piped").write_all(input.as_bytes());
+    child.wait().expect("it ends").code()
+}
+
+#[test]
+fn work_goes_on_where_nobody_reads_what_came_of_it() {
+    let folder = Folder::new();
+    assert_eq!(run_unheard(&folder, &["log", "-"], &native(3000)), Some(0));
+    folder.write("a.ndjson", native(10));
+    folder.write("b.ndjson", "{\"action\": \"b\"}\n");
+    assert_eq!(run_unheard(&folder, &["import", "a.ndjson", "b.ndjson"], ""), Some(0));
+    assert_eq!(folder.json(0, &["verify"])["size"], 3011);
+    assert_eq!(run_unheard(&folder, &["verify"], ""), Some(0));
+    let raw = sealog::rusqlite::Connection::open(folder.path("audit.db")).expect("the file opens");
+    raw.execute("DELETE FROM event_id WHERE seq = 0", []).expect("it is deleted");
+    assert_eq!(run_unheard(&folder, &["verify"], ""), Some(1));
+}
+
 #[test]
 fn the_demo_proves_and_verifies_what_it_wrote() {
     let folder = Folder::new();

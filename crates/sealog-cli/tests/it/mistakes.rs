@@ -168,3 +168,109 @@ fn a_policy_adds_to_the_defaults() {
     folder.write("policy.json", "{\"redactFields\": [\"email\"]}");
     assert!(said(&folder, 2, &["log", "a", "--policy", "policy.json"]).contains("docs/POLICY.md"));
 }
+
+#[test]
+fn names_that_sqlite_knows_are_files_like_others() {
+    let folder = Folder::new();
+    for name in [":memory:", "file:x.db?mode=memory"] {
+        for action in ["a", "b"] {
+            folder.expect(0, &["log", action, "--log", name]);
+        }
+        assert_eq!(folder.json(0, &["verify", "--log", name])["size"], 2);
+        assert!(folder.path(name).is_file());
+    }
+    assert_ne!(folder.run(&["log", "a", "--log", ""]).status.code(), Some(0));
+    folder.expect(2, &["log", "a", "--inbox", "file:y.db?mode=memory"]);
+}
+
+#[test]
+fn what_is_wrong_with_one_file_says_nothing_of_the_next() {
+    let folder = Folder::new();
+    let event = |action: &str| format!("{{\"action\": \"{action}\"}}\n");
+    folder.write("a.ndjson", event("a"));
+    folder.write("b.ndjson.gz", b"\x1f\x8b\x08 and nothing that could be unpacked");
+    folder.write("c.ndjson", event("c"));
+    let files = ["a.ndjson", "b.ndjson.gz", "nowhere", "c.ndjson"];
+    let output = folder.run(&[&["import", "--on-error", "skip", "--json"], &files[..]].concat());
+    let told = &lines(&output.stdout)[0];
+    assert_eq!((output.status.code(), &told["new"]), (Some(2), &json!(2)));
+    assert!(told["files"][2]["error"].as_str().is_some_and(|text| text.contains("nowhere")), "{told}");
+    assert_eq!(told["files"][3]["error"], Value::Null);
+    assert_eq!(lines(&output.stderr).len(), 2);
+}
+
+#[test]
+fn an_import_counts_what_was_new_whatever_else_was_refused() {
+    let folder = Folder::new();
+    folder.expect(0, &["log", "other", "--id", "taken"]);
+    let line = |id: &str| format!("{{\"action\": \"a\", \"id\": \"{id}\"}}\n");
+    folder.write("a.ndjson", ["1", "taken", "2", "3"].map(line).concat());
+    let told = |code| folder.json(code, &["import", "--on-error", "skip", "a.ndjson"]);
+    assert_eq!((&told(4)["new"], &told(4)["existing"]), (&json!(3), &json!(3)));
+}
+
+#[test]
+fn a_member_that_stands_there_twice_is_no_event() {
+    let folder = Folder::new();
+    let twice = "{\"action\":\"benign\",\"action\":\"evil\"}\n";
+    let output = folder.run_with_input(&["log", "-"], twice);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("\"action\" stands there twice"));
+    folder.write("a.ndjson", twice);
+    folder.expect(3, &["import", "a.ndjson"]);
+    assert_eq!(folder.json(0, &["verify"])["size"], 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_not_taken_for_files() {
+    let folder = Folder::new();
+    folder.expect(0, &["log", "a"]);
+    let vkey = folder.expect(0, &["key", "show"]).trim().to_owned();
+    assert!(std::process::Command::new("mkfifo").arg(folder.path("ff")).status().expect("mkfifo runs").success());
+    for file in ["ff", "/dev/zero"] {
+        for (code, arguments) in [
+            (2, &["verify", "--anchor", file][..]),
+            (2, &["verify", "--checkpoint", file]),
+            (2, &["verify-proof", file, "--vkey", &vkey]),
+            (2, &["log", "a", "--policy", file]),
+            (2, &["log", "a", "--anchor", file]),
+            (2, &["log", "a", "--inbox", file]),
+            (5, &["log", "a", "--key", file]),
+        ] {
+            assert!(said(&folder, code, arguments).contains("regular file"), "{arguments:?}");
+        }
+    }
+    // What comes out of a pipe is imported.
+    let mut command = folder.command(&["import", "ff"]);
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    std::fs::write(folder.path("ff"), "{\"action\": \"a\"}\n").expect("somebody reads it");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(folder.json(0, &["verify"])["size"], 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_and_keys_that_are_no_text_are_an_error_and_no_panic() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = Folder::new();
+    let strange = std::ffi::OsStr::from_bytes(b"\xff.key");
+    let made = folder.command(&["key", "generate", "--json", "--key"]).arg(strange).output().expect("the program runs");
+    assert!(made.status.success() && folder.0.path().join(strange).exists());
+    let refused = folder.command(&["log", "a"]).env("SEALOG_KEY", strange).output().expect("the program runs");
+    assert_eq!(refused.status.code(), Some(5));
+    assert!(!folder.path("audit.db.key").exists());
+}
+
+#[test]
+fn what_a_forged_log_says_does_not_reach_the_terminal_as_it_is() {
+    let folder = Folder::new();
+    folder.expect(0, &["log", "a"]);
+    let raw = sealog::rusqlite::Connection::open(folder.path("audit.db")).expect("the file opens");
+    raw.execute("UPDATE signer SET vkey = char(27) || '[2J' || vkey", []).expect("it is changed");
+    for arguments in [&["verify"][..], &["key", "show"], &["key", "list"], &["log", "b"]] {
+        let output = folder.run(arguments);
+        assert!(![output.stdout, output.stderr].concat().contains(&0x1b), "{arguments:?}");
+    }
+}

@@ -77,7 +77,8 @@ impl Worker {
             drained,
             last_error,
             stop,
-            read_to: 0,
+            // Any position may have been given by hand, those below zero included.
+            read_to: i64::MIN,
             kept: false,
             version: None,
             quiet_polls: 0,
@@ -137,7 +138,7 @@ impl Worker {
         if self.last()? < self.read_to {
             // The file is another one now, restored from a copy: its positions are given anew, and ids
             // tell which of its rows are known.
-            self.read_to = 0;
+            self.read_to = i64::MIN;
             self.drained.store(0, Ordering::Release);
         }
         if !self.drain_some()? {
@@ -145,7 +146,7 @@ impl Worker {
             return Ok(false);
         }
         // Most of them go with the application's own transactions, so only the table knows how many are left.
-        if self.first()?.is_some_and(|first| self.read_to - first >= BACKLOG_ROWS) {
+        if self.first()?.is_some_and(|first| self.read_to.saturating_sub(first) >= BACKLOG_ROWS) {
             // Best effort: the application may hold its lock just now.
             let _ = self.delete();
         }
@@ -206,11 +207,19 @@ impl Worker {
             // Any value may stand in any column, and none may stop those behind it.
             let id = row.get_ref(1).map_err(application)?;
             let row_id = match id {
-                ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+                // What is too long is kept by its beginning, and is no id.
+                ValueRef::Text(text) | ValueRef::Blob(text) => {
+                    String::from_utf8_lossy(&text[..text.len().min(MAX_ID_BYTES)]).into_owned()
+                }
                 other => other.data_type().to_string(),
             };
-            if id.as_str().is_err() {
-                event = Err(Error::new(ErrorKind::InvalidEvent, "the column id is no text"));
+            match id.as_str() {
+                Ok(id) if id.len() > MAX_ID_BYTES => {
+                    let message = format!("the column id has {} bytes; the limit is {MAX_ID_BYTES}", id.len());
+                    event = Err(Error::new(ErrorKind::LimitExceeded, message));
+                }
+                Ok(_) => {}
+                Err(_) => event = Err(Error::new(ErrorKind::InvalidEvent, "the column id is no text")),
             }
             let inserted_at = row.get_ref(3).map_err(application)?.as_i64().unwrap_or_else(|_| {
                 event = Err(Error::new(ErrorKind::InvalidEvent, "the column inserted_at is no whole number"));
@@ -218,7 +227,8 @@ impl Worker {
             });
             let digest = match row.get_ref(4).map_err(application)? {
                 ValueRef::Null => None,
-                other => Some(other.as_str().unwrap_or_default().to_owned()),
+                // No digest is longer than 64 digits, so a longer text is as good as none.
+                other => Some(other.as_str().ok().filter(|text| text.len() <= 64).unwrap_or_default().to_owned()),
             };
             let position = row.get(0).map_err(application)?;
             found.push(Found { position, row_id, event, inserted_at, digest });

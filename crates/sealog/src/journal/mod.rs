@@ -54,6 +54,13 @@ pub(crate) trait Snapshot {
     /// The seq that is entered for this id.
     fn place(&mut self, id: &str) -> Result<Option<u64>>;
 
+    /// The seq that is entered for this id, and the size of the tree that first held the event.
+    fn entered(&mut self, id: &str) -> Result<Option<(u64, u64)>>;
+
+    /// Tables and the like that are not as the journal makes them: what each is called, what was expected, and
+    /// what was found.
+    fn strange_schema(&mut self) -> Result<Vec<(String, String, String)>>;
+
     /// How many rows there are, those that no other query would find included.
     fn census(&mut self) -> Result<Census>;
 

@@ -6,7 +6,7 @@ use super::{AuditLog, closed, read_records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Logged, Receipt};
 use crate::journal::sqlite;
-use crate::policy::Applied;
+use crate::policy::{Applied, dismantle};
 
 /// The statement that puts a staged event into the inbox: for any driver, in the application's own
 /// transaction.
@@ -100,8 +100,9 @@ impl AuditLog {
     ///
     /// As [`AuditLog::log`]; `InvalidArgument` when this handle has no inbox, since nobody would drain it.
     pub fn stage(&self, event: Event) -> Result<Staged> {
-        let writer = self.writer()?;
+        let (writer, event) = self.writer_for(event)?;
         if writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            dismantle(event);
             if writer.queue.is_closed() {
                 return Err(closed());
             }

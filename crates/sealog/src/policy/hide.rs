@@ -35,6 +35,8 @@ pub(super) enum Domain {
     Sample,
     /// A staged event and the digest of what was sent.
     Staged,
+    /// Nothing: what comes of it tells the secret from others.
+    Check,
 }
 
 impl Domain {
@@ -45,8 +47,15 @@ impl Domain {
             Domain::Value => b"sealog value\0",
             Domain::Sample => b"sealog sample\0",
             Domain::Staged => b"sealog staged\0",
+            Domain::Check => b"sealog check\0",
         }
     }
+}
+
+/// What a secret is known by, in the log that it belongs to.
+pub(crate) fn secret_check(secret: &[u8; 32]) -> i64 {
+    let digest = Keyed::new(secret).digest(Domain::Check, b"");
+    i64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"))
 }
 
 impl Keyed {

@@ -32,7 +32,9 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) use address::addresses;
 pub(crate) use compiled::{Applied, Compiled, Prepared};
 pub use diff::{diff, readable};
+pub(crate) use hide::secret_check;
 pub(crate) use pointer::overlap;
+pub(crate) use validate::dismantle;
 
 /// How the log treats what it is sent. Plain data, so that it can be kept in a file; in JSON the names
 /// are camelCase, and what is left out is as in [`Policy::default`].

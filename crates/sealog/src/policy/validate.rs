@@ -299,7 +299,7 @@ fn deeper(depth: usize) -> Measured {
 
 /// Takes an event apart without recursion: a document that nests too deep would overflow the stack
 /// when it is dropped as a whole.
-pub(super) fn dismantle(event: Event) {
+pub(crate) fn dismantle(event: Event) {
     let metadata = event.metadata.map(Value::Object);
     let ops = event.diff.into_iter().flatten().flat_map(|op| [op.old, op.value]);
     let mut pending: Vec<Value> = [metadata, event.before, event.after].into_iter().chain(ops).flatten().collect();

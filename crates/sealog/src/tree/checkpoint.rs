@@ -100,7 +100,7 @@ impl Checkpoint {
 
     /// Cuts a text behind each note, which ends with its last signature. The pieces are not checked: they
     /// are all of the text, and the last one is what stands behind the last signature, if anything does.
-    pub fn split_notes(notes: &str) -> Vec<&str> {
+    fn split_notes(notes: &str) -> Vec<&str> {
         let mut pieces = Vec::new();
         let (mut start, mut end) = (0, 0);
         let mut signed = false;

@@ -93,6 +93,10 @@ impl Check {
         if nodes > expected {
             self.report(0, "tile", "there are more hashes of the tree than it has", expected, nodes);
         }
+        for (name, expected, found) in snapshot.strange_schema()? {
+            let message = format!("the log's file has another schema than Sealog makes, in the {name}");
+            self.report(0, "schema", &message, expected, found);
+        }
         if stray_checkpoints > 0 {
             self.report(0, "checkpoint", "there are checkpoints of no size", 0, stray_checkpoints);
         }

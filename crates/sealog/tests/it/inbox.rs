@@ -135,6 +135,7 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
             app.execute(&sql, []).unwrap();
         }
     }
+    app.execute("INSERT INTO sealog_inbox(event, id) VALUES ('{\"action\": \"a\"}', ?1)", ["x".repeat(1000)]).unwrap();
     let good: String = app
         .query_row("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"good\"}') RETURNING id", [], |row| {
             row.get(0)
@@ -142,14 +143,16 @@ async fn what_is_no_event_is_set_aside_and_stops_nothing() {
         .unwrap();
     log.sequenced(&good).await.unwrap();
 
-    assert_eq!(log.rejected_count().await.unwrap(), 18 + 9);
+    assert_eq!(log.rejected_count().await.unwrap(), 18 + 9 + 1);
     let rejected = log.rejected(0, 100).await.unwrap();
     assert!(rejected.iter().zip(&bad).all(|(rejected, id)| rejected.id == *id));
     assert_eq!(rejected[6].code, "reserved_action");
     assert_eq!(rejected[11].code, "limit_exceeded");
     // What is kept of it is redacted.
     assert_eq!(rejected[12].copy.as_ref().unwrap()["metadata"]["password"], "[REDACTED]");
-    assert_eq!(log.rejected(16, 50).await.unwrap().len(), 11);
+    assert_eq!(log.rejected(16, 50).await.unwrap().len(), 12);
+    let last = &log.rejected(27, 1).await.unwrap()[0];
+    assert_eq!((&*last.code, last.id.len()), ("limit_exceeded", 256));
     let error = log.sequenced(&bad[0]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidEvent);
     assert_eq!(check(&log).await, 1);
@@ -322,12 +325,15 @@ async fn what_was_committed_before_the_log_opened_or_closed_is_drained() {
     let app = app(&fixture);
     open(&fixture).await.close().await.unwrap();
     app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"while.closed\"}')", []).unwrap();
+    let by_hand =
+        "INSERT INTO sealog_inbox(position, event) VALUES (0, '{\"action\": \"a\"}'), (-7, '{\"action\": \"b\"}')";
+    app.execute(by_hand, []).unwrap();
     let log = open(&fixture).await;
-    wait_for_size(&log, 1).await;
+    wait_for_size(&log, 3).await;
     app.execute("INSERT INTO sealog_inbox(event) VALUES ('{\"action\": \"just.before\"}')", []).unwrap();
     log.close().await.unwrap();
     let reader = fixture.builder().read_only(true).open().await.unwrap();
-    assert_eq!(check(&reader).await, 2);
+    assert_eq!(check(&reader).await, 4);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 mod concurrency;
 mod conformance;
+mod excess;
 mod faults;
+mod files;
 mod format;
 mod handles;
 mod inbox;

@@ -251,6 +251,14 @@ async fn a_forged_checkpoint_is_named() {
     }
     let stranger = Key::generate("example.com/audit", &*fixture.clock).unwrap();
     strange.raw().execute("UPDATE signer SET vkey = ?1", params![stranger.vkey()]).unwrap();
+    // What the secret is known by is the stranger's too.
+    std::fs::remove_file(strange.dir.path().join("audit.db.key")).unwrap();
+    let known: i64 = {
+        let other = Fixture::new();
+        other.builder().key(stranger.clone()).open().await.unwrap().close().await.unwrap();
+        other.raw().query_row("SELECT value FROM state WHERE name = 'secret'", [], |row| row.get(0)).unwrap()
+    };
+    strange.raw().execute("UPDATE state SET value = ?1 WHERE name = 'secret'", params![known]).unwrap();
     let log = strange.builder().key(stranger).open().await.unwrap();
     log.log(Event::new("further")).await.unwrap();
     log.close().await.unwrap();
@@ -261,6 +269,31 @@ async fn a_forged_checkpoint_is_named() {
     })
     .await;
     assert_eq!(found, [("signature", 600)]);
+}
+
+/// A trigger could undo what is written, so the log is not written to either.
+#[tokio::test]
+async fn what_stands_beside_the_tables_is_named() {
+    let fixture = closed_log().await;
+    let found = found(&fixture, |raw| {
+        raw.execute_batch("CREATE TRIGGER t AFTER INSERT ON event_id BEGIN DELETE FROM sealog_rejected; END").unwrap();
+    })
+    .await;
+    assert_eq!(found, [("schema", 0)]);
+    let error = fixture.builder().open().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Integrity && error.message().contains("trigger t"), "{error}");
+}
+
+#[tokio::test]
+async fn a_changed_size_of_entry_is_named() {
+    for (change, place) in [("tree = 1", 10), ("tree = 700", 597), ("tree = 0", 599)] {
+        let fixture = closed_log().await;
+        let found = found(&fixture, |raw| {
+            raw.execute(&format!("UPDATE event_id SET {change} WHERE seq = ?1"), [place]).unwrap();
+        })
+        .await;
+        assert!(found[0] == ("column", place as u64) && found.len() <= 2, "{change}: {found:?}");
+    }
 }
 
 #[tokio::test]

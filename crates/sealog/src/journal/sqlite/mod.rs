@@ -5,7 +5,9 @@
 //! in `migrations/`.
 
 mod frame;
+mod place;
 mod read;
+mod schema;
 mod write;
 
 use std::cell::Cell;
@@ -36,10 +38,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// is denser.
 const FRAME_AT_ONCE_EVENTS: usize = 32;
 
-/// What a journal that is being created needs from above: the key that signs, and the checkpoint of
-/// the empty tree.
+/// What a journal that is being created needs from above: the key that signs, what its secret is known by,
+/// and the checkpoint of the empty tree.
 pub(crate) struct Birth {
     pub(crate) vkey: String,
+    pub(crate) secret_check: i64,
     pub(crate) checkpoint: StoredCheckpoint,
 }
 
@@ -53,7 +56,7 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
     } else {
         must_exist(path)?;
     }
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
+    let mut connection = open_file(path, flags).map_err(|error| open_failed(path, error))?;
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     // Before anything is written to the file: is it ours?
     if check_format(&connection, path)? == 0 && !create {
@@ -87,23 +90,27 @@ pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Bir
         if version == 0 {
             let birth = birth()?;
             transaction.execute(include_str!("queries/insert_signer.sql"), params![0, birth.vkey]).map_err(storage)?;
+            transaction
+                .execute(include_str!("queries/insert_secret_check.sql"), params![birth.secret_check])
+                .map_err(storage)?;
             write::insert_checkpoint(&transaction, &birth.checkpoint)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(storage)?;
         }
     }
+    schema::check(&transaction)?;
     // Written in any case, since a commit syncs the whole write-ahead log: if every process died between a
     // write and its fsync, what was recovered just now may be in the machine's memory alone, and must not
     // be answered for before it is on the disk.
     transaction.pragma_update(None, "user_version", MIGRATIONS.len()).map_err(storage)?;
     transaction.commit().map_err(storage)?;
-    SqliteJournal::new(connection)
+    SqliteJournal::new(connection, path)
 }
 
 /// Opens a connection for reading.
 pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
     must_exist(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| open_failed(path, error))?;
+    let connection = open_file(path, flags).map_err(|error| open_failed(path, error))?;
     connection.busy_handler(Some(wait_a_little)).map_err(|error| open_failed(path, error))?;
     let version = check_format(&connection, path)?;
     if version == 0 {
@@ -122,6 +129,15 @@ pub(crate) fn open_reader(path: &Path) -> Result<Reader> {
     connection.execute_batch(include_str!("queries/configure_reader.sql")).map_err(|error| open_failed(path, error))?;
     connection.set_prepared_statement_cache_capacity(64);
     Reader::new(connection)
+}
+
+/// Opens the file of just this name. SQLite takes `:memory:`, an empty name and what begins with `file:`
+/// for something else, in which an event would be sealed and gone.
+pub(crate) fn open_file(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    if path.is_absolute() {
+        return Connection::open_with_flags(path, flags);
+    }
+    Connection::open_with_flags(Path::new(".").join(path), flags)
 }
 
 fn must_exist(path: &Path) -> Result<()> {
@@ -221,7 +237,11 @@ fn open_failed(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::CannotOpen) => {
             return Error::new(
                 ErrorKind::Storage,
-                format!("cannot open {}: check that its folder exists and may be written to", path.display()),
+                format!(
+                    "cannot open {}: check that its folder exists and may be written to, since SQLite keeps files \
+                     beside it for readers too; copy a log elsewhere to read it where you may not write",
+                    path.display()
+                ),
             )
             .with_source(error);
         }
@@ -245,10 +265,15 @@ pub(crate) fn storage(error: rusqlite::Error) -> Error {
         _ if is_value(&error) => "the log's file holds a value that nobody wrote there",
         _ => "the log's file could not be read or written",
     };
-    explained(advice, error)
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Integrity,
+        _ if is_value(&error) => ErrorKind::Integrity,
+        _ => busy_or_storage(&error),
+    };
+    Error::new(kind, format!("{advice} ({error})")).with_source(error)
 }
 
-/// What SQLite reports of the application's file.
+/// What SQLite reports of the application's file. Damage to it is none to the log.
 pub(crate) fn application(error: rusqlite::Error) -> Error {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "the application holds its file",
@@ -257,17 +282,14 @@ pub(crate) fn application(error: rusqlite::Error) -> Error {
         Some(ErrorCode::ReadOnly) => "the application's file or folder may not be written to",
         _ => "the application's file could not be read or written",
     };
-    explained(advice, error)
+    Error::new(busy_or_storage(&error), format!("{advice} ({error})")).with_source(error)
 }
 
-fn explained(advice: &str, error: rusqlite::Error) -> Error {
-    let kind = match error.sqlite_error_code() {
+fn busy_or_storage(error: &rusqlite::Error) -> ErrorKind {
+    match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Integrity,
-        _ if is_value(&error) => ErrorKind::Integrity,
         _ => ErrorKind::Storage,
-    };
-    Error::new(kind, format!("{advice} ({error})")).with_source(error)
+    }
 }
 
 /// Whether a column held what does not belong there.

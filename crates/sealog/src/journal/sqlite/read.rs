@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use super::frame::Unpacker;
-use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, storage};
+use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, schema, storage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Census, Entry, Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::log::Rejected;
@@ -70,11 +70,19 @@ impl Snapshot for View<'_> {
                 format!("seq {seq}: expected the event with id {id:?}, found none that can be read"),
             )
         })?;
-        Ok(Some(Entry { seq, tree_size: seq + tree, digest, timestamp }))
+        Ok(Some(Entry { seq, tree_size: seq.saturating_add(tree), digest, timestamp }))
     }
 
     fn place(&mut self, id: &str) -> Result<Option<u64>> {
         Ok(find_id(self.connection, id)?.map(|(seq, ..)| seq))
+    }
+
+    fn entered(&mut self, id: &str) -> Result<Option<(u64, u64)>> {
+        Ok(find_id(self.connection, id)?.map(|(seq, tree, _)| (seq, seq.saturating_add(tree))))
+    }
+
+    fn strange_schema(&mut self) -> Result<Vec<(String, String, String)>> {
+        schema::differences(self.connection)
     }
 
     fn census(&mut self) -> Result<Census> {

@@ -1,10 +1,13 @@
 //! Writing: one connection, one transaction at a time.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::frame::{FRAME_EVENTS, Frame, Packer, Unpacker, next_frame};
+use super::place::Place;
 use super::read::{View, read_head};
-use super::{FRAME_AT_ONCE_EVENTS, IdKey, check_version, storage};
+use super::{FRAME_AT_ONCE_EVENTS, IdKey, check_version, optional, storage};
 use crate::error::Result;
 use crate::journal::{Batch, Entry, Head, Journal, Row, Snapshot, StoredCheckpoint, StoredRow, Transaction};
 
@@ -21,6 +24,7 @@ const CHECKPOINT_STRETCH_EVENTS: u64 = 4096;
 
 /// The connection that writes.
 pub(crate) struct SqliteJournal {
+    place: Place,
     connection: Connection,
     packer: Packer,
     unpacker: Unpacker,
@@ -39,23 +43,36 @@ fn lock(connection: &Connection) -> Result<rusqlite::Transaction<'_>> {
 }
 
 impl SqliteJournal {
-    pub(super) fn new(connection: Connection) -> Result<Self> {
+    pub(super) fn new(connection: Connection, path: &Path) -> Result<Self> {
         let unpacked = connection
             .query_row(include_str!("queries/count_unpacked.sql"), params![PACK_FROM_EVENTS], |row| row.get(0))
             .map_err(storage)?;
         // A process that starts often thins at its first chance, since it may never write enough.
         let checkpoints = THIN_FROM_CHECKPOINTS;
-        Ok(Self { connection, packer: Packer::new()?, unpacker: Unpacker::new()?, unpacked, checkpoints })
+        Ok(Self {
+            place: Place::of(path)?,
+            connection,
+            packer: Packer::new()?,
+            unpacker: Unpacker::new()?,
+            unpacked,
+            checkpoints,
+        })
     }
 
     /// Where the log stands.
     pub(crate) fn head(&self) -> Result<Head> {
         read_head(&self.connection)
     }
+
+    /// What the secret that the log began with is known by.
+    pub(crate) fn secret_check(&self) -> Result<Option<i64>> {
+        optional(self.connection.query_row(include_str!("queries/secret_check.sql"), [], |row| row.get(0)))
+    }
 }
 
 impl Journal for SqliteJournal {
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>> {
+        self.place.check()?;
         let transaction = lock(&self.connection)?;
         Ok(Box::new(SqliteTransaction {
             transaction,

@@ -1,0 +1,1 @@
+INSERT INTO state (name, value) VALUES ('secret', ?1)
