@@ -86,8 +86,8 @@ pub(super) fn bar(text: &mut String, count: u64, most: u64) {
     let width = (200.0 * count as f64 / most.max(1) as f64).max(LEAST_HEIGHT);
     let _ = write!(
         text,
-        "<svg viewBox=\"0 0 200 10\" aria-hidden=\"true\"><rect class=\"bar\" width=\"{width:.1}\" height=\"10\" \
-         rx=\"1.5\"/></svg>"
+        "<svg viewBox=\"0 0 200 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"bar\" \
+         width=\"{width:.1}\" height=\"10\"/></svg>"
     );
 }
 

@@ -47,7 +47,10 @@ impl Html {
             (None, None) => text.push_str("all of time"),
             (from, to) => {
                 let end = |text: &mut String, end: Option<i64>, otherwise| match end {
-                    Some(ms) => push_time(text, ms),
+                    Some(ms) => {
+                        push_time(text, ms);
+                        text.push_str(" UTC");
+                    }
                     None => text.push_str(otherwise),
                 };
                 end(text, from, "the beginning");
@@ -65,7 +68,10 @@ impl Html {
         if !group_by.is_empty() {
             fact("Grouped by", &|text| push_text(text, &group_by.join(", ")));
         }
-        fact("Generated", &|text| push_time(text, *generated_at));
+        fact("Generated", &|text| {
+            push_time(text, *generated_at);
+            text.push_str(" UTC");
+        });
         fact("Sealed by", &|text| {
             let _ = write!(text, "the checkpoint of {} events, ", number(checkpoint.size()));
             text.push_str("<a href=\"#checkpoint\">below</a>");
@@ -254,7 +260,8 @@ fn top(text: &mut String, title: &str, what: &str, entries: &[TopEntry], total: 
     let _ = write!(
         text,
         "<section>\n<h2>{title}</h2>\n<table class=\"top\">\n<thead><tr><th scope=\"col\">{what}</th>\
-         <th scope=\"col\" class=\"number\">Events</th><th scope=\"col\" class=\"number\">Share</th><td></td></tr></thead>\n\
+         <th scope=\"col\" class=\"number\">Events</th><th scope=\"col\" class=\"number\">Share</th>\
+         <td class=\"draw\"></td></tr></thead>\n\
          <tbody>\n"
     );
     for entry in entries {

@@ -163,7 +163,8 @@ impl AuditLog {
         };
         // What could not be logged afterwards is not handed out before.
         self.prepare_own(told.event(Outcome::Success)).map_err(|error| match error.pointer() {
-            Some("/actorId") => Error::field(error.kind(), "/requestedBy", error.message()),
+            Some("/actorId") => Error::field(ErrorKind::InvalidArgument, "/requestedBy", error.message()),
+            Some("/metadata") => Error::field(error.kind(), "/filter", error.message()),
             _ => error,
         })?;
 

@@ -296,6 +296,11 @@ async fn fields_reach_into_the_documents() {
         ("/groupBy", ReportOptions::new(ReportFormat::Html).group_by((0..9).map(|i| format!("metadata.{i}")))),
         ("/filter/actions/0", ReportOptions::new(ReportFormat::Json).filter(Filter::new().action("*"))),
         ("/requestedBy", ReportOptions::new(ReportFormat::Json).requested_by("")),
+        (
+            "/filter",
+            ReportOptions::new(ReportFormat::Json)
+                .filter((0..100).fold(Filter::new(), |filter, i| filter.actor(format!("{i}{}", "x".repeat(4_000))))),
+        ),
     ] {
         let size = log.head().await.unwrap().size;
         let error = log.generate_report(&options, Kept::default(), |_| {}).await.unwrap_err();
