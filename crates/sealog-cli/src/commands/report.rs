@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
-use clap::builder::PossibleValuesParser;
-use clap::builder::TypedValueParser as _;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use sealog::{AuditLog, ReportFormat, ReportOptions, ReportSummary};
 
@@ -20,6 +20,10 @@ use crate::render::{self, BOLD, DIM, GOOD};
 
 /// What is added to the name of a CSV for the file that tells of it.
 const SIDECAR: &str = ".report.json";
+
+/// How long a report may take to end by itself after Ctrl-C: it does with the next piece that it writes, and
+/// then logs that it was given up. While it still counts, nothing was handed out that could be told of.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Write what a filter selects as a report: a page or a table, and what seals it
 ///
@@ -154,7 +158,14 @@ async fn generate<W: Write + Send + 'static>(
         drawn.set_length(progress.total);
         drawn.set_position(progress.written);
     };
-    let generated = answer(log, log.generate_report(options, writer, progress)).await;
+    let stopped = async {
+        interrupt.pressed().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let generated = tokio::select! {
+        generated = answer(log, log.generate_report(options, writer, progress)) => generated,
+        () = stopped => Err(Failure::Interrupted),
+    };
     bar.finish_and_clear();
     generated.map_err(|failure| match &failure {
         _ if interrupt.is_pressed() => Failure::Interrupted,
