@@ -26,6 +26,7 @@ Examples:
   sealog stats since:30d
   sealog state invoice i-4 --at 2026-03-02
   sealog tail --follow
+  sealog report --since 30d -o month.html       For an auditor: a page, or csv, json, ndjson
   sealog verify --vkey \"$(sealog key show)\"     Check the whole log
   sealog proof 42 --output 42.tlog-proof        Prove one event to somebody else
 
@@ -148,6 +149,7 @@ pub(crate) enum Command {
     History(commands::history::History),
     State(commands::state::State),
     Tail(commands::tail::Tail),
+    Report(Box<commands::report::ReportArgs>),
     Get(commands::get::Get),
     Verify(commands::verify::Verify),
     Proof(commands::proof::ProofArgs),

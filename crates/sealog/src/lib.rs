@@ -13,6 +13,7 @@ mod keyfile;
 mod log;
 mod policy;
 mod query;
+mod report;
 mod sampled;
 mod sequencer;
 mod tree;
@@ -36,6 +37,10 @@ pub use query::{
     Bucket, BySeverity, DEFAULT_PAGE_EVENTS, DEFAULT_TOP, EventPage, Filter, MAX_BUCKETS, MAX_FILTER_VALUE_BYTES,
     MAX_FILTER_VALUES, MAX_PAGE_EVENTS, MAX_SUGGESTIONS, MAX_TOP, PageOptions, Resource, StateAt, Stats, StatsOptions,
     SuggestField, TimeRange, TopEntry,
+};
+pub use report::{
+    MAX_REPORT_FIELDS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions, ReportProgress,
+    ReportSummary,
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;

@@ -18,7 +18,7 @@ use crate::anchor::{AnchorState, Mailbox};
 use crate::builder::Builder;
 use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Record};
+use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Receipt, Record};
 use crate::inbox::{Inbox, InboxState};
 use crate::index::Index;
 use crate::journal::Snapshot;
@@ -595,6 +595,20 @@ impl AuditLog {
     pub fn inboxes(&self) -> Vec<InboxState> {
         let Some(writer) = &self.shared.writer else { return Vec::new() };
         writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Inbox::state).collect()
+    }
+
+    /// An event of the log's own, as it would be logged; `None` where this handle only reads.
+    pub(crate) fn prepare_own(&self, event: Event) -> Result<Option<Prepared>> {
+        let Some(writer) = &self.shared.writer else { return Ok(None) };
+        let clock = &*self.shared.clock;
+        writer.policy.apply_own(event, clock.now_ms(), || new_id(clock)).map(Some)
+    }
+
+    /// Logs an event of the log's own; nothing where this handle only reads.
+    pub(crate) async fn log_own(&self, event: Event) -> Result<Option<Receipt>> {
+        let Some(prepared) = self.prepare_own(event)? else { return Ok(None) };
+        let receipts = self.writer()?.append(vec![prepared]).await.map_err(|refused| refused.error)?;
+        Ok(receipts.into_iter().next())
     }
 
     fn writer(&self) -> Result<&Writer> {

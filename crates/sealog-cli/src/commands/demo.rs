@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use sealog::{AuditLog, Event, Logged, Proof, Record, Severity, VerifyOptions, actions};
+use sealog::{AuditLog, Event, Logged, Proof, Record, ReportFormat, ReportOptions, Severity, VerifyOptions, actions};
 use serde_json::{Map, Value, json};
 
 use super::screen::{self, Told};
@@ -25,7 +25,8 @@ const RECENT: u64 = 4_000;
 /// See what it does: a company's day, sealed, asked about, proven and verified
 ///
 /// Writes a new log with events of a company that does not exist, tells what happened, asks
-/// for events, statistics and a record's past, shows a hidden secret, proves one event, and verifies the whole. The same seed tells the same story.
+/// for events, statistics and a record's past, shows a hidden secret, proves one event, verifies the
+/// whole, and writes a report as a page. The same seed tells the same story.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -123,12 +124,16 @@ impl Demo {
         let started = Instant::now();
         let report = log.verify(options, |_| {}).await?;
         let verify_seconds = started.elapsed().as_secs_f64();
+        let report_file = dir.join("report.html");
+        let file = std::fs::File::create(&report_file).map_err(|error| Failure::file("write", &report_file, &error))?;
+        log.generate_report(&ReportOptions::new(ReportFormat::Html), file, |_| {}).await?;
 
         if out.json {
             output::document(&json!({
                 "log": path.display().to_string(), "seed": self.seed, "events": size, "questions": questions.json(),
                 "ingestSeconds": written.seconds, "eventsPerSecond": (size as f64 / written.seconds).round(),
                 "vkey": vkey, "proof": {"seq": proven, "file": proof_file.display().to_string()}, "verify": report,
+                "report": report_file.display().to_string(),
                 "verifySeconds": verify_seconds, "ok": report.is_ok(), "kept": self.dir.is_some() || self.stays(),
             }))?;
         } else {
@@ -152,6 +157,7 @@ impl Demo {
                 secret: secret.as_ref().map(|(record, sent)| (record, *sent)),
                 proof: &proof,
                 proof_file: &proof_file,
+                report_file: &report_file,
                 vkey: &vkey,
                 log: path,
                 verified: &verified,

@@ -19,6 +19,7 @@ pub(crate) mod proof;
 mod questions;
 pub(crate) mod reindex;
 pub(crate) mod rejected;
+pub(crate) mod report;
 mod screen;
 pub(crate) mod search;
 pub(crate) mod state;
@@ -53,6 +54,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             Command::Log(command) => command.run(shared, out, &interrupt).await,
             Command::Drain(command) => command.run(shared, out, &interrupt).await,
             Command::Tail(command) => command.run(shared, out, &interrupt).await,
+            Command::Report(command) => command.run(shared, out, &interrupt).await,
             other => {
                 tokio::select! {
                     result = simple(other, shared, out) => result,
@@ -82,7 +84,9 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Reindex(command) => command.run(shared, out).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
-        Command::Import(_) | Command::Log(_) | Command::Drain(_) | Command::Tail(_) => unreachable!("run above"),
+        Command::Import(_) | Command::Log(_) | Command::Drain(_) | Command::Tail(_) | Command::Report(_) => {
+            unreachable!("run above")
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) struct Told<'a> {
     pub(super) secret: Option<(&'a Record, &'a Map<String, Value>)>,
     pub(super) proof: &'a ProvenEvent,
     pub(super) proof_file: &'a Path,
+    pub(super) report_file: &'a Path,
     pub(super) vkey: &'a str,
     pub(super) log: &'a Path,
     pub(super) verified: &'a str,
@@ -56,6 +57,12 @@ pub(super) fn text(told: &Told<'_>) -> String {
     for line in told.verified.lines() {
         let _ = writeln!(text, "  {line}");
     }
+    title(
+        &mut text,
+        "A report for an auditor",
+        "one page with charts, every event, and the checkpoint that seals them",
+    );
+    let _ = writeln!(text, "  {DIM}file{DIM:#}  {BOLD}{}{BOLD:#}", told.report_file.display());
     next(&mut text, told);
     text
 }
@@ -261,6 +268,7 @@ fn next(text: &mut String, told: &Told<'_>) {
         (format!("stats --log {log} outcome:denied"), "who was refused what, and when"),
         (format!("get {} --log {log}", told.proof.seq()), "one event, whole"),
         (format!("log user.login --actor you --log {log}"), "one more"),
+        (format!("report --log {log} outcome:denied -o denied.csv"), "a table for a spreadsheet"),
         (format!("verify --log {log} --vkey {}", told.vkey), "check the whole again"),
         (format!("verify-proof {proof} --vkey {}", told.vkey), "check the proof, without the log"),
     ] {

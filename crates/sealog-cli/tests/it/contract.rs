@@ -362,7 +362,10 @@ fn the_demo_proves_and_verifies_what_it_wrote() {
     let shown = folder.expect(0, &["demo", "--dir", "demo", "--seed", "3", "--events", "500"]);
     assert!(shown.contains("Proven") && shown.contains("Whole") && shown.contains("[REDACTED]"), "{shown}");
     assert!(shown.contains("✗ denied   ‼ critical"), "{shown}");
-    assert_eq!(folder.json(0, &["verify", "--log", "demo/audit.db"])["size"], 500);
+    // The report is an event, too.
+    assert_eq!(folder.json(0, &["verify", "--log", "demo/audit.db"])["size"], 501);
+    let report = std::fs::read_to_string(folder.path("demo/report.html")).expect("a report");
+    assert!(report.contains("<b>500</b> events") && shown.contains("demo/report.html"), "{shown}");
     let short = folder.expect(0, &["demo", "--dir", "short", "--events", "1"]);
     assert!(short.contains("Proven") && short.lines().all(|line| !line.trim_end().ends_with('→')), "{short}");
 }

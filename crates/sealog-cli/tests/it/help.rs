@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "demo",
     "log",
     "import",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 20] = [
     "history",
     "state",
     "tail",
+    "report",
     "get",
     "verify",
     "proof",

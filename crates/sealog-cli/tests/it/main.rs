@@ -7,4 +7,5 @@ mod histories;
 mod mistakes;
 mod processes;
 mod questions;
+mod reports;
 mod support;

@@ -19,7 +19,7 @@ fn nothing_is_written_over_unasked_and_the_log_and_its_key_never() {
     std::fs::create_dir(folder.path("sub")).expect("a folder");
     let key = std::fs::read(folder.path("audit.db.key")).expect("the key");
     for file in ["audit.db", "audit.db.key", "sub/../audit.db.key", "./audit.db-wal"] {
-        for command in [&["checkpoint"][..], &["proof", "0"]] {
+        for command in [&["checkpoint"][..], &["proof", "0"], &["report"]] {
             let arguments = [command, &["--output", file, "--force"]].concat();
             let said = said(&folder, 2, &arguments);
             assert!(said.contains("name another file"), "{said}");
@@ -28,7 +28,7 @@ fn nothing_is_written_over_unasked_and_the_log_and_its_key_never() {
     assert_eq!(std::fs::read(folder.path("audit.db.key")).expect("the key"), key);
 
     folder.write("notes.txt", "mine");
-    for command in [&["checkpoint"][..], &["proof", "0"]] {
+    for command in [&["checkpoint"][..], &["proof", "0"], &["report"]] {
         let arguments = [command, &["--output", "notes.txt"]].concat();
         assert!(said(&folder, 2, &arguments).contains("--force"));
     }

@@ -2,7 +2,7 @@
 //! which the segments look at themselves.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use tantivy::query::{
     AllQuery, BooleanQuery, EmptyQuery, EnableScoring, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, TermQuery,
@@ -16,9 +16,11 @@ use super::schema::{Fields, STATE_TERM, address_term, address_text_term, places,
 use super::seq_query::SeqQuery;
 use crate::query::{Matcher, Needle, Network, Selection, action_prefix};
 
-/// The query for all that `selection` asks, with `seq_of` to look up the ids of events.
+/// The query for all that `selection` asks, with `seq_of` to look up the ids of events; only of the seqs
+/// before `end`, where the segments hold more than that.
 pub(crate) fn weight(
     selection: &Selection,
+    end: Option<u64>,
     searcher: &Searcher,
     fields: &Fields,
     seq_of: &mut dyn FnMut(&str) -> crate::Result<Option<u64>>,
@@ -26,6 +28,9 @@ pub(crate) fn weight(
     let mut compiler = Compiler { searcher, fields, seq_of, clauses: Vec::new() };
     for matcher in selection.matchers() {
         compiler.matcher(matcher)?;
+    }
+    if let Some(end) = end {
+        compiler.seqs(0..end);
     }
     let mut clauses = compiler.clauses;
     if clauses.iter().all(|(occur, _)| *occur == Occur::MustNot) {
@@ -48,6 +53,16 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn must(&mut self, query: Box<dyn Query>) {
         self.clauses.push((Occur::Must, query));
+    }
+
+    fn seq_query(&self, seqs: Range<u64>) -> Box<dyn Query> {
+        let column = self.fields.schema.get_field_name(self.fields.seq).to_owned();
+        Box::new(SeqQuery { seqs, column })
+    }
+
+    fn seqs(&mut self, seqs: Range<u64>) {
+        let query = self.seq_query(seqs);
+        self.must(query);
     }
 
     fn matcher(&mut self, matcher: &Matcher) -> crate::Result<()> {
@@ -111,7 +126,7 @@ impl Compiler<'_> {
             queries.push(bytes(fields.key(Key::Resource), &resource));
         }
         if let Some(seq) = (self.seq_of)(&needle.id)? {
-            queries.push(Box::new(SeqQuery { seq, column: fields.schema.get_field_name(fields.seq).to_owned() }));
+            queries.push(self.seq_query(seq..seq + 1));
         }
         Ok(any(queries))
     }

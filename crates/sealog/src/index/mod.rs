@@ -108,7 +108,7 @@ struct State {
 pub(crate) struct View {
     pub(crate) generation: Arc<Generation>,
     pub(crate) chunks: Vec<Arc<Chunk>>,
-    /// The size of the log it shows.
+    /// The size of the log it shows. What the segments and chunks hold beyond is left out.
     pub(crate) size: u64,
 }
 

@@ -1,30 +1,36 @@
-//! A query for the one event with a seq, found by the order of the documents rather than by a term.
+//! A query for the events of a range of seqs, found by the order of the documents rather than by terms.
+
+use std::ops::Range;
 
 use tantivy::query::{ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError};
 
 #[derive(Debug, Clone)]
 pub(crate) struct SeqQuery {
-    pub(crate) seq: u64,
+    pub(crate) seqs: Range<u64>,
     /// The column of seqs.
     pub(crate) column: String,
 }
 
-/// One document.
-struct One(DocId);
+/// Neighbouring documents.
+struct Run(Range<DocId>);
 
-impl DocSet for One {
+impl DocSet for Run {
     fn advance(&mut self) -> DocId {
-        self.0 = TERMINATED;
-        TERMINATED
+        self.seek(self.0.start.saturating_add(1))
+    }
+
+    fn seek(&mut self, target: DocId) -> DocId {
+        self.0.start = target.max(self.0.start).min(self.0.end);
+        self.doc()
     }
 
     fn doc(&self) -> DocId {
-        self.0
+        if self.0.is_empty() { TERMINATED } else { self.0.start }
     }
 
     fn size_hint(&self) -> u32 {
-        u32::from(self.0 != TERMINATED)
+        self.0.len() as u32
     }
 }
 
@@ -37,19 +43,23 @@ impl Query for SeqQuery {
 impl Weight for SeqQuery {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let seqs = reader.fast_fields().u64(&self.column)?.first_or_default_col(0);
-        let (mut low, mut high) = (0, reader.max_doc());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if seqs.get_val(middle) < self.seq {
-                low = middle + 1;
-            } else {
-                high = middle;
+        let first_from = |seq: u64| {
+            let (mut low, mut high) = (0, reader.max_doc());
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if seqs.get_val(middle) < seq {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
             }
+            low
+        };
+        let docs = first_from(self.seqs.start)..first_from(self.seqs.end);
+        if docs.is_empty() {
+            return Ok(Box::new(EmptyScorer));
         }
-        if low < reader.max_doc() && seqs.get_val(low) == self.seq {
-            return Ok(Box::new(ConstScorer::new(One(low), boost)));
-        }
-        Ok(Box::new(EmptyScorer))
+        Ok(Box::new(ConstScorer::new(Run(docs), boost)))
     }
 
     fn explain(&self, _: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {

@@ -11,7 +11,7 @@ pub(crate) fn is_valid(pointer: &str) -> bool {
 }
 
 /// The segments of a well-formed pointer, unescaped.
-pub(super) fn segments(pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
+pub(crate) fn segments(pointer: &str) -> impl Iterator<Item = Cow<'_, str>> {
     pointer.split('/').skip(1).map(|segment| {
         if segment.contains('~') {
             Cow::Owned(segment.replace("~1", "/").replace("~0", "~"))

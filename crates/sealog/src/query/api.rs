@@ -272,8 +272,13 @@ impl AuditLog {
         question: impl FnOnce(&View, &Selection, &mut dyn Snapshot) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let size = self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await?;
-        let index: Arc<Index> = self.index()?;
-        let view = index.view(size).await?;
+        let view = self.view(&selection, size).await?;
+        self.ask_view(&Arc::new(view), selection, question).await
+    }
+
+    /// All events of a log that has at least `size`, to be asked for the selection.
+    pub(crate) async fn view(&self, selection: &Selection, size: u64) -> Result<View> {
+        let view = self.index()?.view(size).await?;
         if !view.generation.full_text && selection.matchers().any(|matcher| !matcher.needles.is_empty()) {
             return Err(Error::field(
                 ErrorKind::InvalidArgument,
@@ -281,6 +286,17 @@ impl AuditLog {
                 "this log's index holds no words: open the log with full text to search for some",
             ));
         }
+        Ok(view)
+    }
+
+    /// Asks the events that a view holds.
+    pub(crate) async fn ask_view<T: Send + 'static>(
+        &self,
+        view: &Arc<View>,
+        selection: Selection,
+        question: impl FnOnce(&View, &Selection, &mut dyn Snapshot) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (index, view): (Arc<Index>, _) = (self.index()?, view.clone());
         let generation = view.generation.clone();
         let answer = self.snapshot(move |snapshot| {
             // What is damaged in the middle of a file shows as a panic, too.

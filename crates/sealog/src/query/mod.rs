@@ -22,7 +22,8 @@ pub use filter::{Filter, MAX_FILTER_VALUE_BYTES, MAX_FILTER_VALUES, Resource};
 pub(crate) use matcher::{Matcher, action_prefix};
 pub(crate) use needle::Needle;
 pub use page::{DEFAULT_PAGE_EVENTS, EventPage, MAX_PAGE_EVENTS, PageOptions};
-pub(crate) use search::{in_order, records};
+pub(crate) use search::{best, bodies, count, in_order, records};
+pub(crate) use stats::stats;
 pub use stats::{Bucket, BySeverity, DEFAULT_TOP, MAX_BUCKETS, MAX_TOP, Stats, StatsOptions, TimeRange, TopEntry};
 pub use suggest::{MAX_SUGGESTIONS, SuggestField};
 

@@ -9,7 +9,7 @@ use crate::index::{Best, Entry, Order, Place, Scan, Times, View, damaged, weight
 use crate::journal::Snapshot;
 use crate::log::record_of;
 
-/// Neighbouring events that are read at once, since the journal packs them together.
+/// Events that are no farther apart are read at once, since the journal packs neighbours together.
 const NEAR_SEQS: u64 = 64;
 
 /// The first `limit` places of what is selected, in this order, behind `after`.
@@ -142,32 +142,44 @@ pub(crate) fn weight_of(
     snapshot: &mut dyn Snapshot,
 ) -> Result<Box<dyn tantivy::query::Weight>> {
     let generation = &view.generation;
-    weight(selection, &generation.searcher, &generation.fields, &mut |id| snapshot.place(id))
+    let end = Some(view.size).filter(|size| generation.next_seq > *size);
+    weight(selection, end, &generation.searcher, &generation.fields, &mut |id| snapshot.place(id))
 }
 
 /// The records at these seqs, in the order they are given in.
 pub(crate) fn records(snapshot: &mut dyn Snapshot, seqs: &[u64]) -> Result<Vec<Record>> {
+    let mut found: Vec<Option<Record>> = vec![None; seqs.len()];
+    bodies(snapshot, seqs, &mut |index, body| {
+        found[index] = Some(record_of(seqs[index], body)?);
+        Ok(())
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Gives `each` the body at each of these seqs, with the index that the seq has among them. They come in the
+/// order of the journal.
+pub(crate) fn bodies(
+    snapshot: &mut dyn Snapshot,
+    seqs: &[u64],
+    each: &mut dyn FnMut(usize, &[u8]) -> Result<()>,
+) -> Result<()> {
     let mut order: Vec<_> = (0..seqs.len()).collect();
     order.sort_unstable_by_key(|index| seqs[*index]);
-    let mut found: Vec<Option<Record>> = vec![None; seqs.len()];
-    let mut rest = &order[..];
-    while let Some(first) = rest.first() {
-        let start = seqs[*first];
-        let near = rest.iter().take_while(|index| seqs[**index] < start + NEAR_SEQS).count();
-        let (group, behind) = rest.split_at(near);
-        rest = behind;
-        let end = group.last().map_or(start, |index| seqs[*index]) + 1;
-        let mut wanted = group.iter().copied().peekable();
-        snapshot.rows(start, end, &mut |seq, row| {
+    for near in order.chunk_by(|a, b| seqs[*b] - seqs[*a] < NEAR_SEQS) {
+        let (Some(first), Some(last)) = (near.first(), near.last()) else { continue };
+        let mut wanted = near.iter().copied().peekable();
+        snapshot.rows(seqs[*first], seqs[*last] + 1, &mut |seq, row| {
             while let Some(index) = wanted.next_if(|index| seqs[*index] == seq) {
-                found[index] = Some(record_of(seq, row.body)?);
+                each(index, row.body)?;
             }
             Ok(())
         })?;
+        if let Some(index) = wanted.next() {
+            let message = format!("seq {}: expected an event, found none", seqs[index]);
+            return Err(Error::new(ErrorKind::Integrity, message));
+        }
     }
-    let missing =
-        |index: usize| Error::new(ErrorKind::Integrity, format!("seq {}: expected an event, found none", seqs[index]));
-    found.into_iter().enumerate().map(|(index, record)| record.ok_or_else(|| missing(index))).collect()
+    Ok(())
 }
 
 /// A range of time, in milliseconds since the Unix epoch: the first millisecond in it, and the first one

@@ -32,11 +32,52 @@ const BUCKET_LENGTHS_MS: [i64; 16] = {
 };
 
 /// A range of time, in milliseconds since the Unix epoch. Any Rust range is one: `from..to`, `from..`,
-/// `..`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// `..`. In JSON it is `{"from": …, "to": …}`, the first millisecond and the first one after, without the
+/// end that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Ends", into = "Ends")]
 pub struct TimeRange {
     from: i64,
     to: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ends {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<i64>,
+}
+
+impl From<Ends> for TimeRange {
+    fn from(ends: Ends) -> Self {
+        Self { from: ends.from.unwrap_or(i64::MIN), to: ends.to.unwrap_or(i64::MAX) }
+    }
+}
+
+impl From<TimeRange> for Ends {
+    fn from(range: TimeRange) -> Self {
+        Self { from: range.start(), to: range.end() }
+    }
+}
+
+impl TimeRange {
+    /// The first millisecond, where there is one.
+    pub fn start(self) -> Option<i64> {
+        Some(self.from).filter(|from| *from != i64::MIN)
+    }
+
+    /// The first millisecond after it, where there is one.
+    pub fn end(self) -> Option<i64> {
+        Some(self.to).filter(|to| *to != i64::MAX)
+    }
+
+    /// What is in this range and between the two.
+    pub(crate) fn within(self, from: Option<i64>, to: Option<i64>) -> Self {
+        let Range { start, end } = clip((self.from, self.to), &(from.unwrap_or(i64::MIN)..to.unwrap_or(i64::MAX)));
+        Self { from: start, to: end }
+    }
 }
 
 impl<R: RangeBounds<i64>> From<R> for TimeRange {

@@ -12,6 +12,7 @@ mod index_damage;
 mod killed;
 mod model;
 mod queries;
+mod reports;
 mod scopes;
 mod search;
 mod support;
