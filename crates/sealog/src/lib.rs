@@ -33,9 +33,10 @@ pub use index::{IndexProgress, Order};
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
 pub use query::{
-    Bucket, BySeverity, DEFAULT_PAGE_EVENTS, DEFAULT_TOP, EventPage, Filter, MAX_BUCKETS, MAX_FILTER_VALUE_BYTES,
-    MAX_FILTER_VALUES, MAX_PAGE_EVENTS, MAX_TOP, PageOptions, Resource, StateAt, Stats, StatsOptions, TimeRange,
-    TopEntry,
+    Bucket, BySeverity, DEFAULT_MIN_WEEKS, DEFAULT_PAGE_EVENTS, DEFAULT_SENSITIVITY, DEFAULT_TOP, EventPage, Filter,
+    Finding, FindingEvent, Findings, GroupBy, HISTORY_WEEKS, MAX_BUCKETS, MAX_FILTER_VALUE_BYTES, MAX_FILTER_VALUES,
+    MAX_FINDING_IDS, MAX_FINDINGS, MAX_PAGE_EVENTS, MAX_RULE_NAME_BYTES, MAX_RULES, MAX_THRESHOLD, MAX_TOP,
+    MAX_WINDOW_MS, PageOptions, Resource, Rule, RuleKind, StateAt, Stats, StatsOptions, TimeRange, TopEntry,
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;

@@ -16,6 +16,7 @@ use crate::cli::Shared;
 use crate::failure::Failure;
 use crate::output::{self, Output, shows_progress};
 use crate::render::{self, BAD, DIM, quoted};
+use crate::sources::parse_time;
 
 /// How often the progress of the index is drawn. What is answered sooner shows none.
 const DRAW_INTERVAL: Duration = Duration::from_millis(150);
@@ -41,6 +42,19 @@ impl WithFilter {
 
 pub(super) fn now_ms() -> i64 {
     SystemClock::new().now_ms()
+}
+
+/// A time as people write it, and as this program shows it, that was given to an option.
+pub(super) fn moment(option: &str, text: &str, now_ms: i64) -> Result<i64, Failure> {
+    if let Ok(ms) = parse_time(text).or_else(|_| parse_time(&format!("{text}Z"))) {
+        return Ok(ms);
+    }
+    // A filter knows ages and dates.
+    let time = Filter::parse(&format!("since:\"{}\"", text.replace(['"', '\\'], "?")), now_ms);
+    match time.map(|filter| filter.from_timestamp) {
+        Ok(ms) => Ok(ms.unwrap_or(now_ms)),
+        Err(error) => Err(Failure::Usage(format!("{option}: {}", error.message()))),
+    }
 }
 
 /// The error, with the place in the filter for a person: it is in the last word of the shortest beginning
@@ -241,6 +255,24 @@ mod tests {
             let told = anstream::adapter::strip_str(&failure.text().unwrap()).to_string();
             let lines: Vec<_> = told.lines().rev().take(2).collect();
             assert_eq!(lines, [format!("  {marked}"), format!("  {text}")], "{told}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_read_as_it_is_shown() {
+        let now = 1_772_434_800_000;
+        for (text, expected) in [
+            ("2026-03-02 07:00:00.123", now + 123),
+            ("2026-03-02 07:00:00", now),
+            ("2026-03-02T07:00:00Z", now),
+            ("2026-03-02", now - 7 * 3_600_000),
+            ("12h", now - 12 * 3_600_000),
+            ("-5", -5),
+        ] {
+            assert_eq!(moment("--at", text, now).unwrap(), expected, "{text}");
+        }
+        for text in ["", "yesterday", "1\" actor:\"x", "1d until:2d"] {
+            assert!(moment("--at", text, now).unwrap_err().text().unwrap().contains("is no time"), "{text}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod anomalies;
 mod asking;
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
@@ -18,6 +19,7 @@ pub(crate) mod proof;
 mod questions;
 pub(crate) mod reindex;
 pub(crate) mod rejected;
+pub(crate) mod rules;
 mod screen;
 pub(crate) mod search;
 pub(crate) mod state;
@@ -69,6 +71,8 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Stats(command) => command.run(shared, out).await,
         Command::History(command) => command.run(shared, out).await,
         Command::State(command) => command.run(shared, out).await,
+        Command::Anomalies(command) => command.run(shared, out).await,
+        Command::Rules(_) => rules::RulesArgs::run(out),
         Command::Get(command) => command.run(shared, out).await,
         Command::Verify(command) => command.run(shared, out).await,
         Command::Proof(command) => command.run(shared, out).await,

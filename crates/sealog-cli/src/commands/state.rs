@@ -1,15 +1,14 @@
 //! `sealog state`
 
 use clap::Args;
-use sealog::{Filter, Record, StateAt};
+use sealog::{Record, StateAt};
 use serde_json::json;
 
-use super::asking::{OneResource, answer, now_ms};
+use super::asking::{OneResource, answer, moment, now_ms};
 use crate::cli::Shared;
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::render::{self, DIM};
-use crate::sources::parse_time;
 
 /// Print a resource's document as it was at a time
 ///
@@ -34,7 +33,7 @@ impl State {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
         let (kind, id) = self.resource.read()?;
         // What is logged with a time ahead of the clock is known, too.
-        let at = self.at.as_deref().map_or(Ok(i64::MAX), |text| moment(text, now_ms()))?;
+        let at = self.at.as_deref().map_or(Ok(i64::MAX), |text| moment("--at", text, now_ms()))?;
         let log = shared.open_to_read().await?;
         let found = answer(&log, log.state_at(kind, id, at)).await?;
         let Some(state) = &found.state else {
@@ -54,19 +53,6 @@ impl State {
             output::note(&format!("{DIM}as {} {}{DIM:#}", relation(change, at), told(change)));
         }
         Ok(())
-    }
-}
-
-/// A time as people write it, and as this program shows it.
-fn moment(text: &str, now_ms: i64) -> Result<i64, Failure> {
-    if let Ok(ms) = parse_time(text).or_else(|_| parse_time(&format!("{text}Z"))) {
-        return Ok(ms);
-    }
-    // A filter knows ages and dates.
-    let time = Filter::parse(&format!("since:\"{}\"", text.replace(['"', '\\'], "?")), now_ms);
-    match time.map(|filter| filter.from_timestamp) {
-        Ok(ms) => Ok(ms.unwrap_or(now_ms)),
-        Err(error) => Err(Failure::Usage(format!("--at: {}", error.message()))),
     }
 }
 
@@ -90,28 +76,5 @@ fn why_not(found: &StateAt, name: &str, at: i64) -> String {
         None => format!("no change of {name} is in the log"),
         Some(change) if change.timestamp() <= at => format!("{name} was gone by then: {}", told(change)),
         Some(change) => format!("{name} was not there yet: {}", told(change)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_read_as_it_is_shown() {
-        let now = 1_772_434_800_000;
-        for (text, expected) in [
-            ("2026-03-02 07:00:00.123", now + 123),
-            ("2026-03-02 07:00:00", now),
-            ("2026-03-02T07:00:00Z", now),
-            ("2026-03-02", now - 7 * 3_600_000),
-            ("12h", now - 12 * 3_600_000),
-            ("-5", -5),
-        ] {
-            assert_eq!(moment(text, now).unwrap(), expected, "{text}");
-        }
-        for text in ["", "yesterday", "1\" actor:\"x", "1d until:2d"] {
-            assert!(moment(text, now).unwrap_err().text().unwrap().contains("is no time"), "{text}");
-        }
     }
 }

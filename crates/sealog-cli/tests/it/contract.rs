@@ -339,6 +339,8 @@ fn the_demo_proves_and_verifies_what_it_wrote() {
     assert!(shown.contains("Proven") && shown.contains("Whole") && shown.contains("[REDACTED]"), "{shown}");
     assert!(shown.contains("✗ denied   ‼ critical"), "{shown}");
     assert_eq!(folder.json(0, &["verify", "--log", "demo/audit.db"])["size"], 500);
+    let usual = folder.expect(0, &["demo", "--dir", "usual"]);
+    assert!(usual.contains("Anomalies are found") && usual.contains("failed-logins-by-address"), "{usual}");
     let short = folder.expect(0, &["demo", "--dir", "short", "--events", "1"]);
     assert!(short.contains("Proven") && short.lines().all(|line| !line.trim_end().ends_with('→')), "{short}");
 }

@@ -79,7 +79,7 @@ pub(crate) fn in_order(
     if view.generation.segments.iter().any(|segment| segment.end_seq() > seq) {
         let weight = weight_of(view, selection, snapshot)?;
         for segment in view.generation.segments.iter().filter(|segment| segment.end_seq() > seq) {
-            let mut each = |seq| {
+            let mut each = |_, seq| {
                 found.push(seq);
                 found.len() < limit
             };
@@ -149,25 +149,37 @@ pub(crate) fn weight_of(
 pub(crate) fn records(snapshot: &mut dyn Snapshot, seqs: &[u64]) -> Result<Vec<Record>> {
     let mut order: Vec<_> = (0..seqs.len()).collect();
     order.sort_unstable_by_key(|index| seqs[*index]);
+    let ascending: Vec<_> = order.iter().map(|index| seqs[*index]).collect();
     let mut found: Vec<Option<Record>> = vec![None; seqs.len()];
-    let mut rest = &order[..];
-    while let Some(first) = rest.first() {
-        let start = seqs[*first];
-        let near = rest.iter().take_while(|index| seqs[**index] < start + NEAR_SEQS).count();
-        let (group, behind) = rest.split_at(near);
-        rest = behind;
-        let end = group.last().map_or(start, |index| seqs[*index]) + 1;
-        let mut wanted = group.iter().copied().peekable();
+    bodies(snapshot, &ascending, &mut |index, body| {
+        found[order[index]] = Some(record_of(ascending[index], body)?);
+        Ok(())
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Gives `each` the canonical JSON of the events at these seqs, which ascend, and the place of each among
+/// them.
+pub(crate) fn bodies(
+    snapshot: &mut dyn Snapshot,
+    seqs: &[u64],
+    each: &mut dyn FnMut(usize, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut next = 0;
+    while let Some(start) = seqs.get(next).copied() {
+        let end = seqs[next..].iter().take_while(|seq| **seq < start + NEAR_SEQS).last().map_or(start, |seq| seq + 1);
         snapshot.rows(start, end, &mut |seq, row| {
-            while let Some(index) = wanted.next_if(|index| seqs[*index] == seq) {
-                found[index] = Some(record_of(seq, row.body)?);
+            while seqs.get(next) == Some(&seq) {
+                each(next, row.body)?;
+                next += 1;
             }
             Ok(())
         })?;
+        if let Some(missing) = seqs.get(next).filter(|seq| **seq < end) {
+            return Err(Error::new(ErrorKind::Integrity, format!("seq {missing}: expected an event, found none")));
+        }
     }
-    let missing =
-        |index: usize| Error::new(ErrorKind::Integrity, format!("seq {}: expected an event, found none", seqs[index]));
-    found.into_iter().enumerate().map(|(index, record)| record.ok_or_else(|| missing(index))).collect()
+    Ok(())
 }
 
 /// A range of time, in milliseconds since the Unix epoch: the first millisecond in it, and the first one

@@ -35,8 +35,8 @@ const BUCKET_LENGTHS_MS: [i64; 16] = {
 /// `..`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeRange {
-    from: i64,
-    to: i64,
+    pub(super) from: i64,
+    pub(super) to: i64,
 }
 
 impl<R: RangeBounds<i64>> From<R> for TimeRange {
