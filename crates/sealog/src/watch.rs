@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::event::{Record, Severity};
 use crate::log::AuditLog;
@@ -199,6 +200,7 @@ impl AuditLog {
                 rest(Some(STATS_INTERVAL)).await;
             }
             loop {
+                let begun = Stopwatch::start();
                 let (size, now) = (log.size().await?, log.shared.clock.now_ms());
                 evaluation = log.evaluate(evaluation, size, now).await?;
                 let standing = evaluation.standing(now);
@@ -206,13 +208,12 @@ impl AuditLog {
                     let answer = log.told(&evaluation, standing.clone()).await?;
                     return Ok(Some((answer, (log, evaluation, Some(standing)))));
                 }
-                let Some(until) = standing.until else {
-                    log.grows_past(size).await?;
-                    continue;
-                };
-                let wait = u64::try_from(until.saturating_sub(now)).map_or(MAX_REST, Duration::from_millis);
-                if let Ok(news) = tokio::time::timeout(wait.min(MAX_REST), log.grows_past(size)).await {
+                let stands_for = standing.until.and_then(|until| u64::try_from(until.saturating_sub(now)).ok());
+                let wait = stands_for.map_or(MAX_REST, Duration::from_millis).min(MAX_REST);
+                if let Ok(news) = tokio::time::timeout(wait, log.grows_past(size)).await {
                     news?;
+                    // Many small batches are looked at together.
+                    rest(STATS_INTERVAL.checked_sub(begun.elapsed())).await;
                 }
             }
         }))))

@@ -18,7 +18,7 @@ const MIN_NAME_COLUMNS: usize = 8;
 
 /// Show what rules find: many failed logins, denied access, mass export and deletion, unusual hours
 ///
-/// The newest come first. A finding is a burst of events of one actor, address or the like, as its rule
+/// The newest come first, by their last event. A finding is a burst of events of one actor, address or the like, as its rule
 /// says; its count is of all events of the burst. Times are in UTC. With --json, prints one document, in
 /// which each finding has its first and last event and the ids of the first hundred.
 #[derive(Debug, Args)]

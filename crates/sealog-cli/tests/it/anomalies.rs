@@ -95,3 +95,20 @@ fn rules_are_printed_edited_and_given_back() {
     folder.expect(2, &["anomalies", "--since", "then"]);
     folder.expect(6, &["anomalies", "--log", "nowhere.db"]);
 }
+
+/// The rules that the documents and the help show are rules.
+#[test]
+fn what_is_shown_as_rules_can_be_used() {
+    let folder = folder();
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/QUESTIONS.md");
+    let document = std::fs::read_to_string(document).expect("the document");
+    let (_, rules) = document.split_once("```json\n").expect("rules in JSON");
+    let (rules, _) = rules.split_once("```").expect("an end");
+    let help = folder.expect(0, &["rules", "--help"]);
+    let (_, shown) = help.split_once("A rule, with all that it may have:\n").expect("rules");
+    let (shown, _) = shown.split_once("Sensitivity").expect("an end");
+    for rules in [rules.to_owned(), format!("[{}]", shown.replace("}\n  {", "},\n  {"))] {
+        let output = folder.run_with_input(&["anomalies", "--rules", "-"], &rules);
+        assert_eq!(output.status.code(), Some(0), "{rules}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
