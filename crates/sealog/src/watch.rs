@@ -200,7 +200,7 @@ impl AuditLog {
                 rest(Some(STATS_INTERVAL)).await;
             }
             loop {
-                let begun = Stopwatch::start();
+                let asked = Stopwatch::start();
                 let (size, now) = (log.size().await?, log.shared.clock.now_ms());
                 evaluation = log.evaluate(evaluation, size, now).await?;
                 let standing = evaluation.standing(now);
@@ -213,7 +213,7 @@ impl AuditLog {
                 if let Ok(news) = tokio::time::timeout(wait, log.grows_past(size)).await {
                     news?;
                     // Many small batches are looked at together.
-                    rest(STATS_INTERVAL.checked_sub(begun.elapsed())).await;
+                    rest(STATS_INTERVAL.checked_sub(asked.elapsed())).await;
                 }
             }
         }))))
