@@ -23,9 +23,9 @@ use crate::report::Hold;
 /// Events of the smaller and the larger log, at scale 1.
 const EVENTS: [f64; 2] = [100_000.0, 3_000_000.0];
 /// Events that are added behind them, fewer than the index writes at once: the tail is full.
-const TAIL_EVENTS: usize = 60_000;
-/// One event in so many is done by somebody who is hardly ever there.
-const RARE: usize = 20_000;
+const TAIL_EVENTS: usize = 30_000;
+/// Events of somebody who is hardly ever there, in either log.
+const RARE_EVENTS: usize = 60;
 const RARE_ACTOR: &str = "rare-person";
 /// How often each question is asked.
 const ROUNDS: usize = 200;
@@ -92,7 +92,7 @@ pub(crate) fn run(scale: f64, dir: &Path) -> Result<Report> {
         holds: Vec::new(),
     };
     for events in EVENTS {
-        let events = ((events * scale) as usize).max(2 * RARE);
+        let events = ((events * scale) as usize).max(RARE_EVENTS * 100);
         let home = tempfile::Builder::new().prefix("query-").tempdir_in(dir)?;
         ask(&runtime, home.path(), events, &mut report)?;
     }
@@ -126,7 +126,7 @@ fn ask(runtime: &Runtime, dir: &Path, events: usize, report: &mut Report) -> Res
     eprintln!("{} events into the log", count(events as u64));
     let memory = Memory::watch();
     let start = Instant::now();
-    let mut generator = Events::new();
+    let mut generator = Events::new(events / RARE_EVENTS);
     runtime.block_on(load(&log, generator.by_ref().take(events)))?;
     runtime.block_on(log.count(&Filter::new()))?;
     let seconds = start.elapsed().as_secs_f64();
@@ -137,7 +137,7 @@ fn ask(runtime: &Runtime, dir: &Path, events: usize, report: &mut Report) -> Res
 
     eprintln!("{} events into the table", count(events as u64));
     let mut table = peers::open_table(dir)?;
-    let mut peer_events = Events::new();
+    let mut peer_events = Events::new(events / RARE_EVENTS);
     loop {
         let left = events - (peer_events.number).min(events);
         let batch: Vec<_> = peer_events.by_ref().take(left.min(BATCH_EVENTS)).collect();
@@ -186,7 +186,7 @@ fn hottest() -> Result<&'static Hottest> {
     static HOTTEST: std::sync::OnceLock<Option<Hottest>> = std::sync::OnceLock::new();
     let found = HOTTEST.get_or_init(|| {
         let (mut actors, mut resources) = (HashMap::new(), HashMap::new());
-        for event in Events::new().take(20_000) {
+        for event in Events::new(usize::MAX).take(20_000) {
             *actors.entry(event.actor_id).or_insert(0) += 1;
             if let (Some(kind), Some(id)) = (event.resource_type, event.resource_id) {
                 *resources.entry((kind, id)).or_insert(0) += 1;
@@ -282,7 +282,7 @@ fn watch(runtime: &Runtime, log: &AuditLog, report: &mut Report) -> Result<()> {
     let acknowledged = runtime.block_on(async {
         let mut times = Vec::with_capacity(total as usize);
         let mut tick = tokio::time::interval(Duration::from_micros(1_000_000 / WATCH_RATE));
-        for event in Events::new().take(total as usize) {
+        for event in Events::new(usize::MAX).take(total as usize) {
             tick.tick().await;
             log.log(event).await?;
             times.push(Instant::now());
@@ -357,11 +357,13 @@ async fn load(log: &AuditLog, events: impl Iterator<Item = Event>) -> Result<()>
 struct Events {
     generator: Generator,
     number: usize,
+    /// Every how many events.
+    rare: usize,
 }
 
 impl Events {
-    fn new() -> Self {
-        Self { generator: Generator::new(SEED, START_MS), number: 0 }
+    fn new(rare: usize) -> Self {
+        Self { generator: Generator::new(SEED, START_MS), number: 0, rare }
     }
 }
 
@@ -371,7 +373,7 @@ impl Iterator for Events {
     fn next(&mut self) -> Option<Event> {
         self.number += 1;
         let event = self.generator.next()?;
-        Some(if self.number % RARE == RARE / 2 { event.actor(RARE_ACTOR) } else { event })
+        Some(if self.number % self.rare == self.rare / 2 { event.actor(RARE_ACTOR) } else { event })
     }
 }
 

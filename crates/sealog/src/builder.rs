@@ -21,7 +21,7 @@ use crate::sequencer::{Sequencer, wrong_key};
 use crate::tree::{Frontier, Key};
 
 /// See [`Builder::tail_events`].
-const DEFAULT_TAIL_EVENTS: u64 = 65_536;
+const DEFAULT_TAIL_EVENTS: u64 = 32_768;
 
 /// How to open a log: [`AuditLog::builder`].
 #[derive(Debug)]
@@ -148,8 +148,8 @@ impl Builder {
         self
     }
 
-    /// How many events are kept in memory before they are written to the index. Default: 65,536, some
-    /// 60 MB of usual events. Fewer take less memory and make more and smaller files, which are merged later.
+    /// How many events are kept in memory before they are written to the index. Default: 32,768, some
+    /// 30 MB of usual events. Fewer take less memory and make more and smaller files, which are merged later.
     pub fn tail_events(mut self, events: u64) -> Self {
         self.tail_events = events;
         self

@@ -35,8 +35,9 @@ pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff
 pub use query::{
     Bucket, BySeverity, DEFAULT_MIN_WEEKS, DEFAULT_PAGE_EVENTS, DEFAULT_SENSITIVITY, DEFAULT_TOP, EventPage, Filter,
     Finding, FindingEvent, Findings, GroupBy, HISTORY_WEEKS, MAX_BUCKETS, MAX_FILTER_VALUE_BYTES, MAX_FILTER_VALUES,
-    MAX_FINDING_IDS, MAX_FINDINGS, MAX_PAGE_EVENTS, MAX_RULE_NAME_BYTES, MAX_RULES, MAX_THRESHOLD, MAX_TOP,
-    MAX_WINDOW_MS, PageOptions, Resource, Rule, RuleKind, StateAt, Stats, StatsOptions, TimeRange, TopEntry,
+    MAX_FINDING_IDS, MAX_FINDINGS, MAX_PAGE_EVENTS, MAX_RULE_NAME_BYTES, MAX_RULES, MAX_SUGGESTIONS, MAX_THRESHOLD,
+    MAX_TOP, MAX_WINDOW_MS, PageOptions, Resource, Rule, RuleKind, StateAt, Stats, StatsOptions, SuggestField,
+    TimeRange, TopEntry,
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;

@@ -4,19 +4,20 @@
 //! compared with what is stored. What does not fit is reported with its place and both values, and the
 //! check goes on.
 
+mod copies;
 mod ends;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Display;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use self::copies::Copies;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::Reader;
-use crate::journal::{Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{Head, Signer, Snapshot, StoredCheckpoint};
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 
 /// How many events are read under one snapshot.
@@ -225,16 +226,6 @@ struct Check {
     rotations: Vec<u64>,
 }
 
-/// The columns that a body repeats.
-#[derive(Deserialize)]
-struct Columns<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    action: Cow<'a, str>,
-    seq: u64,
-}
-
 impl Check {
     fn report(&mut self, seq: u64, code: &'static str, message: &str, expected: impl Display, found: impl Display) {
         if self.problems.len() < MAX_PROBLEMS {
@@ -379,17 +370,15 @@ impl Check {
     /// that nothing has.
     fn rows(&mut self, snapshot: &mut dyn Snapshot, from: u64, to: u64, commitments: &mut Vec<Hash>) -> Result<()> {
         let mut ids = Vec::with_capacity((to - from) as usize);
+        let mut copies = Copies::default();
         let read = snapshot.rows(from, to, &mut |seq, row| {
-            while from + (commitments.len() as u64) < seq {
-                self.missing(from + commitments.len() as u64, commitments);
-            }
-            let (commitment, id) = self.row(seq, row);
-            commitments.push(commitment);
-            if let Some(id) = id {
-                ids.push((seq, id));
+            copies.push(seq, row);
+            if copies.is_full() {
+                self.copied(from, &mut copies, commitments, &mut ids);
             }
             Ok(())
         });
+        self.copied(from, &mut copies, commitments, &mut ids);
         match read {
             Ok(()) => {
                 while from + (commitments.len() as u64) < to {
@@ -440,30 +429,38 @@ impl Check {
         self.damaged_from = Some(self.damaged_from.map_or(seq, |known| known.min(seq)));
     }
 
-    /// One row: its commitment as stored, and its id as the body has it.
-    fn row(&mut self, seq: u64, row: StoredRow<'_>) -> (Hash, Option<String>) {
-        let stored = Hash::try_from(row.commitment).unwrap_or_default();
-        let computed = <[u8; 16]>::try_from(row.salt).ok().map(|salt| tree::commitment(&salt, row.body));
-        if computed != Some(stored) {
-            self.damaged(seq);
-            let found = computed.map_or_else(|| format!("a salt of {} bytes", row.salt.len()), |hash| hex(&hash));
-            self.report(seq, "commitment", "the event is not the one that was sealed", hex(row.commitment), found);
-        }
-        match serde_json::from_slice::<Columns<'_>>(row.body) {
-            Ok(columns) => {
-                if columns.action == KEY_ROTATED {
-                    self.rotations.push(seq);
-                }
-                if columns.seq != seq {
-                    self.report(seq, "column", "the event belongs to another place", seq, columns.seq);
-                }
-                (stored, Some(columns.id.into_owned()))
+    /// Checks the rows that were copied: their commitments as stored, and their ids as the bodies have
+    /// them.
+    fn copied(&mut self, from: u64, copies: &mut Copies, commitments: &mut Vec<Hash>, ids: &mut Vec<(u64, String)>) {
+        for (copy, (computed, columns)) in copies.rows().zip(copies.computed()) {
+            let seq = copy.seq;
+            while from + (commitments.len() as u64) < seq {
+                self.missing(from + commitments.len() as u64, commitments);
             }
-            Err(error) => {
-                self.report(seq, "column", "the event cannot be read", "canonical JSON with id and seq", error);
-                (stored, None)
+            let stored = Hash::try_from(copy.commitment).unwrap_or_default();
+            if computed != Some(stored) {
+                self.damaged(seq);
+                let found = computed.map_or_else(|| format!("a salt of {} bytes", copy.salt.len()), |hash| hex(&hash));
+                let expected = hex(copy.commitment);
+                self.report(seq, "commitment", "the event is not the one that was sealed", expected, found);
             }
+            match columns {
+                Ok(columns) => {
+                    if columns.action == KEY_ROTATED {
+                        self.rotations.push(seq);
+                    }
+                    if columns.seq != seq {
+                        self.report(seq, "column", "the event belongs to another place", seq, columns.seq);
+                    }
+                    ids.push((seq, columns.id.into_owned()));
+                }
+                Err(error) => {
+                    self.report(seq, "column", "the event cannot be read", "canonical JSON with id and seq", error);
+                }
+            }
+            commitments.push(stored);
         }
+        copies.clear();
     }
 
     /// Compares the tree so far with each checkpoint of just this size.

@@ -16,7 +16,7 @@ use crate::query::Selection;
 const CHUNK_EVENTS: usize = 512;
 
 /// What the tail takes in memory at the most, in bytes: past it, those who write wait.
-const MAX_TAIL_BYTES: usize = 96 * 1024 * 1024;
+const MAX_TAIL_BYTES: usize = 64 * 1024 * 1024;
 
 /// An event in memory.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::{self, Reader};
 
 /// A segment is written once its events have so many bytes of canonical JSON, however few they are.
-const COMMIT_BYTES: usize = 48 * 1024 * 1024;
+const COMMIT_BYTES: usize = 32 * 1024 * 1024;
 /// How many rounds of [`TICK`] the tail keeps what could be written.
 const COMMIT_TICKS: u32 = 30;
 /// How often the thread looks at what other processes wrote.

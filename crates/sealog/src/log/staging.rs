@@ -45,9 +45,9 @@ impl AuditLog {
     /// Logs an event in the application's own transaction: it is there if the transaction commits,
     /// and never was if it rolls back. The twin of [`AuditLog::log`] for rusqlite.
     ///
-    /// The transaction's file must have an inbox ([`Builder::inbox`]). The event is durable with the
-    /// application's commit, and sealed and visible shortly after it: [`AuditLog::settled`] waits for
-    /// that.
+    /// The transaction's file must have an inbox ([`Builder::inbox`](crate::Builder::inbox)). The event is
+    /// durable with the application's commit, and sealed and visible shortly after it:
+    /// [`AuditLog::settled`] waits for that.
     ///
     /// ```
     /// use sealog::{AuditLog, Event};

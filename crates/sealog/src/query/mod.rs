@@ -10,6 +10,7 @@ mod page;
 mod params;
 mod search;
 mod stats;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -29,6 +30,7 @@ pub(crate) use needle::Needle;
 pub use page::{DEFAULT_PAGE_EVENTS, EventPage, MAX_PAGE_EVENTS, PageOptions};
 pub(crate) use search::{in_order, records};
 pub use stats::{Bucket, BySeverity, DEFAULT_TOP, MAX_BUCKETS, MAX_TOP, Stats, StatsOptions, TimeRange, TopEntry};
+pub use suggest::{MAX_SUGGESTIONS, SuggestField};
 
 use crate::error::Result;
 use crate::event::Record;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sealog::{
-    AuditLog, Change, ErrorKind, Event, Filter, PageOptions, Record, Severity, StatsOptions, VerifyOptions, WatchFrom,
+    AuditLog, Change, ErrorKind, Event, Filter, PageOptions, Record, Severity, StatsOptions, SuggestField,
+    VerifyOptions, WatchFrom,
 };
 use serde_json::json;
 
@@ -184,4 +185,55 @@ async fn invariant_12_the_whole_log_is_out_of_scope() {
     // A scope bounds what is read, not what is logged.
     scoped.log(Event::new("n").tenant("globex")).await.unwrap();
     assert_eq!(scoped.count(&Filter::new()).await.unwrap(), 4);
+}
+
+/// Suggestions count what a plain list counts, of the scope's events only, from segments and tail alike.
+#[tokio::test]
+async fn invariant_12_suggestions_are_cut_by_the_scope() {
+    let fixture = Fixture::new();
+    for tail_events in [1, 100_000] {
+        let log = fixture.builder().tail_events(tail_events).open().await.unwrap();
+        if tail_events == 1 {
+            let events = (0..300).map(|i| {
+                let tenant = ["acme", "globex", "initech"][i % 3];
+                Event::new(["user.login", "user.logout", "record.viewed"][i % 5 % 3])
+                    .actor(format!("{tenant}-{}", i % 7))
+                    .tenant(tenant)
+                    .tag(format!("t-{}", i % 2))
+            });
+            log.log_bulk(events.collect()).await.unwrap();
+        }
+        let all = log.read(0, 1000).await.unwrap().events;
+        let count = |value: &str, tenant: Option<&str>| {
+            let is_there = |record: &&sealog::Record| {
+                record.action == value
+                    || record.actor_id.as_deref() == Some(value)
+                    || record.tags.iter().any(|tag| tag == value)
+            };
+            let of_tenant = |record: &&sealog::Record| tenant.is_none() || record.tenant.as_deref() == tenant;
+            all.iter().filter(is_there).filter(of_tenant).count() as u64
+        };
+        let acme = log.scoped(&Filter::new().tenant("acme")).unwrap();
+        for (handle, tenant) in [(&log, None), (&acme, Some("acme"))] {
+            for (field, prefix, values) in [
+                (SuggestField::Action, "user.", 2),
+                (SuggestField::ActorId, "", if tenant.is_some() { 7 } else { 21 }),
+                (SuggestField::ActorId, "globex", if tenant.is_some() { 0 } else { 7 }),
+                (SuggestField::Tag, "t-", 2),
+                (SuggestField::Tenant, "", if tenant.is_some() { 1 } else { 3 }),
+            ] {
+                let found = handle.suggest(field, prefix, 100).await.unwrap();
+                assert_eq!(found.len(), values, "{field:?} {prefix:?} {tenant:?}");
+                assert!(found.is_sorted_by_key(|entry| std::cmp::Reverse(entry.count)));
+                for entry in found.iter().filter(|_| field != SuggestField::Tenant) {
+                    assert!(entry.value.starts_with(prefix));
+                    assert_eq!(entry.count, count(&entry.value, tenant), "{}", entry.value);
+                }
+            }
+            assert_eq!(handle.suggest(SuggestField::ActorId, "", 3).await.unwrap().len(), 3);
+            assert!(handle.suggest(SuggestField::ActorId, "", 0).await.is_err());
+        }
+        check(&log).await;
+        log.close().await.unwrap();
+    }
 }
