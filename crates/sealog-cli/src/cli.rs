@@ -25,6 +25,7 @@ Examples:
   sealog search 'actor:u-17 severity>=warning since:7d'
   sealog stats since:30d
   sealog state invoice i-4 --at 2026-03-02
+  sealog anomalies --since 7d                   Failed logins in a row, and the like
   sealog tail --follow
   sealog report --since 30d -o month.html       For an auditor: a page, or csv, json, ndjson
   sealog verify --vkey \"$(sealog key show)\"     Check the whole log
@@ -148,6 +149,8 @@ pub(crate) enum Command {
     Stats(commands::stats::StatsArgs),
     History(commands::history::History),
     State(commands::state::State),
+    Anomalies(commands::anomalies::Anomalies),
+    Rules(commands::rules::RulesArgs),
     Tail(commands::tail::Tail),
     Report(Box<commands::report::ReportArgs>),
     Get(commands::get::Get),

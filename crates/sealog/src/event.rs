@@ -19,6 +19,8 @@ pub const MAX_FIELD_BYTES: usize = 1024;
 /// The longest user agent, in bytes of UTF-8. Larger than the other fields, since browsers and
 /// SDKs add to it freely.
 pub const MAX_USER_AGENT_BYTES: usize = 4096;
+/// How the log's own actions begin.
+pub(crate) const OWN_ACTIONS: &str = "sealog.";
 /// The most tags of one event.
 pub const MAX_TAGS: usize = 64;
 /// The longest tag, in bytes of UTF-8.

@@ -34,9 +34,11 @@ pub use index::{IndexProgress, Order};
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
 pub use query::{
-    Bucket, BySeverity, DEFAULT_PAGE_EVENTS, DEFAULT_TOP, EventPage, Filter, MAX_BUCKETS, MAX_FILTER_VALUE_BYTES,
-    MAX_FILTER_VALUES, MAX_PAGE_EVENTS, MAX_SUGGESTIONS, MAX_TOP, PageOptions, Resource, StateAt, Stats, StatsOptions,
-    SuggestField, TimeRange, TopEntry,
+    Bucket, BySeverity, DEFAULT_MIN_WEEKS, DEFAULT_PAGE_EVENTS, DEFAULT_SENSITIVITY, DEFAULT_TOP, EventPage, Filter,
+    Finding, FindingEvent, Findings, GroupBy, HISTORY_WEEKS, MAX_BUCKETS, MAX_FILTER_VALUE_BYTES, MAX_FILTER_VALUES,
+    MAX_FINDING_IDS, MAX_FINDINGS, MAX_PAGE_EVENTS, MAX_RULE_NAME_BYTES, MAX_RULES, MAX_SUGGESTIONS, MAX_THRESHOLD,
+    MAX_TOP, MAX_WINDOW_MS, PageOptions, Resource, Rule, RuleKind, StateAt, Stats, StatsOptions, SuggestField,
+    TimeRange, TopEntry,
 };
 pub use report::{
     MAX_REPORT_FIELDS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions, ReportProgress,

@@ -7,15 +7,22 @@ use std::time::Duration;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::event::{Record, Severity};
 use crate::log::AuditLog;
-use crate::query::{Filter, Matcher, PageOptions, Selection, Stats, StatsOptions, TimeRange, in_order, records};
+use crate::query::{
+    Evaluation, Filter, Findings, Matcher, PageOptions, Rule, Selection, Standing, Stats, StatsOptions, TimeRange,
+    in_order, records,
+};
 
 /// How many events a watch reads at once.
 const READ_EVENTS: usize = 64;
-/// How often statistics are told at the most: four times a second.
+/// How often statistics and findings are told at the most: four times a second.
 const STATS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long the end of a finding is waited for before the clock is read again, since it may be set.
+const MAX_REST: Duration = Duration::from_mins(1);
 
 /// Where a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +167,56 @@ impl AuditLog {
             let (filter, options) = (filter.clone(), options.clone());
             async move { log.stats(range, &filter, &options).await }
         })
+    }
+
+    /// The findings of [`AuditLog::detect_anomalies`] over the whole log, and again when they change, at most
+    /// four times a second: when an event adds to one, and when one stands no more.
+    ///
+    /// ```
+    /// use sealog::{AuditLog, Event, Filter, Rule};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sealog::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let log = AuditLog::open(dir.path().join("audit.db")).await?;
+    /// let export = Rule::new("export", Filter::new().action("record.exported"), 2, 60_000);
+    /// let mut findings = log.watch_anomalies(&[export])?;
+    /// assert_eq!(findings.next().await.unwrap()?.total, 0);
+    ///
+    /// log.log(Event::new("record.exported")).await?;
+    /// log.log(Event::new("record.exported")).await?;
+    /// assert_eq!(findings.next().await.unwrap()?.findings[0].count, 2);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` as [`AuditLog::detect_anomalies`]. What goes wrong later is an item of the stream,
+    /// and its last.
+    pub fn watch_anomalies(&self, rules: &[Rule]) -> Result<Watch<Findings>> {
+        let evaluation = Evaluation::new(&self.scope, rules, (..).into())?;
+        let begin = (self.clone(), evaluation, None::<Standing>);
+        Ok(Watch(Box::pin(try_unfold(begin, |(log, mut evaluation, known)| async move {
+            if known.is_some() {
+                rest(Some(STATS_INTERVAL)).await;
+            }
+            loop {
+                let asked = Stopwatch::start();
+                let (size, now) = (log.size().await?, log.shared.clock.now_ms());
+                evaluation = log.evaluate(evaluation, size, now).await?;
+                let standing = evaluation.standing(now);
+                if known.as_ref() != Some(&standing) {
+                    let answer = log.told(&evaluation, standing.clone()).await?;
+                    return Ok(Some((answer, (log, evaluation, Some(standing)))));
+                }
+                let stands_for = standing.until.and_then(|until| u64::try_from(until.saturating_sub(now)).ok());
+                let wait = stands_for.map_or(MAX_REST, Duration::from_millis).min(MAX_REST);
+                if let Ok(news) = tokio::time::timeout(wait, log.grows_past(size)).await {
+                    news?;
+                    // Many small batches are looked at together.
+                    rest(STATS_INTERVAL.checked_sub(asked.elapsed())).await;
+                }
+            }
+        }))))
     }
 
     /// The answer to a question about what the filter selects, and again each time it is another one.

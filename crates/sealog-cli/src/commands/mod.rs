@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod anomalies;
 mod asking;
 mod budget;
 pub(crate) mod checkpoint;
@@ -20,6 +21,7 @@ mod questions;
 pub(crate) mod reindex;
 pub(crate) mod rejected;
 pub(crate) mod report;
+pub(crate) mod rules;
 mod screen;
 pub(crate) mod search;
 pub(crate) mod state;
@@ -74,6 +76,8 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Stats(command) => command.run(shared, out).await,
         Command::History(command) => command.run(shared, out).await,
         Command::State(command) => command.run(shared, out).await,
+        Command::Anomalies(command) => command.run(shared, out).await,
+        Command::Rules(_) => rules::RulesArgs::run(out),
         Command::Get(command) => command.run(shared, out).await,
         Command::Verify(command) => command.run(shared, out).await,
         Command::Proof(command) => command.run(shared, out).await,

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use sealog::{AuditLog, Filter, PageOptions, Record, Stats, StatsOptions};
+use sealog::{AuditLog, Filter, Findings, PageOptions, Record, Rule, Stats, StatsOptions};
 use serde_json::{Value, json};
 
-use super::{history, stats};
+use super::{anomalies, history, stats};
 use crate::failure::Failure;
 use crate::render::{self, BOLD, DIM, GOOD};
 
@@ -26,6 +26,7 @@ pub(super) struct Questions {
     denied: u64,
     found: Vec<Record>,
     stats: Stats,
+    findings: Findings,
     took: Duration,
     record: Option<RecordsPast>,
 }
@@ -56,7 +57,9 @@ pub(super) async fn ask(log: &AuditLog, recent: &[Record]) -> Result<Questions, 
         }
         None => None,
     };
-    Ok(Questions { denied, found, stats, took: started.elapsed(), record })
+    let mut findings = log.backtest(&Rule::built_in(), ..).await?;
+    findings.findings.truncate(SHOWN);
+    Ok(Questions { denied, found, stats, findings, took: started.elapsed(), record })
 }
 
 /// The resource that was changed most often, the latest of them.
@@ -76,6 +79,7 @@ impl Questions {
         let seqs = |records: &[Record]| records.iter().map(Record::seq).collect::<Vec<_>>();
         json!({
             "denied": self.denied, "found": seqs(&self.found), "bySeverity": self.stats.by_severity,
+            "findings": self.findings.total,
             "history": self.record.as_ref().map(|record| json!({
                 "resourceType": record.kind, "resourceId": record.id, "seqs": seqs(&record.versions),
             })),
@@ -99,6 +103,16 @@ impl Questions {
         text.push_str(&stats::severities(&self.stats, CHART_COLUMNS));
         text.push('\n');
         text.push_str(&stats::over_time(&self.stats, CHART_COLUMNS));
+    }
+
+    /// What the rules have found, newest first.
+    pub(super) fn anomalies(&self, text: &mut String) {
+        command(text, &format!("anomalies -n {SHOWN}"));
+        text.push_str(&anomalies::table(&self.findings.findings, &Rule::built_in(), Some(CHART_COLUMNS)));
+    }
+
+    pub(super) fn has_anomalies(&self) -> bool {
+        self.findings.total > 0
     }
 
     /// A resource's newest versions, and its state before the last of them.

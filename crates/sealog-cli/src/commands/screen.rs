@@ -36,11 +36,15 @@ pub(super) fn text(told: &Told<'_>) -> String {
     header(&mut text, told);
     story(&mut text, told.recent);
     let questions = told.questions;
-    let took = format!("this, the statistics and the history took {:.0} ms", questions.millis());
+    let took = format!("all that follows until the history took {:.0} ms", questions.millis());
     title(&mut text, "Questions are answered", &took);
     questions.found(&mut text);
     title(&mut text, "Statistics", "exact, however many events there are");
     questions.statistics(&mut text);
+    if questions.has_anomalies() {
+        title(&mut text, "Anomalies are found", "by rules: sealog rules prints them");
+        questions.anomalies(&mut text);
+    }
     if questions.has_past() {
         title(
             &mut text,
@@ -266,6 +270,7 @@ fn next(text: &mut String, told: &Told<'_>) {
         (format!("tail -n 40 --log {log}"), "the newest events"),
         (format!("search --log {log} severity:critical"), "what should wake somebody up"),
         (format!("stats --log {log} outcome:denied"), "who was refused what, and when"),
+        (format!("anomalies --log {log}"), "failed logins in a row, and the like"),
         (format!("get {} --log {log}", told.proof.seq()), "one event, whole"),
         (format!("log user.login --actor you --log {log}"), "one more"),
         (format!("report --log {log} outcome:denied -o denied.csv"), "a table for a spreadsheet"),

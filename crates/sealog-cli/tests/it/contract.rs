@@ -366,6 +366,8 @@ fn the_demo_proves_and_verifies_what_it_wrote() {
     assert_eq!(folder.json(0, &["verify", "--log", "demo/audit.db"])["size"], 501);
     let report = std::fs::read_to_string(folder.path("demo/report.html")).expect("a report");
     assert!(report.contains("<b>500</b> events") && shown.contains("demo/report.html"), "{shown}");
+    let usual = folder.expect(0, &["demo", "--dir", "usual"]);
+    assert!(usual.contains("Anomalies are found") && usual.contains("failed-logins-by-address"), "{usual}");
     let short = folder.expect(0, &["demo", "--dir", "short", "--events", "1"]);
     assert!(short.contains("Proven") && short.lines().all(|line| !line.trim_end().ends_with('→')), "{short}");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "demo",
     "log",
     "import",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 21] = [
     "stats",
     "history",
     "state",
+    "anomalies",
+    "rules",
     "tail",
     "report",
     "get",

@@ -1,11 +1,13 @@
 //! The three real histories beside the project: in, out again, equal, and verified. They are not part of
 //! it, so where they are not there this says so, and shows nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use sealog::{AuditLog, Filter, Order, Outcome, PageOptions, Record, StatsOptions, VerifyOptions};
+use sealog::{
+    AuditLog, Filter, GroupBy, MAX_FINDING_IDS, Order, Outcome, PageOptions, Record, Rule, StatsOptions, VerifyOptions,
+};
 use serde_json::Value;
 
 use crate::support::Folder;
@@ -164,6 +166,34 @@ fn is_same(stored: &Value, sent: &Value, name: &str, hidden: &mut BTreeSet<Strin
     }
 }
 
+/// A time, and an id.
+type Event = (i64, String);
+
+/// The bursts that a rule finds among these events, which stand in the order of `seq`, by counting all of
+/// them for each: the ids of the events in each.
+fn bursts(events: &[Event], threshold: usize, window_ms: i64) -> Vec<Vec<String>> {
+    let mut bursts: Vec<BTreeSet<usize>> = Vec::new();
+    let mut kept: Vec<usize> = Vec::new();
+    for place in 0..events.len() {
+        let latest = kept.iter().chain([&place]).map(|place| events[*place].0).max().expect("itself");
+        if events[place].0 <= latest - window_ms {
+            continue;
+        }
+        kept.push(place);
+        let window: BTreeSet<usize> =
+            kept.iter().filter(|place| events[**place].0 > latest - window_ms).copied().collect();
+        if window.len() < threshold {
+            continue;
+        }
+        match bursts.iter_mut().find(|burst| !burst.is_disjoint(&window)) {
+            Some(burst) => burst.extend(window),
+            None => bursts.push(window),
+        }
+    }
+    let ids = |burst: BTreeSet<usize>| burst.into_iter().map(|place| events[place].1.clone()).collect();
+    bursts.into_iter().map(ids).collect()
+}
+
 fn millis(time: &Value) -> i64 {
     let time: jiff::Timestamp = time.as_str().expect("a time").parse().expect("RFC 3339");
     time.as_millisecond()
@@ -231,12 +261,18 @@ async fn kubernetes() {
     let Some(path) = data("kubernetes-audit.ndjson.zst") else { return };
     let mut denied = 0;
     let (mut actors, mut actions) = (HashMap::new(), HashMap::new());
+    let mut refusals: BTreeMap<Option<String>, Vec<Event>> = BTreeMap::new();
     let (folder, log) = import(&path, |record, sent| {
         let id = format!("{}/{}", sent["auditID"].as_str().expect("an id"), sent["stage"].as_str().expect("a stage"));
         assert_eq!(record.id(), id);
         assert_eq!(record.timestamp(), millis(&sent["requestReceivedTimestamp"]), "{id}");
         assert_eq!(sent["responseStatus"]["code"] == 403, record.outcome == Some(Outcome::Denied), "{id}");
-        denied += u32::from(record.outcome == Some(Outcome::Denied));
+        if record.outcome == Some(Outcome::Denied) {
+            denied += 1;
+            for group in [None, record.actor_id.clone()] {
+                refusals.entry(group).or_default().push((record.timestamp(), id.clone()));
+            }
+        }
         count(&mut actors, record.actor_id.as_ref());
         count(&mut actions, Some(&record.action));
     })
@@ -244,9 +280,28 @@ async fn kubernetes() {
     assert_eq!(denied, 71);
     reports(&folder, &log).await;
 
-    let refusals = Filter::new().outcome(Outcome::Denied);
-    assert_eq!(log.count(&refusals).await.expect("the log answers"), 71);
-    assert_eq!(search(&log, &refusals, Order::NewestFirst).await.len(), 71);
+    let denied = Filter::new().outcome(Outcome::Denied);
+    assert_eq!(log.count(&denied).await.expect("the log answers"), 71);
+    assert_eq!(search(&log, &denied, Order::NewestFirst).await.len(), 71);
+    let mut found_any = false;
+    for (threshold, window_ms) in [(1, 1), (2, 1000), (3, 60_000), (5, 600_000), (20, 86_400_000)] {
+        let rule = || Rule::new("refusals", denied.clone(), threshold, window_ms);
+        for rule in [rule(), rule().group_by(GroupBy::Actor)] {
+            let found = log.backtest(std::slice::from_ref(&rule), ..).await.expect("the log answers");
+            let mut told: Vec<_> = found.findings.into_iter().map(|finding| (finding.group, finding.ids)).collect();
+            told.sort();
+            let of_rule = refusals.iter().filter(|(group, _)| group.is_some() == rule.group_by.is_some());
+            let bursts = of_rule.flat_map(|(group, events)| {
+                bursts(events, threshold as usize, window_ms).into_iter().map(|ids| (group.clone(), ids))
+            });
+            let mut expected: Vec<_> = bursts.collect();
+            expected.sort();
+            assert!(expected.iter().all(|(_, ids)| ids.len() <= MAX_FINDING_IDS));
+            found_any |= threshold > 2 && !expected.is_empty();
+            assert_eq!(told, expected, "{rule:?}");
+        }
+    }
+    assert!(found_any);
     counts(&log, &actors, |actor| Filter::new().actor(actor)).await;
     counts(&log, &actions, |action| Filter::new().action(action)).await;
     let stats = log.stats(.., &Filter::new(), &StatsOptions::new().top(1000)).await.expect("the log answers");

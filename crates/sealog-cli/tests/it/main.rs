@@ -1,5 +1,6 @@
 //! The program `sealog`, as its users run it.
 
+mod anomalies;
 mod contract;
 mod docs;
 mod help;

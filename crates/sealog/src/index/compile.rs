@@ -14,6 +14,8 @@ use tantivy::{Searcher, Term};
 use super::facts::Key;
 use super::schema::{Fields, STATE_TERM, address_term, address_text_term, places, step_term, touched_term};
 use super::seq_query::SeqQuery;
+
+use crate::event::OWN_ACTIONS;
 use crate::query::{Matcher, Needle, Network, Selection, action_prefix};
 
 /// The query for all that `selection` asks, with `seq_of` to look up the ids of events; only of the seqs
@@ -102,6 +104,10 @@ impl Compiler<'_> {
         }
         if matcher.has_state {
             self.must(bytes(fields.changed, STATE_TERM));
+        }
+        if matcher.without_own {
+            let own = bytes(fields.action_prefix, [OWN_ACTIONS, "*"].concat().as_bytes());
+            self.clauses.push((Occur::MustNot, own));
         }
         for needle in &matcher.needles {
             let query = self.needle(needle)?;

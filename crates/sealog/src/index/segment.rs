@@ -128,19 +128,20 @@ impl Segment {
         Ok(())
     }
 
-    /// Gives `each` the seqs that `weight` selects, from `seq` on and in order, until it has enough.
+    /// Gives `each` the documents that `weight` selects and their seqs, from `seq` on and in order, until it
+    /// has enough.
     pub(crate) fn in_order(
         &self,
         weight: &dyn Weight,
         seq: u64,
         times: Range<i64>,
-        each: &mut dyn FnMut(u64) -> bool,
+        each: &mut dyn FnMut(DocId, u64) -> bool,
     ) -> tantivy::Result<()> {
         let mut scorer = weight.scorer(&self.reader, 1.0)?;
         let mut doc = seek(&mut *scorer, self.first_doc_from(seq));
         while doc != TERMINATED {
             let wanted = !self.reader.is_deleted(doc) && times.contains(&self.timestamps.get_val(doc));
-            if wanted && !each(self.seqs.get_val(doc)) {
+            if wanted && !each(doc, self.seqs.get_val(doc)) {
                 break;
             }
             doc = scorer.advance();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::Result;
-use crate::event::{Outcome, Severity};
+use crate::event::{OWN_ACTIONS, Outcome, Severity};
 use crate::index::{Facts, Key, Sink, resource_text, visit};
 use crate::policy::overlap;
 use crate::query::filter::{Filter, Network};
@@ -28,6 +28,8 @@ pub(crate) struct Matcher {
     pub(crate) changed: Option<String>,
     /// Only events with a state before or after.
     pub(crate) has_state: bool,
+    /// Not the log's own events.
+    pub(crate) without_own: bool,
 }
 
 impl Matcher {
@@ -58,6 +60,7 @@ impl Matcher {
             needles: filter.terms()?.into_iter().map(Needle::new).collect(),
             changed: filter.changed_pointer(),
             has_state: false,
+            without_own: false,
         })
     }
 
@@ -72,6 +75,7 @@ impl Matcher {
             && (self.from, self.to) == (i64::MIN, i64::MAX)
             && !self.asks_documents()
             && !self.has_state
+            && !self.without_own
     }
 
     /// Whether the event's facts are as they should be.
@@ -83,6 +87,7 @@ impl Matcher {
             && severity
             && outcome
             && (facts.has_state || !self.has_state)
+            && !(self.without_own && facts.text(Key::Action).is_some_and(|action| action.starts_with(OWN_ACTIONS)))
             && self.keys.iter().all(|(key, values)| {
                 facts.text(*key).is_some_and(|text| values.iter().any(|value| is_value(*key, value, text)))
             })

@@ -1,5 +1,6 @@
 //! What is asked of the log: which events, how many, in which order.
 
+mod anomaly;
 mod api;
 mod compact;
 mod filter;
@@ -16,6 +17,11 @@ mod text;
 
 use std::sync::Arc;
 
+pub use anomaly::{
+    DEFAULT_MIN_WEEKS, DEFAULT_SENSITIVITY, Finding, FindingEvent, Findings, GroupBy, HISTORY_WEEKS, MAX_FINDING_IDS,
+    MAX_FINDINGS, MAX_RULE_NAME_BYTES, MAX_RULES, MAX_THRESHOLD, MAX_WINDOW_MS, Rule, RuleKind,
+};
+pub(crate) use anomaly::{Evaluation, Standing};
 pub use api::StateAt;
 pub(crate) use filter::Network;
 pub use filter::{Filter, MAX_FILTER_VALUE_BYTES, MAX_FILTER_VALUES, Resource};

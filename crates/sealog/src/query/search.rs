@@ -79,7 +79,7 @@ pub(crate) fn in_order(
     if view.generation.segments.iter().any(|segment| segment.end_seq() > seq) {
         let weight = weight_of(view, selection, snapshot)?;
         for segment in view.generation.segments.iter().filter(|segment| segment.end_seq() > seq) {
-            let mut each = |seq| {
+            let mut each = |_, seq| {
                 found.push(seq);
                 found.len() < limit
             };

@@ -37,8 +37,8 @@ const BUCKET_LENGTHS_MS: [i64; 16] = {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Ends", into = "Ends")]
 pub struct TimeRange {
-    from: i64,
-    to: i64,
+    pub(super) from: i64,
+    pub(super) to: i64,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The library through its public API: one binary, so that it links once.
 
+mod anomalies;
 mod concurrency;
 mod conformance;
 mod excess;
