@@ -15,7 +15,7 @@ use super::unless_damaged;
 use crate::cli::Shared;
 use crate::failure::Failure;
 use crate::output::{self, Output, shows_progress};
-use crate::render::{self, BAD, DIM, quoted};
+use crate::render::{self, DIM, quoted};
 use crate::sources::parse_time;
 
 /// How often the progress of the index is drawn. What is answered sooner shows none.
@@ -73,7 +73,7 @@ fn shown_in(text: &str, error: Error, now_ms: i64) -> Failure {
     let about = if error.pointer().is_some() { format!("`{word}`: ") } else { String::new() };
     let before = render::safe(&text[..start]);
     let told = format!(
-        "{about}{}\n  {}\n  {}{BAD}{}{BAD:#}",
+        "{about}{}\n  {}\n  {}{}",
         error.message(),
         render::safe(text),
         " ".repeat(render::width(&before)),
