@@ -1,6 +1,8 @@
 //! A log in an application: write, read, prove, verify. `cargo run -p sealog --example embed`
 
-use sealog::{AuditLog, Change, Event, Outcome, Policy, Severity, VerifyOptions, actions, readable};
+use sealog::{
+    AuditLog, Change, Event, Filter, Outcome, PageOptions, Policy, Severity, VerifyOptions, actions, readable,
+};
 use serde_json::json;
 
 #[tokio::main]
@@ -30,7 +32,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // An event with an id of yours may be sent again, after a timeout for example: it is one event.
     let paid = Event::new("invoice.paid").id("payment-77").resource("invoice", "i-4");
-    assert_eq!(log.log(paid.clone()).await?, log.log(paid).await?);
+    let (first, again) = (log.log(paid.clone()).await?, log.log(paid).await?);
+    assert_eq!(first.receipt().map(|receipt| receipt.seq), again.receipt().map(|receipt| receipt.seq));
+
+    // A question is answered with everything that was acknowledged before it.
+    let page = log.search(&Filter::new().actor("ada").action("user.*"), &PageOptions::new().limit(10)).await?;
+    println!("ada: {} events, the newest {}", page.events.len(), page.events[0].action);
 
     // `read` gives the events in order, without loss; go on from `next_seq`.
     for record in log.read(0, 100).await?.events {
