@@ -159,10 +159,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `NotFound` when there is no log and none is to be created, or no file for an inbox; `Format` when the file is empty then, is
-    /// something else or a newer program's; `Key` when the key is missing, malformed or another log's;
-    /// `InvalidArgument` when the policy or the origin is wrong or not the key's, when two of the files are one, or when the
-    /// anchor is a file of something else; `Storage` when the disk fails.
+    /// `NotFound` when there is no log and none is to be created, or no file for an inbox; `Format` when the
+    /// file is empty then, is something else or a newer program's; `Key` when the key is missing, malformed or
+    /// another log's; `InvalidArgument` when the policy or the origin is wrong or not the key's, when two of
+    /// the files are one, or when the anchor is a file of something else; `Storage` when the disk fails.
     pub async fn open(self) -> Result<AuditLog> {
         blocking(move || self.open_now()).await
     }

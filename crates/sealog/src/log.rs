@@ -375,6 +375,10 @@ impl AuditLog {
         .await
     }
 
+    pub(crate) async fn size(&self) -> Result<u64> {
+        self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await
+    }
+
     /// Waits until the log holds more than `size` events, whoever writes them. Answers how many.
     ///
     /// # Errors
@@ -384,7 +388,7 @@ impl AuditLog {
         let mut known = self.shared.size.clone();
         loop {
             known.mark_unchanged();
-            let now = self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await?;
+            let now = self.size().await?;
             if now > size {
                 return Ok(now);
             }
@@ -757,6 +761,10 @@ pub(crate) fn record_of(seq: u64, body: &[u8]) -> Result<Record> {
     })
 }
 
+pub(crate) fn missing_event(seq: u64) -> Error {
+    Error::new(ErrorKind::Integrity, format!("seq {seq}: expected an event, found none"))
+}
+
 /// The records `from..to`, each of which must be there.
 fn read_records(snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<Vec<Record>> {
     let mut records = Vec::with_capacity((to - from) as usize);
@@ -767,7 +775,7 @@ fn read_records(snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<Vec<R
     if records.len() as u64 != to - from {
         let missing = (from..).zip(&records).find(|(seq, record)| *seq != record.seq());
         let missing = missing.map_or(from + records.len() as u64, |(seq, _)| seq);
-        return Err(Error::new(ErrorKind::Integrity, format!("seq {missing}: expected an event, found none")));
+        return Err(missing_event(missing));
     }
     Ok(records)
 }

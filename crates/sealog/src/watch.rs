@@ -116,7 +116,7 @@ impl AuditLog {
                     let at_end = found.is_empty();
                     (ready, next) = (found.into_iter(), looked_to);
                     if at_end {
-                        log.grows_past(next).await?;
+                        log.grown(next).await?;
                     }
                 }
             }
@@ -210,7 +210,7 @@ impl AuditLog {
                 }
                 let stands_for = standing.until.and_then(|until| u64::try_from(until.saturating_sub(now)).ok());
                 let wait = stands_for.map_or(MAX_REST, Duration::from_millis).min(MAX_REST);
-                if let Ok(news) = tokio::time::timeout(wait, log.grows_past(size)).await {
+                if let Ok(news) = tokio::time::timeout(wait, log.grown(size)).await {
                     news?;
                     // Many small batches are looked at together.
                     rest(STATS_INTERVAL.checked_sub(asked.elapsed())).await;
@@ -237,7 +237,7 @@ impl AuditLog {
             async move {
                 if known.is_some() {
                     rest(interval).await;
-                    log.grows_past(looked_to).await?;
+                    log.grown(looked_to).await?;
                 }
                 loop {
                     let size = log.size().await?;
@@ -253,7 +253,7 @@ impl AuditLog {
                         }
                         rest(interval).await;
                     }
-                    log.grows_past(looked_to).await?;
+                    log.grown(looked_to).await?;
                 }
             }
         }))))
@@ -266,22 +266,6 @@ impl AuditLog {
             Ok::<_, Error>((records(snapshot, &seqs)?, next))
         })
         .await
-    }
-
-    async fn size(&self) -> Result<u64> {
-        self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await
-    }
-
-    /// Waits until there is an event from `seq` on.
-    async fn grows_past(&self, seq: u64) -> Result<()> {
-        let mut known = self.shared.size.clone();
-        loop {
-            known.mark_unchanged();
-            if self.size().await? > seq {
-                return Ok(());
-            }
-            self.news(&mut known).await?;
-        }
     }
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use best::Order;
-pub(crate) use best::{Best, Place, Times};
+pub(crate) use best::{Best, Place};
 pub(crate) use compile::weight;
 pub(crate) use documents::{Sink, visit};
 pub(crate) use facts::{Facts, Key, resource_text};

@@ -151,16 +151,7 @@ impl Segment {
 
     /// The first document with a seq of at least this.
     pub(crate) fn first_doc_from(&self, seq: u64) -> DocId {
-        let (mut low, mut high) = (0, self.docs());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.seqs.get_val(middle) < seq {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        first_from(&*self.seqs, seq)
     }
 
     /// Gives `each` all documents that `weight` selects within `times`, some dozens at a time.
@@ -198,6 +189,20 @@ impl Segment {
         self.all(weight, times, &mut |docs| count += docs.len() as u64)?;
         Ok(count)
     }
+}
+
+/// The first document with a seq of at least this, by the column of seqs, which ascend.
+pub(super) fn first_from(seqs: &dyn ColumnValues<u64>, seq: u64) -> DocId {
+    let (mut low, mut high) = (0, seqs.num_vals());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if seqs.get_val(middle) < seq {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
 
 /// Goes to `target` or the first document after it.

@@ -5,6 +5,8 @@ use std::ops::Range;
 use tantivy::query::{ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, TantivyError};
 
+use super::segment::first_from;
+
 #[derive(Debug, Clone)]
 pub(crate) struct SeqQuery {
     pub(crate) seqs: Range<u64>,
@@ -43,19 +45,7 @@ impl Query for SeqQuery {
 impl Weight for SeqQuery {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let seqs = reader.fast_fields().u64(&self.column)?.first_or_default_col(0);
-        let first_from = |seq: u64| {
-            let (mut low, mut high) = (0, reader.max_doc());
-            while low < high {
-                let middle = low + (high - low) / 2;
-                if seqs.get_val(middle) < seq {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            low
-        };
-        let docs = first_from(self.seqs.start)..first_from(self.seqs.end);
+        let docs = first_from(&*seqs, self.seqs.start)..first_from(&*seqs, self.seqs.end);
         if docs.is_empty() {
             return Ok(Box::new(EmptyScorer));
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 
+use super::best::Times;
 use super::facts::{Facts, Key};
 use crate::error::Result;
 use crate::event::Severity;
@@ -51,7 +52,7 @@ pub(crate) struct Chunk {
     hashes: [Vec<u32>; Key::ALL.len()],
     pub(crate) entries: Vec<Entry>,
     /// The earliest and the latest timestamp.
-    pub(crate) times: (i64, i64),
+    pub(crate) times: Times,
     bytes: usize,
 }
 
@@ -62,7 +63,7 @@ impl Chunk {
             severities: Vec::new(),
             hashes: std::array::from_fn(|_| Vec::new()),
             entries: Vec::new(),
-            times: (i64::MAX, i64::MIN),
+            times: Times::NONE,
             bytes: 0,
         }
     }
@@ -71,14 +72,15 @@ impl Chunk {
         self.first_seq..self.first_seq + self.entries.len() as u64
     }
 
-    fn push(&mut self, entry: Entry) {
+    /// `bytes` is what the entry takes in memory.
+    fn push(&mut self, entry: Entry, bytes: usize) {
         self.severities.push(entry.facts.severity);
         for key in Key::ALL {
             self.hashes[key as usize].push(entry.facts.text(key).map_or(0, hash));
         }
         let timestamp = entry.facts.timestamp;
-        self.times = (self.times.0.min(timestamp), self.times.1.max(timestamp));
-        self.bytes += entry.bytes();
+        self.times = self.times.with(timestamp, timestamp);
+        self.bytes += bytes;
         self.entries.push(entry);
     }
 
@@ -187,8 +189,9 @@ impl Tail {
                 self.chunks.push_back(Arc::new(Chunk::new(self.end)));
             }
             if let Some(chunk) = self.chunks.back_mut() {
-                self.bytes += entry.bytes();
-                Arc::make_mut(chunk).push(entry);
+                let bytes = entry.bytes();
+                self.bytes += bytes;
+                Arc::make_mut(chunk).push(entry, bytes);
                 self.end += 1;
             }
         }

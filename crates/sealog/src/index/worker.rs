@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,8 +19,10 @@ use super::facts::Facts;
 use super::schema::{Fields, INDEX_VERSION, IndexDocument, TOKENIZER, WordTokenizer};
 use super::tail::{Entry, Tail};
 use super::{Generation, Shared, damaged};
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::{self, Reader};
+use crate::log::missing_event;
 
 /// A segment is written once its events have so many bytes of canonical JSON, however few they are.
 const COMMIT_BYTES: usize = 32 * 1024 * 1024;
@@ -105,7 +107,8 @@ struct Worker<'s> {
     next_seq: u64,
     /// Rounds since a segment was committed, here or by another process.
     ticks: u32,
-    next_tick: Instant,
+    /// Since the round began.
+    round: Stopwatch,
 }
 
 /// What the one has that writes the segments.
@@ -162,7 +165,7 @@ impl<'s> Worker<'s> {
             writer,
             next_seq: payload.next_seq,
             ticks: 0,
-            next_tick: Instant::now() + TICK,
+            round: Stopwatch::start(),
         };
         worker.publish()?;
         shared.progress.send_modify(|progress| progress.events = payload.next_seq);
@@ -196,15 +199,15 @@ impl<'s> Worker<'s> {
                 let is_new = tail.end() >= self.next_seq + self.shared.options.small_events();
                 is_behind && !tail.is_full() || is_new && self.writer.is_some()
             });
-            let rest = self.next_tick.saturating_duration_since(Instant::now());
+            let rest = TICK.saturating_sub(self.round.elapsed());
             if !has_work && !rest.is_zero() {
                 drop(self.shared.woken.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner));
             } else {
                 drop(state);
             }
             // By the clock: under load it is woken all the time.
-            if Instant::now() >= self.next_tick {
-                self.next_tick = Instant::now() + TICK;
+            if self.round.elapsed() >= TICK {
+                self.round = Stopwatch::start();
                 self.ticks += 1;
                 self.follow()?;
             }
@@ -612,10 +615,7 @@ fn entries(journal: &mut Reader, from: u64, to: u64) -> Result<Vec<Entry>> {
     journal.snapshot(|snapshot| {
         snapshot.rows(from, to, &mut |seq, row| {
             if seq != from + facts.len() as u64 {
-                return Err(Error::new(
-                    ErrorKind::Integrity,
-                    format!("seq {}: expected an event, found none", from + facts.len() as u64),
-                ));
+                return Err(missing_event(from + facts.len() as u64));
             }
             let start = bodies.len();
             bodies.extend_from_slice(row.body);

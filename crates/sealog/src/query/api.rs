@@ -261,7 +261,7 @@ impl AuditLog {
     pub async fn reindex(&self) -> Result<()> {
         self.whole()?;
         self.index()?.rebuild();
-        let size = self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await?;
+        let size = self.size().await?;
         self.index()?.view(size).await.map(drop)
     }
 
@@ -271,7 +271,7 @@ impl AuditLog {
         selection: Selection,
         question: impl FnOnce(&View, &Selection, &mut dyn Snapshot) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let size = self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await?;
+        let size = self.size().await?;
         let view = self.view(&selection, size).await?;
         self.ask_view(&Arc::new(view), selection, question).await
     }

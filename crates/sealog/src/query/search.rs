@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::Selection;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::event::Record;
-use crate::index::{Best, Entry, Order, Place, Scan, Times, View, damaged, weight};
+use crate::index::{Best, Entry, Order, Place, Scan, View, damaged, weight};
 use crate::journal::Snapshot;
-use crate::log::record_of;
+use crate::log::{missing_event, record_of};
 
 /// Events that are no farther apart are read at once, since the journal packs neighbours together.
 const NEAR_SEQS: u64 = 64;
@@ -30,7 +30,7 @@ pub(crate) fn best(
     }
     let tail = |best: &mut Best| -> Result<()> {
         for chunk in &chunks {
-            if best.wants(Times { first: chunk.times.0, last: chunk.times.1 }) {
+            if best.wants(chunk.times) {
                 chunk.select(view.generation.next_seq..view.size, &scan, &mut |seq, entry| {
                     best.offer(entry.facts.timestamp, || seq);
                     true
@@ -122,16 +122,22 @@ pub(crate) fn each_in_tail(
 
 /// How many events are selected.
 pub(crate) fn count(view: &View, selection: &Selection, snapshot: &mut dyn Snapshot) -> Result<u64> {
+    let mut count = count_in_segments(view, selection, snapshot)?;
+    each_in_tail(view, selection, 0, &mut |_, _| {
+        count += 1;
+        true
+    })?;
+    Ok(count)
+}
+
+/// How many of the events that are selected stand in segments.
+pub(crate) fn count_in_segments(view: &View, selection: &Selection, snapshot: &mut dyn Snapshot) -> Result<u64> {
     let (from, to) = selection.times();
     let weight = weight_of(view, selection, snapshot)?;
     let mut count = 0;
     for segment in &view.generation.segments {
         count += segment.count(&*weight, &(from..to)).map_err(damaged)?;
     }
-    each_in_tail(view, selection, 0, &mut |_, _| {
-        count += 1;
-        true
-    })?;
     Ok(count)
 }
 
@@ -175,8 +181,7 @@ pub(crate) fn bodies(
             Ok(())
         })?;
         if let Some(index) = wanted.next() {
-            let message = format!("seq {}: expected an event, found none", seqs[index]);
-            return Err(Error::new(ErrorKind::Integrity, message));
+            return Err(missing_event(seqs[index]));
         }
     }
     Ok(())

@@ -355,7 +355,8 @@ fn add_by_value(column: &BytesColumn, counts: &[u64], map: &mut HashMap<Box<str>
     Ok(())
 }
 
-fn top(counts: HashMap<Box<str>, u64>, limit: usize) -> Vec<TopEntry> {
+/// The values with the highest counts, the highest first; of equal ones, in the order of their bytes.
+pub(super) fn top(counts: HashMap<Box<str>, u64>, limit: usize) -> Vec<TopEntry> {
     let mut entries: Vec<_> = counts.into_iter().map(|(value, count)| (std::cmp::Reverse(count), value)).collect();
     if entries.len() > limit {
         entries.select_nth_unstable(limit);

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use tantivy::TantivyError;
 use tantivy::schema::Field;
 
-use super::search::{each_in_tail, weight_of};
+use super::search::{count_in_segments, each_in_tail};
+use super::stats::top;
 use super::{Filter, Matcher, Selection, TopEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Facts, Key, View, damaged};
@@ -117,25 +118,27 @@ fn suggest(
     limit: usize,
     snapshot: &mut dyn Snapshot,
 ) -> Result<Vec<TopEntry>> {
-    let mut counts: HashMap<String, u64> = HashMap::new();
+    let mut counts: HashMap<Box<str>, u64> = HashMap::new();
     each_in_tail(view, selection, 0, &mut |_, entry| {
         for value in field.values(&entry.facts).filter(|value| value.starts_with(prefix)) {
-            *counts.entry(value.to_owned()).or_default() += 1;
+            *counts.entry(value.into()).or_default() += 1;
         }
         true
     })?;
     let fields = &view.generation.fields;
     let indexed = field.key().map_or(fields.tag, |key| fields.key(key));
     for (value, all) in terms(view, indexed, prefix).map_err(damaged)? {
-        let count = if selection.is_whole() { all } else { count_of(view, selection, field, &value, snapshot)? };
+        let count = match Matcher::new(&field.filter(&value)) {
+            _ if selection.is_whole() => all,
+            Ok(matcher) => count_in_segments(view, &selection.and(matcher), snapshot)?,
+            // A value that no filter can name cannot be filtered by.
+            Err(_) => 0,
+        };
         if count > 0 {
-            *counts.entry(value).or_default() += count;
+            *counts.entry(value.into()).or_default() += count;
         }
     }
-    let mut entries: Vec<_> = counts.into_iter().map(|(value, count)| TopEntry { value, count }).collect();
-    entries.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
-    entries.truncate(limit);
-    Ok(entries)
+    Ok(top(counts, limit))
 }
 
 /// The first values in the segments that begin with `prefix`, each with how many events have it.
@@ -158,24 +161,4 @@ fn terms(view: &View, field: Field, prefix: &str) -> Result<BTreeMap<String, u64
         }
     }
     Ok(found)
-}
-
-/// How many of the selected events in the segments have this value.
-fn count_of(
-    view: &View,
-    selection: &Selection,
-    field: SuggestField,
-    value: &str,
-    snapshot: &mut dyn Snapshot,
-) -> Result<u64> {
-    // A value that no filter can name cannot be filtered by.
-    let Ok(matcher) = Matcher::new(&field.filter(value)) else { return Ok(0) };
-    let selection = selection.and(matcher);
-    let (from, to) = selection.times();
-    let weight = weight_of(view, &selection, snapshot)?;
-    let mut count = 0;
-    for segment in &view.generation.segments {
-        count += segment.count(&*weight, &(from..to)).map_err(damaged)?;
-    }
-    Ok(count)
 }

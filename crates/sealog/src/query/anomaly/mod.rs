@@ -141,7 +141,7 @@ impl AuditLog {
     /// What the rules find in `range` that stands at `at` or later.
     async fn found(&self, rules: &[Rule], range: TimeRange, at: i64) -> Result<Findings> {
         let evaluation = Evaluation::new(&self.scope, rules, range)?;
-        let size = self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await?;
+        let size = self.size().await?;
         let evaluation = self.evaluate(evaluation, size, at).await?;
         self.told(&evaluation, evaluation.standing(at)).await
     }
