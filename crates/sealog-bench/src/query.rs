@@ -17,7 +17,7 @@ use crate::Result;
 use crate::input::{SEED, START_MS};
 use crate::machine::Machine;
 use crate::measure::median;
-use crate::peers::{self, BATCH_EVENTS};
+use crate::peers::{self, batches, load};
 use crate::report::Hold;
 
 /// Events of the smaller and the larger log, at scale 1.
@@ -127,7 +127,7 @@ fn ask(runtime: &Runtime, dir: &Path, events: usize, report: &mut Report) -> Res
     let memory = Memory::watch();
     let start = Instant::now();
     let mut generator = Events::new(events / RARE_EVENTS);
-    runtime.block_on(load(&log, generator.by_ref().take(events)))?;
+    runtime.block_on(load(&log, batches(generator.by_ref().take(events))))?;
     runtime.block_on(log.count(&Filter::new()))?;
     let seconds = start.elapsed().as_secs_f64();
     report.other.push(Figure { name: "ingest in batches, events/s", value: events as f64 / seconds, unit: "1/s" });
@@ -137,13 +137,7 @@ fn ask(runtime: &Runtime, dir: &Path, events: usize, report: &mut Report) -> Res
 
     eprintln!("{} events into the table", count(events as u64));
     let mut table = peers::open_table(dir)?;
-    let mut peer_events = Events::new(events / RARE_EVENTS);
-    loop {
-        let left = events - (peer_events.number).min(events);
-        let batch: Vec<_> = peer_events.by_ref().take(left.min(BATCH_EVENTS)).collect();
-        if batch.is_empty() {
-            break;
-        }
+    for batch in batches(Events::new(events / RARE_EVENTS).take(events)) {
         peers::write_table(&mut table, &batch)?;
     }
     table.execute_batch("ANALYZE")?;
@@ -155,7 +149,7 @@ fn ask(runtime: &Runtime, dir: &Path, events: usize, report: &mut Report) -> Res
     statistics(runtime, &log, &table, events as u64, report)?;
     verify(runtime, &log, events, report)?;
     watch(runtime, &log, report)?;
-    runtime.block_on(load(&log, generator.take(TAIL_EVENTS)))?;
+    runtime.block_on(load(&log, batches(generator.take(TAIL_EVENTS))))?;
     for row in &mut report.newest[first..] {
         let (median, p99) = times(ROUNDS, || {
             let filter = question(row.of)?;
@@ -331,26 +325,6 @@ fn percentile(times: &[Duration], percent: usize) -> f64 {
     times
         .get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
         .map_or(0.0, |time| time.as_secs_f64() * 1e3)
-}
-
-/// Logs the events in batches, some in flight.
-async fn load(log: &AuditLog, events: impl Iterator<Item = Event>) -> Result<()> {
-    let mut in_flight = std::collections::VecDeque::new();
-    let mut events = events.peekable();
-    while events.peek().is_some() {
-        let batch: Vec<_> = events.by_ref().take(BATCH_EVENTS).collect();
-        let log = log.clone();
-        in_flight.push_back(tokio::spawn(async move { log.log_bulk(batch).await }));
-        if in_flight.len() == 4
-            && let Some(oldest) = in_flight.pop_front()
-        {
-            oldest.await??;
-        }
-    }
-    for batch in in_flight {
-        batch.await??;
-    }
-    Ok(())
 }
 
 /// The generator's events, and now and then one of somebody who is hardly ever there.

@@ -15,7 +15,7 @@ use tokio::sync::{Barrier, mpsc, oneshot};
 
 pub(crate) use self::append::{Append, AppendCalls};
 pub(crate) use self::auditlog::AuditlogCrate;
-pub(crate) use self::sealog::{Sealog, SealogCalls};
+pub(crate) use self::sealog::{Sealog, SealogCalls, load};
 pub(crate) use self::table::{Table, TableCalls, open as open_table, write as write_table};
 
 use crate::measure::Run;
@@ -23,6 +23,13 @@ use crate::{Error, Result};
 
 /// Events of one batch, for all contestants that have batches.
 pub(crate) const BATCH_EVENTS: usize = 1_000;
+/// The events in batches of [`BATCH_EVENTS`], the last one shorter.
+pub(crate) fn batches(mut events: impl Iterator<Item = Event>) -> impl Iterator<Item = Vec<Event>> {
+    std::iter::from_fn(move || {
+        Some(events.by_ref().take(BATCH_EVENTS).collect()).filter(|batch: &Vec<_>| !batch.is_empty())
+    })
+}
+
 /// Tasks that each await one call after the other.
 pub(crate) const TASKS: usize = 64;
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use sealog::{AuditLog, Event};
 use tokio::runtime::Runtime;
 
-use super::{BATCH_EVENTS, Contestant, run_tasks, runtime};
+use super::{Contestant, batches, run_tasks, runtime};
+use crate::Result;
 use crate::measure::{Run, bytes_below};
-use crate::{Error, Result};
 
 /// Batches in flight: while one waits for the disk, the next is prepared.
 const IN_FLIGHT: usize = 4;
@@ -28,41 +28,34 @@ impl Contestant for Sealog {
         let runtime = runtime()?;
         let builder = AuditLog::builder(dir.join("audit.db")).full_text(self.full_text);
         let log = runtime.block_on(builder.open())?;
-        let mut batches = Vec::new();
-        let mut events = events.into_iter();
-        loop {
-            let batch: Vec<Event> = events.by_ref().take(BATCH_EVENTS).collect();
-            if batch.is_empty() {
-                break;
-            }
-            batches.push(batch);
-        }
+        let batches: Vec<_> = batches(events.into_iter()).collect();
 
         let start = Instant::now();
-        let events = runtime.block_on(async {
-            let mut in_flight = VecDeque::with_capacity(IN_FLIGHT);
-            let mut acknowledged = 0;
-            for batch in batches {
-                if start.elapsed() >= budget {
-                    break;
-                }
-                if in_flight.len() == IN_FLIGHT
-                    && let Some(oldest) = in_flight.pop_front()
-                {
-                    acknowledged += join(oldest).await?;
-                }
-                let log = log.clone();
-                in_flight.push_back(tokio::spawn(async move { log.log_bulk(batch).await }));
-            }
-            for batch in in_flight {
-                acknowledged += join(batch).await?;
-            }
-            Ok::<_, Error>(acknowledged)
-        })?;
+        let batches = batches.into_iter().take_while(|_| start.elapsed() < budget);
+        let events = runtime.block_on(load(&log, batches))?;
         let bytes = bytes_below(dir)?;
         runtime.block_on(log.close())?;
         Ok(Run { events, elapsed: start.elapsed(), bytes, closed_bytes: bytes_below(dir)? })
     }
+}
+
+/// Logs the batches, [`IN_FLIGHT`] of them at a time. Answers how many events were acknowledged.
+pub(crate) async fn load(log: &AuditLog, batches: impl Iterator<Item = Vec<Event>>) -> Result<u64> {
+    let mut in_flight: VecDeque<Batch> = VecDeque::with_capacity(IN_FLIGHT);
+    let mut acknowledged = 0;
+    for batch in batches {
+        if in_flight.len() == IN_FLIGHT
+            && let Some(oldest) = in_flight.pop_front()
+        {
+            acknowledged += join(oldest).await?;
+        }
+        let log = log.clone();
+        in_flight.push_back(tokio::spawn(async move { log.log_bulk(batch).await }));
+    }
+    for batch in in_flight {
+        acknowledged += join(batch).await?;
+    }
+    Ok(acknowledged)
 }
 
 type Batch = tokio::task::JoinHandle<sealog::Result<Vec<sealog::Logged>>>;
