@@ -4,14 +4,6 @@ use serde_json::{Value, json};
 
 use crate::support::{Folder, lines};
 
-/// What it says when it ends with this code.
-fn said(folder: &Folder, code: i32, arguments: &[&str]) -> String {
-    let output = folder.run(arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "sealog {arguments:?}: {said}");
-    said
-}
-
 #[test]
 fn nothing_is_written_over_unasked_and_the_log_and_its_key_never() {
     let folder = Folder::new();
@@ -21,7 +13,7 @@ fn nothing_is_written_over_unasked_and_the_log_and_its_key_never() {
     for file in ["audit.db", "audit.db.key", "sub/../audit.db.key", "./audit.db-wal"] {
         for command in [&["checkpoint"][..], &["proof", "0"], &["report"]] {
             let arguments = [command, &["--output", file, "--force"]].concat();
-            let said = said(&folder, 2, &arguments);
+            let said = folder.said(2, &arguments);
             assert!(said.contains("name another file"), "{said}");
         }
     }
@@ -30,7 +22,7 @@ fn nothing_is_written_over_unasked_and_the_log_and_its_key_never() {
     folder.write("notes.txt", "mine");
     for command in [&["checkpoint"][..], &["proof", "0"], &["report"]] {
         let arguments = [command, &["--output", "notes.txt"]].concat();
-        assert!(said(&folder, 2, &arguments).contains("--force"));
+        assert!(folder.said(2, &arguments).contains("--force"));
     }
     assert_eq!(std::fs::read(folder.path("notes.txt")).expect("a file"), b"mine");
     folder.expect(0, &["checkpoint", "--output", "notes.txt", "--force"]);
@@ -60,7 +52,7 @@ fn what_is_malformed_is_wrong_usage_and_no_damage() {
         &["demo", "--log", "other.db"],
         &["log", "a", "--set", "x=1", "--set", "x=2"],
     ] {
-        assert!(!said(&folder, 2, arguments).contains("Damaged"), "{arguments:?}");
+        assert!(!folder.said(2, arguments).contains("Damaged"), "{arguments:?}");
     }
     folder.write("broken.ndjson.gz", b"\x1f\x8b\x08 and nothing that could be unpacked");
     folder.expect(2, &["import", "broken.ndjson.gz"]);
@@ -91,7 +83,7 @@ fn an_error_in_an_event_names_the_option_or_the_field() {
         ("--tag at /0: is empty", &["log", "a", "--tag", ""]),
         ("--tenant: is empty", &["log", "a", "--tenant", ""]),
     ] {
-        let said = said(&folder, 3, arguments);
+        let said = folder.said(3, arguments);
         assert!(said.contains(option), "{said}");
     }
     let pointer = folder.run(&["log", "a", "--actor", "", "--json"]).stderr;
@@ -150,7 +142,7 @@ fn keys_are_made_once_and_no_two_logs_share_a_name() {
     let folder = Folder::new();
     folder.expect(0, &["key", "generate"]);
     let before = std::fs::read(folder.path("audit.db.key")).expect("the key");
-    assert!(said(&folder, 2, &["key", "generate"]).contains("already"));
+    assert!(folder.said(2, &["key", "generate"]).contains("already"));
     assert_eq!(std::fs::read(folder.path("audit.db.key")).expect("the key"), before);
     folder.expect(0, &["key", "generate", "--key", "other.key"]);
     let origin = |vkey: &str| vkey.split('+').next().expect("a name").to_owned();
@@ -166,7 +158,7 @@ fn a_policy_adds_to_the_defaults() {
     let metadata = &folder.json(0, &["get", "0"])["metadata"];
     assert_eq!(metadata, &json!({"email": "[REDACTED]", "password": "[REDACTED]"}));
     folder.write("policy.json", "{\"redactFields\": [\"email\"]}");
-    assert!(said(&folder, 2, &["log", "a", "--policy", "policy.json"]).contains("docs/POLICY.md"));
+    assert!(folder.said(2, &["log", "a", "--policy", "policy.json"]).contains("docs/POLICY.md"));
 }
 
 #[test]
@@ -238,7 +230,7 @@ fn pipes_and_devices_are_not_taken_for_files() {
             (2, &["log", "a", "--inbox", file]),
             (5, &["log", "a", "--key", file]),
         ] {
-            assert!(said(&folder, code, arguments).contains("regular file"), "{arguments:?}");
+            assert!(folder.said(code, arguments).contains("regular file"), "{arguments:?}");
         }
     }
     // What comes out of a pipe is imported.

@@ -34,13 +34,6 @@ fn seqs(text: &[u8]) -> Vec<u64> {
     lines(text).iter().map(|event| event["seq"].as_u64().expect("a seq")).collect()
 }
 
-fn said(folder: &Folder, code: i32, arguments: &[&str]) -> String {
-    let output = folder.run(arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "sealog {arguments:?}: {said}");
-    said
-}
-
 #[test]
 fn a_filter_is_one_argument_or_several() {
     let folder = folder();
@@ -67,7 +60,7 @@ fn a_filter_is_one_argument_or_several() {
 
     let human = folder.expect(0, &["search", "reset"]);
     assert!(human.contains("7  2026-03-02 07:07:00  info") && human.contains("user.logout"), "{human}");
-    assert!(said(&folder, 0, &["search", "nothing"]).contains("No event"));
+    assert!(folder.said(0, &["search", "nothing"]).contains("No event"));
     assert_eq!(folder.expect(0, &["search", "nothing", "--json"]), "");
 }
 
@@ -90,7 +83,7 @@ fn pages_join_up_and_each_tells_how_to_go_on() {
     assert_eq!(found, all);
 
     // The command that is told works as it stands, ages and all.
-    let told = said(&folder, 0, &["search", "actor:u-1 since:5000w -expired", "-n", "30", "--log", "audit.db"]);
+    let told = folder.said(0, &["search", "actor:u-1 since:5000w -expired", "-n", "30", "--log", "audit.db"]);
     let command = told.trim().strip_prefix("There are more: ").expect("a command").to_owned();
     assert!(command.starts_with("sealog search -n 30 --log audit.db --cursor="), "{command}");
     let program = command.replacen("sealog", &format!("'{}' --json", crate::support::SEALOG), 1);
@@ -117,7 +110,7 @@ fn what_is_wrong_in_a_question_is_said_with_its_place() {
         ("cannot be used with", &["search", "--all", "-n", "3"]),
         ("0 is not in 1..", &["search", "-n", "0"]),
     ] {
-        let said = said(&folder, 2, arguments);
+        let said = folder.said(2, arguments);
         assert!(said.contains(place), "{arguments:?}: {said}");
     }
     let output = folder.run(&["search", "actor:", "--json"]);
@@ -127,7 +120,7 @@ fn what_is_wrong_in_a_question_is_said_with_its_place() {
     }
     assert!(!folder.path("nowhere.db.index").exists());
     folder.write("file", "no folder");
-    assert!(said(&folder, 11, &["count", "--index", "file/index"]).contains("another folder"));
+    assert!(folder.said(11, &["count", "--index", "file/index"]).contains("another folder"));
     // Without a filter nothing is asked of the index.
     folder.expect(0, &["tail", "--index", "file/index"]);
 }
@@ -185,9 +178,9 @@ fn a_resource_has_a_history_and_a_state_at_each_time() {
     let versions = folder.expect(0, &["history", "invoice/i-4", "--oldest-first", "--json"]);
     assert_eq!(seqs(versions.as_bytes()), [0, 1, 3]);
     assert_eq!(lines(versions.as_bytes())[1]["diff"][0]["path"], "/by");
-    let more = said(&folder, 0, &["history", "invoice/i-4", "-n", "2"]);
+    let more = folder.said(0, &["history", "invoice/i-4", "-n", "2"]);
     assert!(more.contains("sealog history -n 2 --cursor=") && more.ends_with(" invoice i-4\n"), "{more}");
-    assert!(said(&folder, 0, &["history", "invoice", "i-5"]).contains("No change of invoice/i-5"));
+    assert!(folder.said(0, &["history", "invoice", "i-5"]).contains("No change of invoice/i-5"));
 
     let state = folder.json(0, &["state", "invoice", "i-4", "--at", "2026-03-02 08:00:00.500"]);
     assert_eq!(state["state"], json!({"paid": true, "by": "card"}));
@@ -200,7 +193,7 @@ fn a_resource_has_a_history_and_a_state_at_each_time() {
         ("was not there yet: seq 0", &["state", "invoice", "i-4", "--at", "2026-03-01"]),
         ("no change of invoice/i-5", &["state", "invoice", "i-5"]),
     ] {
-        assert!(said(&folder, 1, arguments).contains(reason), "{arguments:?}");
+        assert!(folder.said(1, arguments).contains(reason), "{arguments:?}");
         let output = folder.run(&[arguments, &["--json"]].concat());
         assert_eq!(lines(&output.stderr)[0]["error"]["code"], "not_found");
         assert!(output.stdout.is_empty());
@@ -226,7 +219,7 @@ fn the_index_can_go_and_be_anywhere() {
     assert_eq!((&made["events"], &made["index"]), (&json!(121), &json!("elsewhere")));
     assert!(folder.expect(0, &["reindex"]).contains("Indexed 121 events"));
     folder.expect(0, &["reindex", "--full-text", "false"]);
-    assert!(said(&folder, 2, &["search", "reset"]).contains("sealog reindex"));
+    assert!(folder.said(2, &["search", "reset"]).contains("sealog reindex"));
     assert_eq!(folder.expect(0, &["count", "actor:u-1"]), "40\n");
 }
 

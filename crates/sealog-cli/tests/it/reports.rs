@@ -22,13 +22,6 @@ fn folder() -> Folder {
     folder
 }
 
-fn said(folder: &Folder, code: i32, arguments: &[&str]) -> String {
-    let output = folder.run(arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "sealog {arguments:?}: {said}");
-    said
-}
-
 fn read(folder: &Folder, name: &str) -> String {
     std::fs::read_to_string(folder.path(name)).expect("a file")
 }
@@ -88,7 +81,7 @@ fn what_is_wrong_leaves_every_file_as_it_was() {
         ("possible values: json, ndjson, csv, html", &["--format", "pdf"]),
         ("  actr:x\n  ^^^^^^", &["actr:x"]),
     ] {
-        let said = said(&folder, 2, &[&["report"], arguments].concat());
+        let said = folder.said(2, &[&["report"], arguments].concat());
         assert!(said.contains(place), "{arguments:?}: {said}");
     }
     folder.expect(6, &["report", "--log", "nowhere.db"]);

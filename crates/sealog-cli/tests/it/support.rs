@@ -56,6 +56,14 @@ impl Folder {
         String::from_utf8(output.stdout).expect("text")
     }
 
+    /// Runs it, expects this exit code, and answers what it says on standard error.
+    pub(crate) fn said(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "sealog {arguments:?}: {said}");
+        said
+    }
+
     /// The one JSON document it prints.
     pub(crate) fn json(&self, code: i32, arguments: &[&str]) -> Value {
         let text = self.expect(code, &[arguments, &["--json"]].concat());
