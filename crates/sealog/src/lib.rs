@@ -9,13 +9,17 @@ mod event;
 mod inbox;
 mod index;
 mod journal;
+mod keeper;
 mod keyfile;
 mod log;
 mod policy;
 mod query;
+mod ranges;
 mod report;
+mod retention;
 mod sampled;
 mod sequencer;
+mod settings;
 mod tree;
 mod verify;
 mod watch;
@@ -31,6 +35,7 @@ pub use event::{
 };
 pub use inbox::InboxState;
 pub use index::{IndexProgress, Order};
+pub use keeper::Upkeep;
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
 pub use query::{
@@ -44,8 +49,14 @@ pub use report::{
     MAX_REPORT_FIELDS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions, ReportProgress,
     ReportSummary,
 };
+pub use retention::{
+    CleanupOptions, CleanupProgress, CleanupReport, DEFAULT_CLEANUP_BATCH_EVENTS, Erasure, ErasureMode, ErasureReport,
+    Hold, HoldOptions, MAX_CASE_BYTES, MAX_CLEANUP_BATCH_EVENTS, MAX_HOLD_REASON_BYTES, MAX_HOLDS, MAX_REASON_BYTES,
+    Subject,
+};
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
+pub use settings::{CategoryRetention, MAX_CUSTOM_RETENTION, MAX_RETENTION_DAYS, Settings};
 pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
 pub use watch::{Watch, WatchFrom};
