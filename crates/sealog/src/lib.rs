@@ -41,8 +41,8 @@ pub use query::{
     TimeRange, TopEntry,
 };
 pub use report::{
-    MAX_REPORT_FIELDS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions, ReportProgress,
-    ReportSummary,
+    MAX_REPORT_FIELDS, MAX_REPORT_FINDINGS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions,
+    ReportProgress, ReportSummary,
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;

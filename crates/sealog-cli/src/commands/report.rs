@@ -50,7 +50,7 @@ pub(crate) struct ReportArgs {
     filter: WithFilter,
     /// How it is written [default: as the name of FILE ends, or csv]
     #[arg(long, value_name = "FORMAT",
-        value_parser = PossibleValuesParser::new(ReportFormat::ALL.map(ReportFormat::as_str))
+        value_parser = PossibleValuesParser::new(ReportFormat::ALL.iter().map(|format| format.as_str()))
             .try_map(|format| format.parse::<ReportFormat>()))]
     format: Option<ReportFormat>,
     /// What of each event, in this order [default: all of it; for html what a person reads]

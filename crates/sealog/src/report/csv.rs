@@ -1,12 +1,9 @@
 //! CSV: a table of RFC 4180, which programs and spreadsheets read alike.
 
 use super::field::{Body, Field, plain};
-use super::layout::Layout;
+use super::layout::{COUNT, TextLayout};
 use super::options::Columns;
 use super::source::Group;
-
-/// What stands over the counts of a grouped report.
-const COUNT: &str = "groupCount";
 
 /// The head of a report would be no rows of its table, so there is none.
 pub(super) struct Csv {
@@ -19,14 +16,12 @@ pub(super) struct Csv {
 
 impl Csv {
     pub(super) fn new(columns: Columns) -> Self {
-        let Columns { groups, rows } = columns;
-        let mut fields = rows.unwrap_or_default();
-        fields.retain(|field| !groups.iter().any(|group| group.name == field.name));
+        let (groups, fields) = columns.in_a_table();
         Self { groups, fields, group: String::new() }
     }
 }
 
-impl Layout for Csv {
+impl TextLayout for Csv {
     fn begin(&mut self, text: &mut String) {
         let mut names: Vec<_> = self.groups.iter().map(|field| &*field.name).collect();
         if !names.is_empty() {

@@ -70,6 +70,38 @@ pub(super) const ALL: [&str; 25] = [
 pub(super) const READABLE: [&str; 9] =
     ["seq", "time", "severity", "outcome", "action", "actorId", "resourceType", "resourceId", "ipAddress"];
 
+/// What a table whose columns have types has unless told otherwise: all but the time as text.
+#[cfg(feature = "parquet")]
+pub(super) const TYPED: [&str; 24] = {
+    let [seq, _, rest @ ..] = ALL;
+    let mut all = [seq; 24];
+    let mut place = 0;
+    while place < rest.len() {
+        all[place + 1] = rest[place];
+        place += 1;
+    }
+    all
+};
+
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Number,
+    /// Milliseconds since the Unix epoch.
+    Millis,
+    /// The same in RFC 3339.
+    Time,
+    Date,
+    Text,
+    Severity,
+    /// A list of texts.
+    Texts,
+    /// An object, an array, or whatever a state is.
+    Json,
+    /// What is inside of a field, of whatever type.
+    Inner,
+}
+
 /// A column of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
@@ -117,18 +149,21 @@ impl Field {
         Ok(Self { name: name.to_owned(), origin })
     }
 
-    /// Whether its values are milliseconds since the Unix epoch, or the time that people read.
-    pub(super) fn is_time(&self) -> bool {
+    /// What its values are.
+    pub(super) fn kind(&self) -> Kind {
         match &self.origin {
-            Origin::Time => true,
-            Origin::Place { slot, path } => path.is_empty() && matches!(NAMES[*slot], "timestamp" | "recordedAt"),
-            Origin::Date => false,
+            Origin::Time => Kind::Time,
+            Origin::Date => Kind::Date,
+            Origin::Place { path, .. } if !path.is_empty() => Kind::Inner,
+            Origin::Place { slot, .. } => match NAMES[*slot] {
+                "seq" => Kind::Number,
+                "timestamp" | "recordedAt" => Kind::Millis,
+                "severity" => Kind::Severity,
+                "tags" => Kind::Texts,
+                "after" | "before" | "diff" | "metadata" => Kind::Json,
+                _ => Kind::Text,
+            },
         }
-    }
-
-    /// Whether it is the severity.
-    pub(super) fn is_severity(&self) -> bool {
-        matches!(&self.origin, Origin::Place { slot, path } if path.is_empty() && NAMES[*slot] == "severity")
     }
 }
 
@@ -215,6 +250,29 @@ fn unescaped(text: &str) -> Option<Cow<'_, str>> {
 pub(super) fn plain(json: &str) -> Cow<'_, str> {
     let text = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     text.and_then(unescaped).unwrap_or(Cow::Borrowed(json))
+}
+
+/// The time of a field that is one, as a number or in RFC 3339.
+pub(super) fn milliseconds(json: &str) -> Option<i64> {
+    let text = plain(json);
+    text.parse().ok().or_else(|| Some(text.parse::<Timestamp>().ok()?.as_millisecond()))
+}
+
+/// The days from the Unix epoch to a date.
+#[cfg(feature = "parquet")]
+pub(super) fn day_number(json: &str) -> Option<i32> {
+    let date: jiff::civil::Date = plain(json).parse().ok()?;
+    i32::try_from(date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24).ok()
+}
+
+/// The items of an array; `None` when this is none.
+#[cfg(feature = "parquet")]
+pub(super) fn items(json: &str) -> Option<Vec<&str>> {
+    let (mut parts, mut items) = (Parts::of_array(json)?, Vec::new());
+    while let Some((_, item)) = parts.next()? {
+        items.push(item);
+    }
+    Some(items)
 }
 
 /// A time in UTC, to the millisecond.

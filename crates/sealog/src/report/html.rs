@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::ReportSummary;
 use super::chart::{bar, number, over_time};
-use super::field::{Body, Field, plain, written};
-use super::layout::{Head, Layout};
+use super::field::{Body, Field, Kind, milliseconds, plain, written};
+use super::layout::{Head, TextLayout};
 use super::source::Group;
 use crate::event::Severity;
 use crate::query::{Stats, TopEntry};
@@ -128,7 +128,7 @@ impl Html {
     }
 }
 
-impl Layout for Html {
+impl TextLayout for Html {
     fn begin(&mut self, text: &mut String) {
         // The policy is a second wall: whatever were to slip through the escaping would not run.
         let _ = write!(
@@ -293,24 +293,21 @@ fn span(ms: i64) -> String {
 fn push_value(text: &mut String, field: &Field, json: Option<&str>) {
     let Some(json) = json else { return text.push_str("<span class=\"soft\">none</span>") };
     let value = plain(json);
-    if field.is_severity() {
+    if field.kind() == Kind::Severity {
         // Of a class that the style knows, or of none.
         let class = Severity::ALL.into_iter().find(|severity| severity.as_str() == value);
         let _ = write!(text, "<span class=\"sev {}\">", class.map_or("", Severity::as_str));
         push_text(text, &value);
         text.push_str("</span>");
-    } else if let Some(ms) = Some(json).filter(|_| field.is_time()).and_then(milliseconds) {
+    } else if let Some(ms) =
+        Some(json).filter(|_| matches!(field.kind(), Kind::Millis | Kind::Time)).and_then(milliseconds)
+    {
         push_time(text, ms);
     } else if json.starts_with(['{', '[']) {
         push_code(text, json);
     } else {
         push_text(text, &value);
     }
-}
-
-/// The time of a field that is one, as a number or in RFC 3339.
-fn milliseconds(json: &str) -> Option<i64> {
-    json.parse().ok().or_else(|| Some(plain(json).parse::<jiff::Timestamp>().ok()?.as_millisecond()))
 }
 
 fn push_time(text: &mut String, ms: i64) {
