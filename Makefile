@@ -6,7 +6,7 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs of Debian's that tests run.
-TEST_NEEDS :=
+TEST_NEEDS := duckdb
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract
 FUZZ_SECONDS ?= 30

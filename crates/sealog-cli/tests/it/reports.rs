@@ -2,8 +2,10 @@
 
 use std::process::Stdio;
 
+use sealog::AuditLog;
 use serde_json::{Value, json};
 
+use crate::outside::reports_read_back;
 use crate::support::{Folder, lines};
 
 /// 2026-03-02, 07:00 UTC.
@@ -78,7 +80,7 @@ fn what_is_wrong_leaves_every_file_as_it_was() {
         ("kept.csv is there already; --force replaces it", &["-o", "kept.csv"]),
         ("other.csv.report.json is there already", &["-o", "other.csv"]),
         ("--output", &["--json"]),
-        ("possible values: json, ndjson, csv, html", &["--format", "pdf"]),
+        ("possible values: json, ndjson, csv, html, parquet", &["--format", "pdf"]),
         ("  actr:x\n  ^^^^^^", &["actr:x"]),
     ] {
         let said = folder.said(2, &[&["report"], arguments].concat());
@@ -116,4 +118,12 @@ fn a_reader_that_goes_is_no_failure_and_is_logged() {
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
     let logged = lines(folder.expect(0, &["tail", "-n", "1", "--json"]).as_bytes()).pop().expect("an event");
     assert_eq!((&logged["action"], &logged["outcome"]), (&json!("sealog.report.generated"), &json!("failure")));
+}
+
+#[tokio::test]
+async fn reports_of_a_generated_log_read_back_as_its_events() {
+    let folder = Folder::new();
+    folder.expect(0, &["demo", "--dir", ".", "--events", "3000"]);
+    let log = AuditLog::builder(folder.path("audit.db")).read_only(true).open().await.expect("the log opens");
+    reports_read_back(&folder, &log).await;
 }

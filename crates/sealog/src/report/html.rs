@@ -1,5 +1,6 @@
 //! HTML: one page for a person, which needs nothing else: no script, no font, no picture from elsewhere.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::field::{Body, Field, Kind, milliseconds, plain, written};
 use super::layout::{Head, TextLayout};
 use super::source::Group;
 use crate::event::Severity;
-use crate::query::{Stats, TopEntry};
+use crate::query::{Finding, FindingEvent, Findings, RuleKind, Stats, TopEntry};
 
 const STYLE: &str = include_str!("style.css");
 /// How a time is written for a person, in UTC.
@@ -17,16 +18,22 @@ const TIME: &str = "%Y-%m-%d %H:%M:%S%.3f";
 /// How many groups the table of groups has; all of them stand over their rows.
 const LISTED_GROUPS: usize = 50;
 
+/// How many findings the page has; all of them are counted.
+const LISTED_FINDINGS: usize = 100;
+
 pub(super) struct Html {
     head: Head,
     groups: Arc<Vec<Group>>,
+    /// The events that the findings point to.
+    pointed: HashSet<u64>,
     /// Whether rows of a group, or of none, are being written.
     is_open: bool,
 }
 
 impl Html {
     pub(super) fn new(head: Head, groups: Arc<Vec<Group>>) -> Self {
-        Self { head, groups, is_open: false }
+        let pointed = listed(&head).iter().flat_map(|finding| [finding.first.seq, finding.last.seq]).collect();
+        Self { head, groups, pointed, is_open: false }
     }
 
     fn fields(&self) -> &[Field] {
@@ -78,6 +85,76 @@ impl Html {
         });
         fact("Signed by", &|text| push_code(text, vkey));
         text.push_str("</dl>\n");
+    }
+
+    /// What the rules have found, or that they have found nothing.
+    fn findings(&self, text: &mut String) {
+        let ReportSummary { rules, findings: Some(findings), .. } = &self.head.summary else { return };
+        text.push_str("<h2 id=\"findings\">Findings</h2>\n");
+        if findings.total == 0 {
+            text.push_str("<p class=\"soft\">None. The rules that were looked for: ");
+            for (place, rule) in rules.iter().enumerate() {
+                text.push_str(if place > 0 { ", " } else { "" });
+                push_text(text, &rule.name);
+            }
+            return text.push_str(".</p>\n");
+        }
+        let listed = listed(&self.head);
+        let older = match findings.total - listed.len() as u64 {
+            0 => String::new(),
+            older => format!("; {} older ones are only counted", number(older)),
+        };
+        let _ = write!(
+            text,
+            "<div class=\"wide\"><table class=\"findings\">\n<caption>What {} found among these events, the newest \
+             first{older}</caption>\n<thead><tr><th scope=\"col\">Rule</th><th scope=\"col\">Of</th>\
+             <th scope=\"col\" class=\"number\">Events</th><th scope=\"col\">First</th><th scope=\"col\">Last</th>\
+             <th scope=\"col\">Evidence</th></tr></thead>\n<tbody>\n",
+            if rules.len() == 1 { "the rule".to_owned() } else { format!("{} rules", number(rules.len() as u64)) },
+        );
+        for finding in listed {
+            self.finding(text, finding);
+        }
+        text.push_str("</tbody>\n</table></div>\n");
+    }
+
+    fn finding(&self, text: &mut String, finding: &Finding) {
+        let rule = self.head.summary.rules.iter().find(|rule| rule.name == finding.rule);
+        text.push_str("<tr><th scope=\"row\">");
+        push_text(text, &finding.rule);
+        let usual = finding.threshold.saturating_sub(1);
+        let _ = match rule.map(|rule| rule.kind) {
+            Some(RuleKind::Unusual { .. }) => {
+                write!(text, "<small>usual in this hour: up to {}</small>", number(usual))
+            }
+            _ => write!(text, "<small>{} or more in {}</small>", number(finding.threshold), span(finding.window_ms)),
+        };
+        text.push_str("</th><td>");
+        match &finding.group {
+            Some(group) => {
+                push_text(text, group);
+                let by = finding.group_by.map_or("", crate::GroupBy::as_str);
+                let _ = write!(text, "<small>{}</small>", if by == "ipAddress" { "address" } else { by });
+            }
+            None => text.push_str("<span class=\"soft\">all together</span>"),
+        }
+        let _ = write!(text, "</td><td class=\"number\"><b>{}</b></td>", number(finding.count));
+        for FindingEvent { seq, timestamp, .. } in [&finding.first, &finding.last] {
+            let _ = write!(text, "<td><a href=\"#seq-{seq}\">");
+            push_time(text, *timestamp);
+            let _ = write!(text, "</a><small>seq {seq}</small></td>");
+        }
+        let ids = match finding.ids.len() as u64 {
+            all if all == finding.count => "ids".to_owned(),
+            first => format!("the first {first} ids"),
+        };
+        let _ = write!(text, "<td><details><summary>{ids}</summary><ul>");
+        for id in &finding.ids {
+            text.push_str("<li>");
+            push_code(text, id);
+            text.push_str("</li>");
+        }
+        text.push_str("</ul></details></td></tr>\n");
     }
 
     fn list_groups(&self, text: &mut String) {
@@ -142,7 +219,12 @@ impl TextLayout for Html {
         let _ = write!(text, "</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>Audit report</h1>\n");
         self.facts(text);
         if let Some(stats) = &self.head.stats {
-            summary(text, stats);
+            let findings = self.head.summary.findings.as_ref();
+            tiles(text, stats, findings);
+            self.findings(text);
+            if stats.total > 0 {
+                charts(text, stats, findings.map_or(&[], |findings| &findings.findings));
+            }
         }
         self.list_groups(text);
         text.push_str(
@@ -176,7 +258,12 @@ impl TextLayout for Html {
         if !std::mem::replace(&mut self.is_open, true) {
             text.push_str("<tbody>\n");
         }
-        text.push_str("<tr>");
+        match body.seq().filter(|seq| self.pointed.contains(seq)) {
+            Some(seq) => {
+                let _ = write!(text, "<tr id=\"seq-{seq}\">");
+            }
+            None => text.push_str("<tr>"),
+        }
         for field in self.fields() {
             text.push_str("<td>");
             if let Some(value) = body.get(field) {
@@ -203,8 +290,14 @@ impl TextLayout for Html {
     }
 }
 
-/// The counts, and the charts.
-fn summary(text: &mut String, stats: &Stats) {
+/// The findings that have a line of their own.
+fn listed(head: &Head) -> &[Finding] {
+    let all = head.summary.findings.as_ref().map_or(&[][..], |findings| &findings.findings);
+    &all[..all.len().min(LISTED_FINDINGS)]
+}
+
+/// The counts.
+fn tiles(text: &mut String, stats: &Stats, findings: Option<&Findings>) {
     let _ = write!(
         text,
         "<h2>Summary</h2>\n<ul class=\"tiles\">\n<li><b>{}</b> {}</li>\n",
@@ -215,15 +308,24 @@ fn summary(text: &mut String, stats: &Stats) {
         let count = number(stats.by_severity.get(severity));
         let _ = writeln!(text, "<li class=\"{severity}\"><b>{count}</b> {severity}</li>");
     }
-    text.push_str("</ul>\n");
-    if stats.total == 0 {
-        return;
+    if let Some(findings) = findings {
+        let class = if findings.total > 0 { "finding" } else { "" };
+        let what = if findings.total == 1 { "finding" } else { "findings" };
+        let count = number(findings.total);
+        let _ = writeln!(text, "<li class=\"{class}\"><b>{count}</b> <a href=\"#findings\">{what}</a></li>");
     }
-    text.push_str("<h2>Over time</h2>\n<figure style=\"margin:0\">\n");
-    over_time(text, stats);
+    text.push_str("</ul>\n");
+}
+
+fn charts(text: &mut String, stats: &Stats, findings: &[Finding]) {
+    text.push_str("<h2>Over time</h2>\n<figure>\n");
+    over_time(text, stats, findings);
     text.push_str("<figcaption><ul class=\"legend\">");
     for severity in Severity::ALL.into_iter().filter(|severity| stats.by_severity.get(*severity) > 0) {
         let _ = write!(text, "<li><i class=\"{severity}\"></i>{severity}</li>");
+    }
+    if !findings.is_empty() {
+        text.push_str("<li><i class=\"finding\"></i>finding</li>");
     }
     let _ = write!(text, "<li>a bar is {}, in UTC</li></ul></figcaption>\n</figure>\n", span(stats.bucket_ms));
     numbers(text, stats);
@@ -327,7 +429,7 @@ fn push_code(text: &mut String, value: &str) {
 
 /// Appends text so that nothing in it is markup, in an element or in quotes. What would hide text, turn
 /// it around, or may not stand in a page is shown by its number.
-fn push_text(text: &mut String, value: &str) {
+pub(super) fn push_text(text: &mut String, value: &str) {
     for char in value.chars() {
         match char {
             '&' => text.push_str("&amp;"),

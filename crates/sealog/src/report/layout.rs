@@ -11,7 +11,7 @@ use super::options::{Columns, ReportFormat};
 use super::source::Group;
 use super::{ReportSummary, WRITE_BYTES, csv, html, json};
 use crate::error::Result;
-use crate::query::{Filter, Findings, Stats, TimeRange};
+use crate::query::{Filter, Findings, Rule, Stats, TimeRange};
 use crate::tree::Checkpoint;
 
 /// What stands over the counts of the groups in a table.
@@ -123,6 +123,8 @@ impl Head {
             #[serde(serialize_with = "checkpoint")]
             checkpoint: &'a Checkpoint,
             vkey: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            rules: &'a [Rule],
             #[serde(skip_serializing_if = "Option::is_none")]
             findings: Option<&'a Findings>,
         }
@@ -136,6 +138,7 @@ impl Head {
             group_by: &summary.group_by,
             checkpoint: &summary.checkpoint,
             vkey: &summary.vkey,
+            rules: &summary.rules,
             findings: summary.findings.as_ref(),
         };
         serde_json::to_string(&members).expect("a head is plain data")

@@ -32,7 +32,7 @@ use self::source::{Group, Grouped, Page, Scan, Source, count_groups};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Outcome, Receipt, Severity};
 use crate::log::AuditLog;
-use crate::query::{Evaluation, Findings, Matcher, Selection, StatsOptions, TimeRange, count, stats};
+use crate::query::{Evaluation, Findings, Matcher, Rule, Selection, StatsOptions, TimeRange, count, stats};
 use crate::tree::Checkpoint;
 
 /// The action of the event that a report is.
@@ -78,6 +78,9 @@ pub struct ReportSummary {
     /// By what the rows are put together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub group_by: Vec<String>,
+    /// The rules whose findings were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
     /// What the rules find among its events, the newest first, where there were rules: all are counted, and at
     /// most [`MAX_REPORT_FINDINGS`] are here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,6 +167,7 @@ impl AuditLog {
                 filter: options.filter.clone(),
                 fields: options.fields.clone(),
                 group_by: options.group_by.clone(),
+                rules: options.rules.clone(),
                 findings: None,
                 checkpoint,
                 vkey,

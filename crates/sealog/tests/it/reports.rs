@@ -1,5 +1,6 @@
 //! Reports: each format holds exactly what a plain scan of the log selects.
 
+mod findings;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod running;
