@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::Folder;
 
 /// Gives `each` the lines that `outside/read.py` prints of a report.
-fn read(kind: &str, file: &Path, mut each: impl FnMut(Value)) {
+pub(crate) fn read(kind: &str, file: &Path, mut each: impl FnMut(Value)) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = root.join("target/tools/bin/python");
     assert!(python.exists(), "DuckDB is not there: `scripts/need duckdb` gets it");
@@ -20,6 +20,7 @@ fn read(kind: &str, file: &Path, mut each: impl FnMut(Value)) {
         .arg(script)
         .arg(kind)
         .arg(file)
+        .current_dir(file.parent().expect("a folder"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,6 +1,7 @@
 """Reads a report with programs that nobody here wrote, and prints each row as a line of JSON.
 
     read.py csv FILE      a list of the cells
+    read.py ask FILE      an answer's columns, of each statement of SQL in the file
     read.py parquet FILE  the event; before the rows a line with the types of the columns, and what the
                           report carries
 """
@@ -15,7 +16,7 @@ DOCUMENTS = {"metadata", "before", "after", "diff"}
 
 
 def main(kind, file):
-    for line in {"csv": table, "parquet": events}[kind](file):
+    for line in {"csv": table, "ask": answers, "parquet": events}[kind](file):
         sys.stdout.write(line + "\n")
 
 
@@ -24,6 +25,15 @@ def table(file):
     with open(file, newline="", encoding="utf-8") as text:
         for row in csv.reader(text, strict=True):
             yield json.dumps(row)
+
+
+def answers(file):
+    import duckdb
+
+    database = duckdb.connect()
+    for statement in duckdb.extract_statements(pathlib.Path(file).read_text()):
+        for row in database.execute(statement).fetchall():
+            yield json.dumps(row, default=str)
 
 
 def events(file):
