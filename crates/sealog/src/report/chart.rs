@@ -118,11 +118,11 @@ fn lane(text: &mut String, stats: &Stats, findings: &[Finding]) {
 }
 
 /// A bar that shows a part of the most.
-pub(super) fn bar(text: &mut String, count: u64, most: u64) {
+pub(super) fn bar(text: &mut String, class: &str, count: u64, most: u64) {
     let width = (200.0 * count as f64 / most.max(1) as f64).max(LEAST_HEIGHT);
     let _ = write!(
         text,
-        "<svg viewBox=\"0 0 200 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"bar\" \
+        "<svg viewBox=\"0 0 200 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"{class}\" \
          width=\"{width:.1}\" height=\"10\"/></svg>"
     );
 }

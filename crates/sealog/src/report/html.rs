@@ -10,7 +10,7 @@ use super::field::{Body, Field, Kind, milliseconds, plain, written};
 use super::layout::{Head, TextLayout};
 use super::source::Group;
 use crate::event::Severity;
-use crate::query::{Finding, FindingEvent, Findings, RuleKind, Stats, TopEntry};
+use crate::query::{Finding, Findings, GroupBy, Rule, RuleKind, Stats, TopEntry};
 
 const STYLE: &str = include_str!("style.css");
 /// How a time is written for a person, in UTC.
@@ -91,70 +91,58 @@ impl Html {
     fn findings(&self, text: &mut String) {
         let ReportSummary { rules, findings: Some(findings), .. } = &self.head.summary else { return };
         text.push_str("<h2 id=\"findings\">Findings</h2>\n");
-        if findings.total == 0 {
-            text.push_str("<p class=\"soft\">None. The rules that were looked for: ");
-            for (place, rule) in rules.iter().enumerate() {
-                text.push_str(if place > 0 { ", " } else { "" });
-                push_text(text, &rule.name);
-            }
-            return text.push_str(".</p>\n");
-        }
-        let listed = listed(&self.head);
-        let older = match findings.total - listed.len() as u64 {
+        let told = &findings.findings;
+        let counted = match findings.total - told.len() as u64 {
             0 => String::new(),
-            older => format!("; {} older ones are only counted", number(older)),
+            _ => format!("; counted by rule are the newest {}", number(told.len() as u64)),
         };
         let _ = write!(
             text,
-            "<div class=\"wide\"><table class=\"findings\">\n<caption>What {} found among these events, the newest \
-             first{older}</caption>\n<thead><tr><th scope=\"col\">Rule</th><th scope=\"col\">Of</th>\
-             <th scope=\"col\" class=\"number\">Events</th><th scope=\"col\">First</th><th scope=\"col\">Last</th>\
-             <th scope=\"col\">Evidence</th></tr></thead>\n<tbody>\n",
-            if rules.len() == 1 { "the rule".to_owned() } else { format!("{} rules", number(rules.len() as u64)) },
+            "<div class=\"wide\"><table class=\"rules\">\n<caption>What rules find among these events{counted}</caption>\n<thead><tr>\
+             <th scope=\"col\">Rule</th><th scope=\"col\">Looks for</th><th scope=\"col\" class=\"number\">Findings</th>\
+             <th scope=\"col\" class=\"number\">Events</th><td class=\"draw\"></td></tr></thead>\n<tbody>\n"
         );
-        for finding in listed {
-            self.finding(text, finding);
+        let of = |rule: &Rule| {
+            let found = told.iter().filter(|finding| finding.rule == rule.name);
+            found.fold((0, 0), |(findings, events), finding| (findings + 1, events + finding.count))
+        };
+        let most = rules.iter().map(|rule| of(rule).0).max().unwrap_or(0);
+        for rule in rules {
+            let (count, events) = of(rule);
+            let _ = write!(text, "<tr{}><th scope=\"row\">", if count == 0 { " class=\"soft\"" } else { "" });
+            push_text(text, &rule.name);
+            text.push_str("</th><td>");
+            push_looks_for(text, rule);
+            let (count_text, events) = (number(count), number(events));
+            let _ = write!(
+                text,
+                "</td><td class=\"number\">{count_text}</td><td class=\"number\">{events}</td><td class=\"draw\">"
+            );
+            if count > 0 {
+                bar(text, "finding", count, most);
+            }
+            text.push_str("</td></tr>\n");
         }
         text.push_str("</tbody>\n</table></div>\n");
-    }
-
-    fn finding(&self, text: &mut String, finding: &Finding) {
-        let rule = self.head.summary.rules.iter().find(|rule| rule.name == finding.rule);
-        text.push_str("<tr><th scope=\"row\">");
-        push_text(text, &finding.rule);
-        let usual = finding.threshold.saturating_sub(1);
-        let _ = match rule.map(|rule| rule.kind) {
-            Some(RuleKind::Unusual { .. }) => {
-                write!(text, "<small>usual in this hour: up to {}</small>", number(usual))
-            }
-            _ => write!(text, "<small>{} or more in {}</small>", number(finding.threshold), span(finding.window_ms)),
+        let listed = listed(&self.head);
+        if listed.is_empty() {
+            return;
+        }
+        let older = match findings.total - listed.len() as u64 {
+            0 => String::new(),
+            older => format!("; {} older ones are not listed", number(older)),
         };
-        text.push_str("</th><td>");
-        match &finding.group {
-            Some(group) => {
-                push_text(text, group);
-                let by = finding.group_by.map_or("", crate::GroupBy::as_str);
-                let _ = write!(text, "<small>{}</small>", if by == "ipAddress" { "address" } else { by });
-            }
-            None => text.push_str("<span class=\"soft\">all together</span>"),
+        let _ = write!(
+            text,
+            "<div class=\"wide\"><table class=\"findings\">\n<caption>Each finding, the newest first{older}</caption>\n\
+             <thead><tr><th scope=\"col\">From</th><th scope=\"col\">Rule</th><th scope=\"col\">Of</th>\
+             <th scope=\"col\" class=\"number\">Events</th><th scope=\"col\" class=\"number\">Lasted</th>\
+             <th scope=\"col\">First and last seq</th><th scope=\"col\">Evidence</th></tr></thead>\n<tbody>\n"
+        );
+        for finding in listed {
+            push_finding(text, finding);
         }
-        let _ = write!(text, "</td><td class=\"number\"><b>{}</b></td>", number(finding.count));
-        for FindingEvent { seq, timestamp, .. } in [&finding.first, &finding.last] {
-            let _ = write!(text, "<td><a href=\"#seq-{seq}\">");
-            push_time(text, *timestamp);
-            let _ = write!(text, "</a><small>seq {seq}</small></td>");
-        }
-        let ids = match finding.ids.len() as u64 {
-            all if all == finding.count => "ids".to_owned(),
-            first => format!("the first {first} ids"),
-        };
-        let _ = write!(text, "<td><details><summary>{ids}</summary><ul>");
-        for id in &finding.ids {
-            text.push_str("<li>");
-            push_code(text, id);
-            text.push_str("</li>");
-        }
-        text.push_str("</ul></details></td></tr>\n");
+        text.push_str("</tbody>\n</table></div>\n");
     }
 
     fn list_groups(&self, text: &mut String) {
@@ -221,10 +209,11 @@ impl TextLayout for Html {
         if let Some(stats) = &self.head.stats {
             let findings = self.head.summary.findings.as_ref();
             tiles(text, stats, findings);
-            self.findings(text);
             if stats.total > 0 {
-                charts(text, stats, findings.map_or(&[], |findings| &findings.findings));
+                chart(text, stats, findings.map_or(&[], |findings| &findings.findings));
             }
+            self.findings(text);
+            tops(text, stats);
         }
         self.list_groups(text);
         text.push_str(
@@ -296,6 +285,64 @@ fn listed(head: &Head) -> &[Finding] {
     &all[..all.len().min(LISTED_FINDINGS)]
 }
 
+/// What a rule looks for, in words.
+fn push_looks_for(text: &mut String, rule: &Rule) {
+    if !rule.filter.is_empty() {
+        push_code(text, &rule.filter.to_string());
+        text.push_str(", ");
+    }
+    let _ = match rule.kind {
+        RuleKind::Threshold { threshold, window_ms } => {
+            write!(text, "{} or more in {}", number(threshold), span(window_ms))
+        }
+        RuleKind::Unusual { .. } => write!(text, "more in an hour than is usual for it"),
+    };
+    if let Some(by) = rule.group_by {
+        let _ = write!(text, ", by {}", group_name(by));
+    }
+}
+
+fn group_name(by: GroupBy) -> &'static str {
+    match by {
+        GroupBy::IpAddress => "address",
+        _ => by.as_str(),
+    }
+}
+
+fn push_finding(text: &mut String, finding: &Finding) {
+    text.push_str("<tr><td>");
+    push_time(text, finding.first.timestamp);
+    text.push_str("</td><th scope=\"row\">");
+    push_text(text, &finding.rule);
+    text.push_str("</th><td>");
+    match &finding.group {
+        Some(group) => {
+            push_text(text, group);
+            let _ = write!(text, " <small>{}</small>", finding.group_by.map_or("", group_name));
+        }
+        None => text.push_str("<span class=\"soft\">all together</span>"),
+    }
+    let (first, last) = (finding.first.seq, finding.last.seq);
+    let _ = write!(
+        text,
+        "</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td><a href=\"#seq-{first}\">{first}</a> … \
+         <a href=\"#seq-{last}\">{last}</a></td>",
+        number(finding.count),
+        length(finding.last.timestamp.saturating_sub(finding.first.timestamp))
+    );
+    let ids = match finding.ids.len() as u64 {
+        all if all == finding.count => "ids".to_owned(),
+        first => format!("the first {first} ids"),
+    };
+    let _ = write!(text, "<td><details><summary>{ids}</summary><ul>");
+    for id in &finding.ids {
+        text.push_str("<li>");
+        push_code(text, id);
+        text.push_str("</li>");
+    }
+    text.push_str("</ul></details></td></tr>\n");
+}
+
 /// The counts.
 fn tiles(text: &mut String, stats: &Stats, findings: Option<&Findings>) {
     let _ = write!(
@@ -317,7 +364,7 @@ fn tiles(text: &mut String, stats: &Stats, findings: Option<&Findings>) {
     text.push_str("</ul>\n");
 }
 
-fn charts(text: &mut String, stats: &Stats, findings: &[Finding]) {
+fn chart(text: &mut String, stats: &Stats, findings: &[Finding]) {
     text.push_str("<h2>Over time</h2>\n<figure>\n");
     over_time(text, stats, findings);
     text.push_str("<figcaption><ul class=\"legend\">");
@@ -329,6 +376,9 @@ fn charts(text: &mut String, stats: &Stats, findings: &[Finding]) {
     }
     let _ = write!(text, "<li>a bar is {}, in UTC</li></ul></figcaption>\n</figure>\n", span(stats.bucket_ms));
     numbers(text, stats);
+}
+
+fn tops(text: &mut String, stats: &Stats) {
     text.push_str("<div class=\"tops\">\n");
     top(text, "Top actions", "Action", &stats.top_actions, stats.total);
     top(text, "Top actors", "Actor", &stats.top_actors, stats.total);
@@ -375,7 +425,7 @@ fn top(text: &mut String, title: &str, what: &str, entries: &[TopEntry], total: 
             "</th><td class=\"number\">{}</td><td class=\"number\">{share:.1} %</td><td class=\"draw\">",
             number(entry.count)
         );
-        bar(text, entry.count, most);
+        bar(text, "bar", entry.count, most);
         text.push_str("</td></tr>\n");
     }
     text.push_str("</tbody>\n</table>\n</section>\n");
@@ -390,6 +440,20 @@ fn span(ms: i64) -> String {
         || format!("{ms} ms"),
         |(unit, name)| format!("{} {name}{}", ms / unit, if ms == *unit { "" } else { "s" }),
     )
+}
+
+/// A length of time as people say it, in its two largest units.
+fn length(ms: i64) -> String {
+    const UNITS: [(i64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+    let Some(place) = UNITS.iter().position(|(unit, _)| ms >= *unit) else { return format!("{ms} ms") };
+    let (unit, name) = UNITS[place];
+    match UNITS.get(place + 1) {
+        Some((below, below_name)) if ms % unit >= *below => {
+            format!("{} {name} {} {below_name}", ms / unit, ms % unit / below)
+        }
+        Some(_) => format!("{} {name}", ms / unit),
+        None => format!("{:.1} {name}", ms as f64 / unit as f64),
+    }
 }
 
 fn push_value(text: &mut String, field: &Field, json: Option<&str>) {
@@ -466,5 +530,7 @@ mod tests {
              <span class=\"hidden\">\\u{85}</span>"
         );
         assert_eq!([1_000, 5_400_000, 7 * 86_400_000, 14].map(span), ["1 second", "90 minutes", "1 week", "14 ms"]);
+        let lengths = [999, 1_950, 60_000, 250_000, 3_600_000, 190_000_000].map(length);
+        assert_eq!(lengths, ["999 ms", "1.9 s", "1 min", "4 min 10 s", "1 h", "2 d 4 h"]);
     }
 }
