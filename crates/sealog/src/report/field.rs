@@ -37,6 +37,23 @@ const NAMES: [&str; 24] = [
     "userAgent",
 ];
 
+/// Where the name of a field stands among all of them.
+const fn slot_of(name: &str) -> usize {
+    const fn is_same(one: &[u8], other: &[u8]) -> bool {
+        let mut at = 0;
+        while at < one.len() && at < other.len() && one[at] == other[at] {
+            at += 1;
+        }
+        at == one.len() && at == other.len()
+    }
+
+    let mut slot = 0;
+    while !is_same(NAMES[slot].as_bytes(), name.as_bytes()) {
+        slot += 1;
+    }
+    slot
+}
+
 /// Every field, the most telling first: what a table for programs has unless told otherwise.
 pub(super) const ALL: [&str; 25] = [
     "seq",
@@ -183,9 +200,13 @@ impl<'b> Body<'b> {
     pub(super) fn parse(whole: &'b str) -> Option<Self> {
         let mut slots = [None; NAMES.len()];
         let mut parts = Parts::of_object(whole)?;
+        let mut next = 0;
         while let Some((name, value)) = parts.next()? {
-            if let Ok(slot) = NAMES.binary_search(&name) {
+            // In canonical JSON each stands behind those before it in the list; what does not is found too.
+            let behind = NAMES[next..].iter().position(|other| *other == name).map(|place| next + place);
+            if let Some(slot) = behind.or_else(|| NAMES.binary_search(&name).ok()) {
                 slots[slot] = Some(value);
+                next = slot + 1;
             }
         }
         Some(Self { whole, slots })
@@ -193,16 +214,14 @@ impl<'b> Body<'b> {
 
     /// When it happened.
     pub(super) fn timestamp(&self) -> Option<i64> {
-        self.slot("timestamp")?.parse().ok()
+        const TIMESTAMP: usize = slot_of("timestamp");
+        self.slots[TIMESTAMP]?.parse().ok()
     }
 
     /// Its place in the log.
     pub(super) fn seq(&self) -> Option<u64> {
-        self.slot("seq")?.parse().ok()
-    }
-
-    fn slot(&self, name: &str) -> Option<&'b str> {
-        self.slots[NAMES.binary_search(&name).ok()?]
+        const SEQ: usize = slot_of("seq");
+        self.slots[SEQ]?.parse().ok()
     }
 
     /// The value of a field as JSON; `None` where the event has none there.
