@@ -1,8 +1,9 @@
 //! Reports in Parquet, read back with the library that others read such files with.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::printer::print_schema;
@@ -201,7 +202,7 @@ async fn parquet_is_written_in_row_groups() {
         let mut text = String::with_capacity(bytes + 16);
         while text.len() < bytes {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            text.push_str(&format!("{:x}", state >> 16));
+            write!(text, "{:x}", state >> 16).unwrap();
         }
         text
     };
@@ -214,7 +215,7 @@ async fn parquet_is_written_in_row_groups() {
     let groups = file.metadata.row_groups();
     assert_eq!(groups.len(), 3);
     for group in groups {
-        let size: i64 = group.columns().iter().map(|column| column.uncompressed_size()).sum();
+        let size: i64 = group.columns().iter().map(ColumnChunkMetaData::uncompressed_size).sum();
         assert!(size < 17 * 1024 * 1024, "{size}");
     }
     let records = scanned(&log, |record| record.action == "test.large").await;
