@@ -139,9 +139,9 @@ fn questions_of_the_document_are_answered() {
     folder.write("questions.sql", sql.split_once("```").expect("its end").0);
     let mut rows = Vec::new();
     read_outside("ask", &folder.path("questions.sql"), |row| rows.push(row));
-    let exports = folder.json(0, &["count", "tag:bulk"])["count"].as_u64().expect("a count");
+    let by_agents = folder.json(0, &["count", "tag:agent"])["count"].as_u64().expect("a count");
     let of_actors: u64 = rows.iter().filter_map(|row| row.get(1)?.as_u64()).sum();
-    assert!(exports > 0 && exports == of_actors, "{rows:?}");
+    assert!(by_agents > 0 && by_agents == of_actors, "{rows:?}");
     assert!(rows.iter().any(|row| row[0] == "password" && row[2].as_str() > row[1].as_str()), "{rows:?}");
     assert!(rows.pop().expect("the note")[0].as_str().expect("text").starts_with("demo.sealog.local\n"));
 }
