@@ -10,6 +10,7 @@ mod measure;
 mod peers;
 mod query;
 mod report;
+mod reports;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Name {
     Ingest,
     /// Questions: the newest of something, statistics, watching, verifying, memory.
     Query,
+    /// Events out: a CSV report.
+    Report,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -79,9 +82,14 @@ fn run(args: &Args) -> Result<bool> {
         }
         Name::Query => {
             if args.input != "generator" {
-                return Err("query makes its own events; --input is for ingest".into());
+                return Err("query makes its own events; --input is for ingest and report".into());
             }
             let report = query::run(args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+        Name::Report => {
+            let report = reports::run(&args.input, args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }

@@ -46,8 +46,8 @@ pub use query::{
     TimeRange, TopEntry,
 };
 pub use report::{
-    MAX_REPORT_FIELDS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions, ReportProgress,
-    ReportSummary,
+    MAX_REPORT_FIELDS, MAX_REPORT_FINDINGS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions,
+    ReportProgress, ReportSummary,
 };
 pub use retention::{
     CleanupOptions, CleanupProgress, CleanupReport, DEFAULT_CLEANUP_BATCH_EVENTS, Erasure, ErasureMode, ErasureReport,

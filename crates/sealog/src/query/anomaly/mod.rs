@@ -254,6 +254,14 @@ pub(crate) struct Standing {
     pub(crate) until: Option<i64>,
 }
 
+impl Standing {
+    /// The newest of them; all stay counted.
+    pub(crate) fn newest(mut self, most: usize) -> Self {
+        self.found.truncate(most);
+        self
+    }
+}
+
 impl Evaluation {
     pub(crate) fn new(scope: &Selection, rules: &[Rule], range: TimeRange) -> Result<Self> {
         rule::validate(rules)?;
