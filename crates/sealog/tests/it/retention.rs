@@ -314,3 +314,36 @@ async fn a_removal_without_its_receipt_is_found() {
         assert_eq!(log.log(Event::new(action)).await.unwrap_err().kind(), ErrorKind::ReservedAction);
     }
 }
+
+/// Two handles are as two processes to each other: one writes the index, the other one follows.
+#[tokio::test]
+async fn whoever_removes_it_is_gone_for_all() {
+    let fixture = Fixture::new();
+    let log = fixture.builder().tail_events(16).open().await.unwrap();
+    let events = |from: usize| {
+        let event = |i| Event::new("a").actor(format!("u-{}", i % 2)).metadata(json!({"word": format!("wombat{i}")}));
+        (from..from + 100).map(event).collect::<Vec<_>>()
+    };
+    log.log_bulk(events(0)).await.unwrap();
+    assert_eq!(log.count(&Filter::new()).await.unwrap(), 100);
+    let other = fixture.builder().tail_events(16).open().await.unwrap();
+    other.log_bulk(events(100)).await.unwrap();
+    for (round, (one, two)) in [(&other, &log), (&log, &other)].into_iter().enumerate() {
+        let actor = format!("u-{round}");
+        // Both have it in memory or in a segment that they look at.
+        assert_eq!(two.count(&Filter::new().actor(&*actor)).await.unwrap(), 100);
+        let mode = if round == 0 { ErasureMode::Events } else { ErasureMode::Fields };
+        let erased = one.erase(&Erasure::new(Subject::actor(&*actor), "x").mode(mode)).await.unwrap();
+        assert!(erased.scrubbed && erased.removed + erased.reduced == 100, "{erased:?}");
+        for handle in [one, two] {
+            assert_eq!(handle.count(&Filter::new().actor(&*actor)).await.unwrap(), 0);
+            let left = handle.count(&Filter::new().actor("[ERASED]")).await.unwrap();
+            assert_eq!(left, if round == 0 { 0 } else { 100 });
+            check(handle).await;
+        }
+    }
+    assert!(!holds(&fixture, "wombat"));
+    log.close().await.unwrap();
+    other.close().await.unwrap();
+    assert!(!holds(&fixture, "wombat"));
+}
