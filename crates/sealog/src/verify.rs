@@ -9,12 +9,13 @@ mod ends;
 
 use std::cell::RefCell;
 use std::fmt::Display;
+use std::sync::mpsc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
-use self::copies::Copies;
+use self::copies::{Computed, Copies};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::Reader;
 use crate::journal::{Head, OwnKind, Signer, Snapshot, StoredCheckpoint};
@@ -22,7 +23,7 @@ use crate::retention::Removals;
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 
 /// How many events are read under one snapshot.
-const STRIDE_EVENTS: u64 = 4096;
+const STRIDE_EVENTS: u64 = 16_384;
 /// A report names at most so many problems; a log with more is beyond naming them.
 const MAX_PROBLEMS: usize = 1000;
 /// The event that says that another key signs from there on.
@@ -410,16 +411,35 @@ impl Check {
         total: u64,
         commitments: &mut Vec<Hash>,
     ) -> Result<()> {
-        let mut ids = Vec::with_capacity((to - from) as usize);
-        let mut copies = Copies::default();
-        let read = snapshot.rows(from, to, &mut |seq, row| {
-            copies.push(seq, row);
-            if copies.is_full() {
-                self.copied(from, &mut copies, commitments, &mut ids);
+        let mut ids = (Vec::with_capacity((to - from) as usize), Vec::with_capacity((to - from) as usize));
+        // While some rows are read, others are computed.
+        let read = std::thread::scope(|scope| {
+            let (sender, full) = mpsc::sync_channel::<Copies>(1);
+            let (done, computed) = mpsc::channel();
+            scope.spawn(move || {
+                for copies in full {
+                    let values = copies.computed();
+                    let _ = done.send((copies, values));
+                }
+            });
+            let mut copies = Copies::default();
+            let read = snapshot.rows(from, to, &mut |seq, row| {
+                copies.push(seq, row);
+                if copies.is_full() {
+                    let _ = sender.send(std::mem::take(&mut copies));
+                    while let Ok((copies, values)) = computed.try_recv() {
+                        self.copied(from, &copies, values, commitments, &mut ids);
+                    }
+                }
+                Ok(())
+            });
+            let _ = sender.send(copies);
+            drop(sender);
+            for (copies, values) in computed {
+                self.copied(from, &copies, values, commitments, &mut ids);
             }
-            Ok(())
+            read
         });
-        self.copied(from, &mut copies, commitments, &mut ids);
         match read {
             Ok(()) => {
                 while from + (commitments.len() as u64) < to {
@@ -445,17 +465,42 @@ impl Check {
             }
             Err(error) => return Err(error),
         }
-        for (seq, id) in ids {
-            match snapshot.entered(&id) {
-                Ok(Some((place, tree_size))) if place == seq => self.entered_tree(seq, tree_size, total),
-                Ok(Some((place, _))) => self.report(seq, "column", "the id is entered for another event", seq, place),
-                Ok(None) => self.report(seq, "column", "the id is not entered", format!("an entry for {id:?}"), "none"),
-                Err(error) if error.kind() == ErrorKind::Integrity => {
-                    let expected = format!("an entry for {id:?}");
-                    self.report(seq, "column", "what is entered for the id cannot be read", expected, error.message());
+        self.ids(snapshot, &ids, total)
+    }
+
+    /// Checks what is entered for the ids of events.
+    fn ids(&mut self, snapshot: &mut dyn Snapshot, ids: &(Vec<u64>, Vec<String>), total: u64) -> Result<()> {
+        match snapshot.entered(&ids.1) {
+            Ok(entered) => {
+                for ((seq, id), entered) in ids.0.iter().zip(&ids.1).zip(entered) {
+                    match entered {
+                        Some((place, tree_size)) if place == *seq => self.entered_tree(*seq, tree_size, total),
+                        Some((place, _)) => {
+                            self.report(*seq, "column", "the id is entered for another event", seq, place);
+                        }
+                        None => {
+                            self.report(
+                                *seq,
+                                "column",
+                                "the id is not entered",
+                                format!("an entry for {id:?}"),
+                                "none",
+                            );
+                        }
+                    }
                 }
-                Err(error) => return Err(error),
             }
+            Err(error) if error.kind() == ErrorKind::Integrity && ids.0.len() == 1 => {
+                let expected = format!("an entry for {:?}", ids.1[0]);
+                self.report(ids.0[0], "column", "what is entered for the id cannot be read", expected, error.message());
+            }
+            // One of them cannot be read: find out which.
+            Err(error) if error.kind() == ErrorKind::Integrity => {
+                for (seq, id) in ids.0.iter().zip(&ids.1) {
+                    self.ids(snapshot, &(vec![*seq], vec![id.clone()]), total)?;
+                }
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -487,8 +532,15 @@ impl Check {
 
     /// Checks the rows that were copied: their commitments as stored, and their ids as the bodies have
     /// them.
-    fn copied(&mut self, from: u64, copies: &mut Copies, commitments: &mut Vec<Hash>, ids: &mut Vec<(u64, String)>) {
-        for (copy, (computed, columns)) in copies.rows().zip(copies.computed()) {
+    fn copied(
+        &mut self,
+        from: u64,
+        copies: &Copies,
+        values: Vec<Computed>,
+        commitments: &mut Vec<Hash>,
+        ids: &mut (Vec<u64>, Vec<String>),
+    ) {
+        for (copy, (computed, says)) in copies.rows().zip(values) {
             let seq = copy.seq;
             while from + (commitments.len() as u64) < seq {
                 self.missing(from + commitments.len() as u64, commitments);
@@ -513,18 +565,17 @@ impl Check {
                 let found = computed.map_or_else(|| format!("a salt of {} bytes", copy.salt.len()), |hash| hex(&hash));
                 self.report(seq, "commitment", "the event is not the one that was sealed", hex(&expected), found);
             }
-            match columns {
-                Ok(columns) => {
-                    if columns.action == KEY_ROTATED {
+            match says {
+                Ok(says) => {
+                    if says.is_rotation {
                         self.rotations.push(seq);
                     }
-                    if let Some(kind) = OwnKind::of_action(&columns.action) {
-                        self.own.push((kind, seq));
+                    self.own.extend(says.own.map(|kind| (kind, seq)));
+                    if says.seq != seq {
+                        self.report(seq, "column", "the event belongs to another place", seq, says.seq);
                     }
-                    if columns.seq != seq {
-                        self.report(seq, "column", "the event belongs to another place", seq, columns.seq);
-                    }
-                    ids.push((seq, columns.id.into_owned()));
+                    ids.0.push(seq);
+                    ids.1.push(says.id);
                 }
                 Err(error) => {
                     self.report(seq, "column", "the event cannot be read", "canonical JSON with id and seq", error);
@@ -532,7 +583,6 @@ impl Check {
             }
             commitments.push(stored);
         }
-        copies.clear();
     }
 
     /// Compares the tree so far with each checkpoint of just this size.

@@ -72,8 +72,8 @@ pub(crate) trait Snapshot {
     /// The seq that is entered for this id.
     fn place(&mut self, id: &str) -> Result<Option<u64>>;
 
-    /// The seq that is entered for this id, and the size of the tree that first held the event.
-    fn entered(&mut self, id: &str) -> Result<Option<(u64, u64)>>;
+    /// For each of these ids, the seq that is entered for it and the size of the tree that first held the event.
+    fn entered(&mut self, ids: &[String]) -> Result<Vec<Option<(u64, u64)>>>;
 
     /// Tables and the like that are not as the journal makes them: what each is called, what was expected, and
     /// what was found.
