@@ -30,27 +30,26 @@ pub(crate) fn visit<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Result<()> {
 }
 
 fn scan<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Option<()> {
-    let mut scanner = Scanner { bytes: body, at: 0 };
+    let mut scanner = Scanner { text: std::str::from_utf8(body).ok()?, at: 0 };
     // The names are sorted: "after" comes before "before".
     let mut has_after = false;
-    scanner.object(&mut |scanner, name| match name {
-        b"actorId" | b"id" | b"requestId" | b"resourceId" | b"sessionId" => {
+    scanner.object(&mut |scanner, name| match name.raw {
+        "actorId" | "id" | "requestId" | "resourceId" | "sessionId" => {
             let id = scanner.string()?;
-            sink.id(&unescaped(id)?);
+            sink.id(&id.unescaped()?);
             Some(())
         }
-        b"actorName" | b"metadata" | b"onBehalfOf" => scanner.value(Some(&mut *sink)),
-        b"after" => {
+        "actorName" | "metadata" | "onBehalfOf" => scanner.value(Some(&mut *sink)),
+        "after" => {
             has_after = true;
             scanner.value(Some(&mut *sink))
         }
-        b"before" if !has_after => scanner.value(Some(&mut *sink)),
-        b"diff" => scanner.array(&mut |scanner| {
-            scanner.object(&mut |scanner, name| match name {
-                b"old" => scanner.value(Some(&mut *sink)),
-                b"path" => {
-                    let path = scanner.string()?;
-                    let path = unescaped(path)?;
+        "before" if !has_after => scanner.value(Some(&mut *sink)),
+        "diff" => scanner.array(&mut |scanner| {
+            scanner.object(&mut |scanner, name| match name.raw {
+                "old" => scanner.value(Some(&mut *sink)),
+                "path" => {
+                    let path = scanner.string()?.unescaped()?;
                     sink.changed(&path);
                     sink.text(path);
                     Some(())
@@ -62,14 +61,34 @@ fn scan<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Option<()> {
     })
 }
 
+/// A string as it is written, without its quotes.
+#[derive(Clone, Copy)]
+struct Quoted<'a> {
+    raw: &'a str,
+    escapes: bool,
+}
+
+impl<'a> Quoted<'a> {
+    fn unescaped(self) -> Option<Cow<'a, str>> {
+        if !self.escapes {
+            return Some(self.raw.into());
+        }
+        serde_json::from_str(&["\"", self.raw, "\""].concat()).ok().map(Cow::Owned)
+    }
+}
+
 struct Scanner<'a> {
-    bytes: &'a [u8],
+    text: &'a str,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
     fn next(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
+        let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
@@ -80,12 +99,12 @@ impl<'a> Scanner<'a> {
 
     /// Whether a list that ends with `close` is empty, which ends it.
     fn is_closed_at_once(&mut self, close: u8) -> bool {
-        let closed = self.bytes.get(self.at) == Some(&close);
+        let closed = self.peek() == Some(close);
         self.at += usize::from(closed);
         closed
     }
 
-    fn object(&mut self, member: &mut dyn FnMut(&mut Self, &[u8]) -> Option<()>) -> Option<()> {
+    fn object(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
         if self.is_closed_at_once(b'}') {
             return Some(());
@@ -121,11 +140,11 @@ impl<'a> Scanner<'a> {
     fn value(&mut self, mut sink: Option<&mut dyn Sink<'a>>) -> Option<()> {
         let mut depth = 0_usize;
         loop {
-            match *self.bytes.get(self.at)? {
+            match self.peek()? {
                 b'"' => {
                     let text = self.string()?;
                     if let Some(sink) = &mut sink {
-                        sink.text(unescaped(text)?);
+                        sink.text(text.unescaped()?);
                     }
                 }
                 b'{' | b'[' => {
@@ -143,26 +162,21 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What stands between the quotes, as it is written.
-    fn string(&mut self) -> Option<&'a [u8]> {
+    fn string(&mut self) -> Option<Quoted<'a>> {
         self.expect(b'"')?;
         let start = self.at;
+        let mut escapes = false;
         loop {
             match self.next()? {
-                b'"' => return Some(&self.bytes[start..self.at - 1]),
-                b'\\' => self.at += 1,
+                b'"' => return Some(Quoted { raw: self.text.get(start..self.at - 1)?, escapes }),
+                b'\\' => {
+                    escapes = true;
+                    self.at += 1;
+                }
                 _ => {}
             }
         }
     }
-}
-
-fn unescaped(text: &[u8]) -> Option<Cow<'_, str>> {
-    if !text.contains(&b'\\') {
-        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
-    }
-    let quoted = [b"\"", text, b"\""].concat();
-    serde_json::from_slice(&quoted).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ struct Collect<'d, 'b> {
 impl<'b> Sink<'b> for Collect<'_, 'b> {
     fn text(&mut self, text: Cow<'b, str>) {
         let Some(all) = &mut self.text else { return };
-        if self.seen.contains(&text) {
+        if !self.seen.insert(text.clone()) {
             return;
         }
         if !all.is_empty() {
@@ -170,7 +170,6 @@ impl<'b> Sink<'b> for Collect<'_, 'b> {
             }
             all.push_str(word);
         });
-        self.seen.insert(text);
     }
 
     fn id(&mut self, _: &str) {}
