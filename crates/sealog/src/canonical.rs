@@ -207,6 +207,8 @@ pub(crate) struct Sealable {
     recorded_at: usize,
     /// Where `,"seq":…` goes.
     seq: usize,
+    /// Where `,"diff":…` stands, or would.
+    diff: usize,
 }
 
 /// An event is nobody's business in a message for developers.
@@ -232,6 +234,11 @@ impl Sealable {
     /// The largest size of what [`seal`](Self::seal) writes, in bytes.
     pub(crate) fn max_len(&self) -> usize {
         self.bytes.len() + MAX_SEAL_BYTES
+    }
+
+    /// Where in it the members from `diff` on begin: sealed or not.
+    pub(crate) fn diff(&self) -> usize {
+        self.diff
     }
 
     /// The canonical JSON without `recordedAt` and `seq`.
@@ -283,8 +290,8 @@ pub(crate) const DIFF_MEMBER: &[u8] = b",\"diff\":";
 /// `seq` of the event itself are passed over.
 pub(crate) fn sealed_parts(event: &Event, documents: &dyn Documents) -> Sealable {
     with_scratch(|scratch| {
-        let (recorded_at, seq) = write_members(scratch, event, documents, false);
-        Sealable { bytes: scratch.as_slice().into(), recorded_at, seq }
+        let [diff, recorded_at, seq] = write_members(scratch, event, documents, false);
+        Sealable { bytes: scratch.as_slice().into(), recorded_at, seq, diff }
     })
 }
 
@@ -315,9 +322,9 @@ fn with_scratch<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     written
 }
 
-/// Writes the members in the order of their JSON names, and answers where `recordedAt` and `seq`
+/// Writes the members in the order of their JSON names, and answers where `diff`, `recordedAt` and `seq`
 /// belong. `action` is always there and always first, so each of the others begins with a comma.
-fn write_members(out: &mut Vec<u8>, event: &Event, documents: &dyn Documents, with_place: bool) -> (usize, usize) {
+fn write_members(out: &mut Vec<u8>, event: &Event, documents: &dyn Documents, with_place: bool) -> [usize; 3] {
     fn text(out: &mut Vec<u8>, member: &[u8], field: Option<&String>) {
         if let Some(text) = field {
             out.extend_from_slice(member);
@@ -374,6 +381,7 @@ fn write_members(out: &mut Vec<u8>, event: &Event, documents: &dyn Documents, wi
         documents.before(out, before);
     }
     texts(out, b",\"changed\":", changed);
+    let diff_place = out.len();
     documents.diff(out, event);
     text(out, b",\"id\":", id.as_ref());
     text(out, b",\"ipAddress\":", ip_address.as_ref());
@@ -411,7 +419,7 @@ fn write_members(out: &mut Vec<u8>, event: &Event, documents: &dyn Documents, wi
     }
     text(out, b",\"userAgent\":", user_agent.as_ref());
     out.push(b'}');
-    (recorded_at_place, seq_place)
+    [diff_place, recorded_at_place, seq_place]
 }
 
 fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {

@@ -25,15 +25,31 @@ pub(crate) trait Sink<'b> {
 /// What stands in the state before a change stands in the state after it, or else in the diff: so with
 /// a state after it, the one before is not read.
 pub(crate) fn visit<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Result<()> {
-    scan(body, sink)
-        .ok_or_else(|| Error::new(ErrorKind::Integrity, "expected an event's canonical JSON, found something else"))
+    let scan = |mut scanner: Scanner<'b>| {
+        scanner.expect(b'{')?;
+        if scanner.is_closed_at_once(b'}') { Some(()) } else { members(&mut scanner, sink) }
+    };
+    Scanner::new(body).and_then(scan).ok_or_else(no_event)
 }
 
-fn scan<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Option<()> {
-    let mut scanner = Scanner { text: std::str::from_utf8(body).ok()?, at: 0 };
+/// As [`visit`], but passes over the members before `from`, where a comma must stand.
+pub(crate) fn visit_from<'b>(body: &'b [u8], from: usize, sink: &mut dyn Sink<'b>) -> Result<()> {
+    let scan = |mut scanner: Scanner<'b>| match scanner.next()? {
+        b',' => members(&mut scanner, sink),
+        _ => None,
+    };
+    body.get(from..).and_then(Scanner::new).and_then(scan).ok_or_else(no_event)
+}
+
+fn no_event() -> Error {
+    Error::new(ErrorKind::Integrity, "expected an event's canonical JSON, found something else")
+}
+
+/// The rest of an event's members.
+fn members<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
     // The names are sorted: "after" comes before "before".
     let mut has_after = false;
-    scanner.object(&mut |scanner, name| match name.raw {
+    scanner.members(&mut |scanner, name| match name.raw {
         "actorId" | "id" | "requestId" | "resourceId" | "sessionId" => {
             let id = scanner.string()?;
             sink.id(&id.unescaped()?);
@@ -83,6 +99,10 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self { text: std::str::from_utf8(bytes).ok()?, at: 0 })
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -106,9 +126,11 @@ impl<'a> Scanner<'a> {
 
     fn object(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
-        if self.is_closed_at_once(b'}') {
-            return Some(());
-        }
+        if self.is_closed_at_once(b'}') { Some(()) } else { self.members(member) }
+    }
+
+    /// The members of an object from one of them on, and its end.
+    fn members(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
         loop {
             let name = self.string()?;
             self.expect(b':')?;
@@ -221,6 +243,20 @@ mod tests {
         assert_eq!((found_all.ids, found_all.changed), (vec!["1".to_owned()], vec!["/k/0".to_owned()]));
         assert_eq!(found(r#"{"before":"only"}"#).unwrap().texts, ["only"]);
         assert_eq!(found("{}"), Some(Found::default()));
+    }
+
+    #[test]
+    fn the_changes_are_found_from_where_the_diff_begins() {
+        let event = crate::Event::new("a").metadata(serde_json::json!({"diff": []}));
+        let event = event.change(serde_json::json!({"k": 1, "diff": 2}), serde_json::json!({"k": 2}));
+        let policy = crate::Policy::default().compile([7; 32]).unwrap();
+        let prepared = policy.apply_own(event, 1, || "i".to_owned()).unwrap();
+        let mut body = Vec::new();
+        prepared.sealable.seal(1, 2, &mut body);
+        let mut found = Found::default();
+        visit_from(&body, prepared.facts.diff.unwrap(), &mut found).unwrap();
+        assert_eq!(found.changed, ["/diff", "/k"]);
+        assert!(visit_from(&body, 1, &mut found).is_err() && visit_from(&body, body.len() + 1, &mut found).is_err());
     }
 
     #[test]

@@ -296,7 +296,7 @@ impl Compiled {
             );
             return Err(Error::field(ErrorKind::LimitExceeded, "", message));
         }
-        let facts = Arc::new(Facts::of_event(event));
+        let facts = Arc::new(Facts::of_event(event, sealable.diff()));
         Ok(Prepared { id, timestamp, digest, sealable, facts })
     }
 
