@@ -134,10 +134,11 @@ mod tests {
     #[test]
     fn every_contestant_acknowledges_every_event_and_leaves_files() {
         let grouped = TableCalls { group: BATCH_EVENTS };
-        let contestants: [&dyn Contestant; 7] = [
+        let contestants: [&dyn Contestant; 8] = [
             &Append,
             &AppendCalls,
-            &Table,
+            &Table { full_text: false },
+            &Table { full_text: true },
             &TableCalls { group: 1 },
             &grouped,
             &Sealog { full_text: true },
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn a_contestant_stops_when_its_time_is_up() {
         let dir = tempfile::tempdir().unwrap();
-        let run = Table.run(dir.path(), crate::input::generated(10), Duration::ZERO).unwrap();
+        let run = Table { full_text: false }.run(dir.path(), crate::input::generated(10), Duration::ZERO).unwrap();
         assert_eq!(run.events, 0);
     }
 }

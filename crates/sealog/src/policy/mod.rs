@@ -293,6 +293,7 @@ impl Policy {
         if self.max_future_ms < 0 {
             return Err(wrong(format!("max_future_ms is {}; it is not negative", self.max_future_ms)));
         }
+        let no_rules = Rules::none(Keyed::new(&secret));
         Ok(Compiled {
             fields: Fields::new(&names),
             rules: Rules {
@@ -302,8 +303,9 @@ impl Policy {
                 after,
                 detectors: Detectors::new(&self.detectors),
                 detector_mode: self.detector_mode,
-                keyed: Keyed::new(&secret),
+                ..no_rules.clone()
             },
+            no_rules,
             ip_address: self.ip_address,
             // The product rounds to 2^64 only for 1.0, which keeps all; a cast saturates.
             sampling: (self.sampling < 1.0).then_some((self.sampling * 2_f64.powi(64)) as u64),
