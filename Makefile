@@ -18,7 +18,7 @@ BENCH_ARGS ?=
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Write, ask, prove and verify a log in a temporary folder
+demo: ## Write, ask, prove, partly forget and verify a log in a temporary folder
 	cargo run --release --locked -p sealog-cli -- demo
 
 test: ## Run every test there is

@@ -104,6 +104,10 @@ pub struct VerifyReport {
     pub vkeys: Vec<String>,
     /// How many checkpoints were checked, the given ones included.
     pub checkpoints: u64,
+    /// Of how many events nothing is left, as removal receipts say.
+    pub removed: u64,
+    /// Of how many events a part is left that a removal receipt seals.
+    pub reduced: u64,
     /// On what the result rests.
     pub trust: Trust,
     /// What is wrong, in the order it was found; empty when the log is whole. At most 1,000.
@@ -161,6 +165,8 @@ pub(crate) fn verify(
         root: BASE64_STANDARD.encode(check.frontier.root()),
         vkeys: check.signers.into_iter().map(|signer| signer.vkey).collect(),
         checkpoints: check.checkpoints,
+        removed: check.removals.gone.len(),
+        reduced: check.removals.remains.len() as u64,
         trust: match (&options.vkey, options.checkpoints.is_empty()) {
             (None, true) => Trust::SelfConsistent,
             (Some(_), true) => Trust::Key,

@@ -10,4 +10,5 @@ mod outside;
 mod processes;
 mod questions;
 mod reports;
+mod retention;
 mod support;
