@@ -14,6 +14,7 @@ use crate::journal::StoredCheckpoint;
 use crate::journal::sqlite::{self, Birth};
 use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
+use crate::meter::Meter;
 use crate::policy::{Policy, secret_check};
 use crate::query::Selection;
 use crate::sampled::Sampled;
@@ -167,6 +168,7 @@ impl Builder {
         blocking(move || self.open_now()).await
     }
 
+    #[expect(clippy::too_many_lines, reason = "the parts are put together in one place, in order")]
     fn open_now(self) -> Result<AuditLog> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let index = Arc::new(Index::new(IndexOptions {
@@ -235,6 +237,7 @@ impl Builder {
         let (queue, requests) = mpsc::unbounded_channel();
         let size_sender = watch::Sender::new(head.checkpoint.size);
         let sampled = Arc::new(Sampled::default());
+        let meter = Arc::new(Meter::default());
         index.start()?;
         let sequencer = Sequencer {
             journal: Box::new(journal),
@@ -244,6 +247,7 @@ impl Builder {
             anchor,
             sampled: sampled.clone(),
             index: index.clone(),
+            meter: meter.clone(),
             size: size_sender.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -266,8 +270,16 @@ impl Builder {
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
         let inboxes = Mutex::new(inboxes);
-        let writer =
-            Some(Writer { policy, queue, room, sampled, inboxes, anchor: mailbox, thread: Mutex::new(Some(thread)) });
+        let writer = Some(Writer {
+            policy,
+            queue,
+            room,
+            sampled,
+            meter,
+            inboxes,
+            anchor: mailbox,
+            thread: Mutex::new(Some(thread)),
+        });
         let shared = Shared::new(self.path, clock, Vec::new(), size_sender, writer, index);
         Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() })
     }

@@ -11,11 +11,13 @@ mod index;
 mod journal;
 mod keyfile;
 mod log;
+mod meter;
 mod policy;
 mod query;
 mod report;
 mod sampled;
 mod sequencer;
+mod serving;
 mod tree;
 mod verify;
 mod watch;
@@ -32,6 +34,7 @@ pub use event::{
 pub use inbox::InboxState;
 pub use index::{IndexProgress, Order};
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
+pub use meter::{COMMIT_CLASSES_US, Vitals};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
 pub use query::{
     Bucket, BySeverity, DEFAULT_MIN_WEEKS, DEFAULT_PAGE_EVENTS, DEFAULT_SENSITIVITY, DEFAULT_TOP, EventPage, Filter,
@@ -46,6 +49,7 @@ pub use report::{
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
-pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
+pub use serving::Selector;
+pub use tree::{Checkpoint, Cosignature, Key, Proof, ProvenEvent, Witness};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
 pub use watch::{Watch, WatchFrom};

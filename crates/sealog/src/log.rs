@@ -23,6 +23,7 @@ use crate::inbox::{Inbox, InboxState};
 use crate::index::Index;
 use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
+use crate::meter::Meter;
 use crate::policy::{Applied, Compiled, Prepared, dismantle};
 use crate::query::Selection;
 use crate::sampled::Sampled;
@@ -136,6 +137,7 @@ pub(crate) struct Writer {
     pub(crate) queue: mpsc::UnboundedSender<Request>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) sampled: Arc<Sampled>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) inboxes: Mutex<Vec<Inbox>>,
     pub(crate) anchor: Option<Arc<Mailbox>>,
     /// The sequencer's, until somebody closes the log.
@@ -615,7 +617,7 @@ impl AuditLog {
         Ok(receipts.into_iter().next())
     }
 
-    fn writer(&self) -> Result<&Writer> {
+    pub(crate) fn writer(&self) -> Result<&Writer> {
         self.shared.writer.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::ReadOnly, format!("{} was opened for reading only", self.shared.path.display()))
         })
@@ -735,7 +737,7 @@ impl Writer {
         self.policy.apply(event, now_ms, || new_id(&*shared.clock))
     }
 
-    async fn append(&self, events: Vec<Prepared>) -> Appended {
+    pub(crate) async fn append(&self, events: Vec<Prepared>) -> Appended {
         let bytes: usize = events.iter().map(Prepared::max_len).sum();
         let kib = bytes.div_ceil(1024).clamp(1, MAX_QUEUE_KIB) as u32;
         let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;

@@ -9,6 +9,11 @@ impl Compiled {
         hex(self.short(Domain::Digest, bytes))
     }
 
+    /// A secret for this purpose: HMAC-SHA256 with the log's key.
+    pub(crate) fn derived_secret(&self, purpose: &str) -> [u8; 32] {
+        self.rules.keyed.digest(Domain::Derived, purpose.as_bytes())
+    }
+
     /// What goes through an inbox beside a staged event: the digest of the event as it was sent, and a
     /// code that only this log can make for the two. It tells that the policy was applied, and a row that
     /// is drained twice. Answers the digest too.

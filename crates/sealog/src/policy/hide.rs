@@ -37,6 +37,8 @@ pub(super) enum Domain {
     Staged,
     /// Nothing: what comes of it tells the secret from others.
     Check,
+    /// What another secret is for.
+    Derived,
 }
 
 impl Domain {
@@ -48,6 +50,7 @@ impl Domain {
             Domain::Sample => b"sealog sample\0",
             Domain::Staged => b"sealog staged\0",
             Domain::Check => b"sealog check\0",
+            Domain::Derived => b"sealog derived\0",
         }
     }
 }

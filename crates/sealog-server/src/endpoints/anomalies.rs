@@ -1,0 +1,112 @@
+//! `POST /v1/anomalies`: what rules find, once or live.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use sealog::{Filter, MAX_RULES, Rule, TimeRange};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::json;
+use crate::app::Shared;
+use crate::auth::{Asked, Operation};
+use crate::body;
+use crate::live::{self, Told};
+use crate::problem::{Problem, ProblemBody};
+use crate::query::Query;
+use crate::schema::{FindingsBody, RuleBody, TimeRangeBody};
+
+/// What is looked for.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Search {
+    /// At most a hundred, each by a name of its own.
+    #[schema(value_type = Vec<RuleBody>)]
+    rules: Vec<Box<RawValue>>,
+    /// From when to when; all of time unless given.
+    #[serde(default = "all_of_time")]
+    #[schema(value_type = Option<TimeRangeBody>)]
+    range: TimeRange,
+    /// Only what stands at the end of the range, which is now at the latest; else all that was found in it.
+    #[serde(default)]
+    standing: bool,
+}
+
+/// The largest body of this request, in bytes.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// The rules, or which of them is wrong.
+pub(super) fn rules(raw: &[Box<RawValue>]) -> Result<Vec<Rule>, Problem> {
+    if raw.len() > MAX_RULES {
+        let text = format!("these are {} rules; the limit is {MAX_RULES}", raw.len());
+        return Err(Problem::argument("/rules", text));
+    }
+    let read = |(place, raw): (usize, &Box<RawValue>)| {
+        Rule::from_json(raw.get()).map_err(|error| Problem::from(error).inside(&format!("/rules/{place}")))
+    };
+    raw.iter().enumerate().map(read).collect()
+}
+
+fn all_of_time() -> TimeRange {
+    (..).into()
+}
+
+/// What rules find
+///
+/// Asked with `Accept: text/event-stream`, it answers frames `findings`: what stands now, and again when that
+/// changes, at most four times a second.
+#[utoipa::path(
+    post, path = "/v1/anomalies", operation_id = "findAnomalies", tag = "answers", security(("bearer" = [])),
+    request_body = Search,
+    responses(
+        (status = 200, description = "The findings", content(
+            (FindingsBody = "application/json"), (String = "text/event-stream"))),
+        (status = 400, description = "`invalid_argument`: the pointer names the rule and its field",
+            body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn find_anomalies(State(app): State<Shared>, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let caller = app.admit(&parts, Operation::read(Asked::Anomalies)).await?;
+    Query::without_filter(&parts, &[])?;
+    let search: Search = body::json(&app, &parts.headers, body, MAX_BYTES).await?;
+    let rules = rules(&search.rules)?;
+    let view = caller.view(&app.log)?;
+    let inside = |error: sealog::Error| Problem::from(error).inside("/rules");
+    if live::is_asked(&parts) {
+        let place = live::place(&app, &caller)?;
+        let watch = view.watch_anomalies(&rules).map_err(inside)?;
+        app.reads.note(&caller, "anomalies", &Filter::new()).await?;
+        return Ok(live::response(&app, &caller, place, Vec::new(), Told::new("findings", watch)));
+    }
+    let found = if search.standing {
+        app.in_time(async { Ok(view.detect_anomalies(&rules, search.range).await) }).await?
+    } else {
+        app.in_time(async { Ok(view.backtest(&rules, search.range).await) }).await?
+    };
+    let found = found.map_err(inside)?;
+    app.reads.note(&caller, "anomalies", &Filter::new()).await?;
+    json(&found)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Fixture;
+
+    #[tokio::test]
+    async fn rules_find_what_one_may_see() {
+        let mut fixture = Fixture::filled().await;
+        let rules = r#"{"rules": [{"name": "logins", "action": "user.login", "threshold": 2, "windowMs": 60000}]}"#;
+        let all = fixture.tell("reader", "POST /v1/anomalies", rules).await;
+        assert_eq!(all.json()["total"], 1);
+        let one = fixture.tell("acme", "POST /v1/anomalies", rules).await;
+        assert_eq!(one.json()["total"], 0);
+        let standing = rules.replace("]}", "], \"standing\": true}");
+        fixture.tell("reader", "POST /v1/anomalies", &standing).await;
+        let wrong = r#"{"rules": [{"name": "x", "threshold": 0, "windowMs": 1}]}"#;
+        fixture.tell("reader", "POST /v1/anomalies", wrong).await;
+        fixture.tell("reader", "POST /v1/anomalies", r#"{"rule": []}"#).await;
+        fixture.tell("reader", "POST /v1/anomalies\ncontent-type: text/plain", "x").await;
+        fixture.matches("anomalies").await;
+    }
+}

@@ -1,0 +1,3 @@
+//! The server as others see it.
+
+mod openapi;
