@@ -32,7 +32,7 @@ pub(crate) async fn around(State(app): State<Shared>, request: Request, next: Ne
     let method = known.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER");
     app.metrics.request(&format!("{method} {route}"), status, took);
     let told = response.extensions_mut().remove::<Told>().map(|Told(told)| told).unwrap_or_default();
-    let ms = took.as_secs_f64() * 1e3;
+    let ms = took.as_micros() as f64 / 1e3;
     if status >= 500 {
         tracing::error!(request = id, method, route, status, ms, problem = told, "request");
     } else {

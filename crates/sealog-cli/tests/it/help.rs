@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "demo",
     "log",
     "import",
@@ -26,6 +26,7 @@ const COMMANDS: [&str; 23] = [
     "key",
     "rejected",
     "reindex",
+    "serve",
     "completions",
     "man",
 ];

@@ -19,6 +19,7 @@ use crate::schema::{FindingsBody, RuleBody, TimeRangeBody};
 /// What is looked for.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = AnomalySearch)]
 pub(super) struct Search {
     /// At most a hundred, each by a name of its own.
     #[schema(value_type = Vec<RuleBody>)]
@@ -41,10 +42,11 @@ pub(super) fn rules(raw: &[Box<RawValue>]) -> Result<Vec<Rule>, Problem> {
         let text = format!("these are {} rules; the limit is {MAX_RULES}", raw.len());
         return Err(Problem::argument("/rules", text));
     }
-    let read = |(place, raw): (usize, &Box<RawValue>)| {
-        Rule::from_json(raw.get()).map_err(|error| Problem::from(error).inside(&format!("/rules/{place}")))
+    let read = |place: usize| {
+        let rule = Rule::from_json(raw[place].get());
+        rule.map_err(|error| Problem::from(error).inside(&format!("/rules/{place}")))
     };
-    raw.iter().enumerate().map(read).collect()
+    (0..raw.len()).map(read).collect()
 }
 
 fn all_of_time() -> TimeRange {

@@ -57,6 +57,7 @@ pub(super) async fn get_cosigned(State(app): State<Shared>, parts: Parts) -> Res
 /// What was taken of a witness.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = CosignaturesTaken)]
 pub(super) struct Taken {
     /// The size of the checkpoint that was signed.
     size: u64,
