@@ -115,7 +115,7 @@ impl Fixture {
         let at = |second: i64| NOW_MS - 3_600_000 + second * 1000;
         let mut changed = Event::new("invoice.updated").resource("invoice", "i-4").actor("ada").tenant("acme");
         changed = changed.change(json!({"paid": false}), json!({"paid": true})).timestamp(at(1)).id("e-1");
-        let mut denied = Event::new("user.login.failed").actor("eve").tenant("globex").severity(Severity::Warning);
+        let mut denied = Event::new("user.login.failed").actor("mallory").tenant("globex").severity(Severity::Warning);
         denied = denied.outcome(Outcome::Denied).ip_address("203.0.113.9").timestamp(at(2)).id("e-2");
         let events = vec![
             Event::new("user.login").actor("ada").tenant("acme").timestamp(at(0)).id("e-0"),

@@ -2,6 +2,8 @@
 
 pub(crate) mod api_key;
 pub(crate) mod keys;
+#[cfg(test)]
+mod tests;
 pub(crate) mod token;
 
 use std::fmt;

@@ -127,9 +127,9 @@ mod tests {
         let mut fixture = Fixture::filled().await;
         let page = fixture.tell("reader", "GET /v1/events?limit=2&tenant=acme", "").await;
         assert_eq!(page.json()["events"].as_array().map(Vec::len), Some(2));
-        let first = fixture.tell("reader", "GET /v1/events?limit=1&q=actor:ada,eve", "").await.json();
+        let first = fixture.tell("reader", "GET /v1/events?limit=1&q=actor:ada,mallory", "").await.json();
         let cursor = first["nextCursor"].as_str().expect("there is more");
-        fixture.tell("reader", &format!("GET /v1/events?limit=1&q=actor:ada,eve&cursor={cursor}"), "").await;
+        fixture.tell("reader", &format!("GET /v1/events?limit=1&q=actor:ada,mallory&cursor={cursor}"), "").await;
         fixture.tell("reader", "GET /v1/events?afterSeq=7&limit=2", "").await;
         fixture.tell("reader", "GET /v1/events?afterSeq=-1&actions=user.login.failed", "").await;
         fixture.tell("reader", "GET /v1/events?actr=x", "").await;

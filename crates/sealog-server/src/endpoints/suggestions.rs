@@ -66,7 +66,7 @@ mod tests {
     #[tokio::test]
     async fn values_are_of_what_one_may_see() {
         let mut fixture = Fixture::filled().await;
-        fixture.tell("reader", "GET /v1/suggestions?field=actorId&prefix=e", "").await;
+        fixture.tell("reader", "GET /v1/suggestions?field=actorId&prefix=m", "").await;
         fixture.tell("acme", "GET /v1/suggestions?field=actorId", "").await;
         fixture.tell("acme", "GET /v1/suggestions?field=colour", "").await;
         fixture.tell("acme", "GET /v1/suggestions", "").await;

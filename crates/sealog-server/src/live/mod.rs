@@ -2,6 +2,8 @@
 
 pub(crate) mod frame;
 pub(crate) mod hub;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
