@@ -90,7 +90,7 @@ impl Default for Limits {
     }
 }
 
-/// How long a request's head may be, in bytes: the addresses of the longest filters that people share fit.
+/// How long a request's head may be, in bytes, give or take what is read at once: the addresses of the longest filters that people share fit.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * KIB;
 /// The longest `X-Request-Id` that is taken over, in bytes.
 pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;

@@ -9,4 +9,5 @@ mod mistakes;
 mod processes;
 mod questions;
 mod reports;
+mod serve;
 mod support;

@@ -201,3 +201,12 @@ async fn reads_are_counted_together() {
     });
     assert_eq!(serde_json::to_value(&then[0]).unwrap(), expected);
 }
+
+#[tokio::test]
+async fn what_is_in_scope_is_found_by_its_place() {
+    let fixture = Fixture::filled().await;
+    let event = fixture.ask("globex", "GET /v1/events/seq:9", "").await;
+    assert_eq!((event.status.as_u16(), event.json()["id"].as_str()), (200, Some("e-3")));
+    let proof = fixture.ask("globex", "GET /v1/events/seq:9/proof", "").await;
+    assert_eq!(proof.status, 200, "{}", proof.text());
+}

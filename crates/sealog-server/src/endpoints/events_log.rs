@@ -124,10 +124,7 @@ pub(super) fn event(app: &App, text: &str, tenant: Option<&str>) -> Result<Event
         // What is no JSON at all is another mistake than JSON that is no event.
         Err(error) => {
             return Err(match serde_json::from_str::<&RawValue>(text) {
-                Err(_) => Problem::new(
-                    Code::Malformed,
-                    format!("the body is no JSON, or nests too deep: {}", error.message()),
-                ),
+                Err(_) => Problem::new(Code::Malformed, format!("this is no JSON: {}", error.message())),
                 Ok(_) => match misfit(text) {
                     Some(pointer) => Problem::from(error).at(pointer),
                     None => error.into(),

@@ -325,7 +325,7 @@ mod tests {
     #[tokio::test]
     async fn many_lines_stay_in_order() {
         let fixture = Fixture::new().await;
-        let lines: String = (0..5000).map(|i| format!("{{\"id\":\"l-{i}\",\"action\":\"x\"}}\n")).collect();
+        let lines = (0..5000).map(|i| format!("{{\"id\":\"l-{i}\",\"action\":\"x\"}}\n")).collect::<Vec<_>>().concat();
         let ndjson = "POST /v1/events\ncontent-type: application/x-ndjson";
         let pieces =
             lines.as_bytes().chunks(3000).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect::<Vec<_>>();
