@@ -10,7 +10,7 @@ TEST_NEEDS :=
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract
 FUZZ_SECONDS ?= 30
-BENCH ?= ingest query
+BENCH ?= ingest query serve
 BENCH_ARGS ?=
 
 help: ## Show this
