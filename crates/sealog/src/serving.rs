@@ -118,7 +118,7 @@ impl AuditLog {
     ///
     /// `ReadOnly` when this handle has no key.
     pub fn derived_secret(&self, purpose: &str) -> Result<[u8; 32]> {
-        Ok(self.writer()?.policy.derived_secret(purpose))
+        Ok(self.writer()?.current.policy().derived_secret(purpose))
     }
 
     /// Logs an event of the log's own, for the server that stands before it: reads, and its keys. The action
