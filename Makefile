@@ -6,13 +6,13 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs that tests run.
-TEST_NEEDS := duckdb sqlite3
+TEST_NEEDS := curl duckdb sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
 BENCH_NEEDS := sqlite3
-BENCH ?= ingest query report
+BENCH ?= ingest query report serve
 BENCH_ARGS ?=
 
 help: ## Show this

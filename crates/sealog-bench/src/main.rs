@@ -11,6 +11,7 @@ mod peers;
 mod query;
 mod report;
 mod reports;
+mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +40,9 @@ struct Args {
     /// Where the contestants write, on the disk to measure [default: target/bench].
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Serve below the folder, for `serve` itself.
+    #[arg(long, hide = true)]
+    serve_child: Option<serve::Kind>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -47,6 +51,8 @@ enum Name {
     Ingest,
     /// Questions: the newest of something, statistics, watching, verifying, memory.
     Query,
+    /// Over HTTP: lines, single posts, questions, watchers, memory.
+    Serve,
     /// Events out: a CSV report.
     Report,
 }
@@ -74,9 +80,20 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool> {
     let dir = args.dir.clone().unwrap_or_else(|| workspace().join("target/bench"));
     std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    if let Some(kind) = args.serve_child {
+        return serve::run_child(kind, &dir).map(|()| true);
+    }
     match args.name {
         Name::Ingest => {
             let report = ingest::run(&args.input, args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+        Name::Serve => {
+            if args.input != "generator" {
+                return Err("serve makes its own events; --input is for ingest".into());
+            }
+            let report = serve::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }

@@ -34,6 +34,7 @@ Examples:
   sealog erase --actor u-17 --reason gdpr-17    The right to be forgotten, with a receipt
   sealog verify --vkey \"$(sealog key show)\"     Check the whole log
   sealog proof 42 --output 42.tlog-proof        Prove one event to somebody else
+  sealog serve                                  The same over HTTP
 
 A policy (--policy) adds to what is redacted by default; docs/POLICY.md tells all of it:
   {\"redactFields\": [{\"name\": \"email\", \"mode\": \"hash\"}, {\"name\": \"dateOfBirth\"}],
@@ -67,7 +68,7 @@ pub(crate) struct Cli {
 }
 
 /// What every command understands.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Shared {
     /// The log
@@ -90,10 +91,14 @@ pub(crate) struct Shared {
     /// Set after parsing.
     #[arg(skip)]
     pub(crate) is_explicit: Explicit,
+    /// The log was named nowhere, so that a file of settings may name it. Set after parsing.
+    #[arg(skip)]
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the server has such a file"))]
+    pub(crate) log_is_default: bool,
 }
 
 /// What was named on the command line, and not in the environment.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Explicit {
     pub(crate) log: bool,
     /// Outweighs SEALOG_KEY.
@@ -169,8 +174,21 @@ pub(crate) enum Command {
     Key(commands::key::KeyArgs),
     Rejected(commands::rejected::RejectedArgs),
     Reindex(commands::reindex::Reindex),
+    #[cfg(feature = "serve")]
+    Serve(Box<commands::serve::Serve>),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
+}
+
+impl Command {
+    /// Whether it works for many callers at once.
+    pub(crate) fn is_for_many(&self) -> bool {
+        #[cfg(feature = "serve")]
+        if matches!(self, Self::Serve(_)) {
+            return true;
+        }
+        false
+    }
 }
 
 impl Shared {

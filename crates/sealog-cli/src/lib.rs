@@ -33,6 +33,7 @@ pub fn run() -> ExitCode {
         let is_explicit = |option| matches.value_source(option) == Some(ValueSource::CommandLine);
         cli.shared.is_explicit =
             Explicit { log: is_explicit("log"), key: is_explicit("key"), index: is_explicit("index") };
+        cli.shared.log_is_default = matches.value_source("log") == Some(ValueSource::DefaultValue);
         Ok(cli)
     });
     let cli = match parsed {
@@ -41,7 +42,11 @@ pub fn run() -> ExitCode {
     };
     anstream::ColorChoice::from(cli.shared.color).write_global();
     let out = Output { json: cli.shared.json };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // A server works for many; any other command for one.
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    runtime.worker_threads(if cli.command.is_for_many() { threads.max(2) } else { 2 });
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let failure = Failure::File(format!("cannot start: {error}"));

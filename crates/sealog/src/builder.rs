@@ -17,6 +17,7 @@ use crate::journal::{Journal as _, StoredCheckpoint};
 use crate::keeper::Keeper;
 use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
+use crate::meter::Meter;
 use crate::policy::{Policy, secret_check};
 use crate::query::Selection;
 use crate::sampled::Sampled;
@@ -256,6 +257,7 @@ impl Builder {
         let (queue, requests) = mpsc::unbounded_channel();
         let size_sender = watch::Sender::new(head.checkpoint.size);
         let sampled = Arc::new(Sampled::default());
+        let meter = Arc::new(Meter::default());
         index.start()?;
         let sequencer = Sequencer {
             journal: Box::new(journal),
@@ -266,6 +268,7 @@ impl Builder {
             anchor,
             sampled: sampled.clone(),
             index: index.clone(),
+            meter: meter.clone(),
             size: size_sender.clone(),
         };
         let thread = start(sequencer, requests)?;
@@ -288,6 +291,7 @@ impl Builder {
             queue,
             room,
             sampled,
+            meter,
             inboxes,
             anchor: mailbox,
             keeper: OnceLock::new(),

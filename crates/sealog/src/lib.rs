@@ -12,6 +12,7 @@ mod journal;
 mod keeper;
 mod keyfile;
 mod log;
+mod meter;
 mod policy;
 mod query;
 mod ranges;
@@ -19,6 +20,7 @@ mod report;
 mod retention;
 mod sampled;
 mod sequencer;
+mod serving;
 mod settings;
 mod tree;
 mod verify;
@@ -37,6 +39,7 @@ pub use inbox::InboxState;
 pub use index::{IndexProgress, Order};
 pub use keeper::Upkeep;
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
+pub use meter::{COMMIT_CLASSES_US, Vitals};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
 pub use query::{
     Bucket, BySeverity, DEFAULT_MIN_WEEKS, DEFAULT_PAGE_EVENTS, DEFAULT_SENSITIVITY, DEFAULT_TOP, EventPage, Filter,
@@ -56,7 +59,8 @@ pub use retention::{
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
+pub use serving::Selector;
 pub use settings::{CategoryRetention, MAX_CUSTOM_RETENTION, MAX_RETENTION_DAYS, Settings};
-pub use tree::{Checkpoint, Key, Proof, ProvenEvent};
+pub use tree::{Checkpoint, Cosignature, Key, Proof, ProvenEvent, Witness};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
 pub use watch::{Watch, WatchFrom};

@@ -25,6 +25,7 @@ use crate::index::Index;
 use crate::journal::sqlite::{self, Reader};
 use crate::journal::{Entry, Snapshot};
 use crate::keeper::Keeper;
+use crate::meter::Meter;
 use crate::policy::{Applied, Prepared, dismantle};
 use crate::query::Selection;
 use crate::sampled::Sampled;
@@ -141,6 +142,7 @@ pub(crate) struct Writer {
     pub(crate) queue: mpsc::UnboundedSender<Request>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) sampled: Arc<Sampled>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) inboxes: Mutex<Vec<Inbox>>,
     pub(crate) anchor: Option<Arc<Mailbox>>,
     /// Set once the log is open.
@@ -816,7 +818,7 @@ impl Writer {
         self.current.policy().apply(event, now_ms, || new_id(&*shared.clock))
     }
 
-    async fn append(&self, events: Vec<Prepared>) -> Appended {
+    pub(crate) async fn append(&self, events: Vec<Prepared>) -> Appended {
         let bytes: usize = events.iter().map(Prepared::max_len).sum();
         let kib = bytes.div_ceil(1024).clamp(1, MAX_QUEUE_KIB) as u32;
         let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| closed())?;

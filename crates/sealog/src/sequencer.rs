@@ -21,6 +21,7 @@ use crate::index::{Entry as TailEntry, Index};
 use crate::journal::{Entry, Head, Journal, Transaction};
 use crate::keyfile::KeySource;
 use crate::log::Rejected;
+use crate::meter::Meter;
 use crate::policy::{Compiled, Prepared};
 use crate::sampled::Sampled;
 use crate::settings::{Current, Effective};
@@ -124,6 +125,7 @@ pub(crate) struct Sequencer {
     /// Events sampled away that are not stored yet.
     pub(crate) sampled: Arc<Sampled>,
     pub(crate) index: Arc<Index>,
+    pub(crate) meter: Arc<Meter>,
     /// Told the log's size after each commit.
     pub(crate) size: watch::Sender<u64>,
 }
@@ -164,9 +166,14 @@ impl Sequencer {
         if batch.is_empty() {
             return true;
         }
+        self.meter.begin();
         let (size, answers) = match self.commit(batch) {
-            Ok(answered) => answered,
+            Ok((size, added, answers)) => {
+                self.meter.end(Some(added));
+                (size, answers)
+            }
             Err(error) => {
+                self.meter.end(None);
                 for work in batch.drain(..) {
                     match work {
                         Work::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
@@ -196,8 +203,8 @@ impl Sequencer {
         true
     }
 
-    /// One batch: the log's size afterwards, and an answer for each part of it.
-    fn commit(&mut self, batch: &mut [Work]) -> Result<(u64, Vec<Answer>)> {
+    /// One batch: the log's size afterwards, how many events it added, and an answer for each part of it.
+    fn commit(&mut self, batch: &mut [Work]) -> Result<(u64, u64, Vec<Answer>)> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
         let signer = adopt_key(&mut self.key, &self.key_source, &head)?;
@@ -238,7 +245,7 @@ impl Sequencer {
             drop(transaction);
             let size = head.checkpoint.size;
             self.publish(Stored { size, ..Stored::default() }, now_ms, false);
-            return Ok((size, answers));
+            return Ok((size, 0, answers));
         }
 
         let mut bodies = Vec::new();
@@ -251,7 +258,7 @@ impl Sequencer {
         let size = stored.size;
         self.show(head.checkpoint.size, &plan.fresh, &stored.ends, bodies);
         self.publish(stored, now_ms, false);
-        Ok((size, answers))
+        Ok((size, plan.fresh.len() as u64, answers))
     }
 
     /// Does something of the log's own under the write lock, with what it logs, all in one transaction. `who` is

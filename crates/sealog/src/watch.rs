@@ -260,7 +260,7 @@ impl AuditLog {
     }
 
     /// Events that are selected, from `seq` on, and the seq up to which everything was looked at.
-    async fn selected(&self, selection: &Selection, seq: u64, limit: usize) -> Result<(Vec<Record>, u64)> {
+    pub(crate) async fn selected(&self, selection: &Selection, seq: u64, limit: usize) -> Result<(Vec<Record>, u64)> {
         self.ask(selection.clone(), move |view, selection, snapshot| {
             let (seqs, next) = in_order(view, selection, seq, limit, snapshot)?;
             Ok::<_, Error>((records(snapshot, &seqs)?, next))

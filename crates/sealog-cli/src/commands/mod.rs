@@ -28,6 +28,8 @@ pub(crate) mod report;
 pub(crate) mod rules;
 mod screen;
 pub(crate) mod search;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod stats;
@@ -64,6 +66,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             Command::Report(command) => command.run(shared, out, &interrupt).await,
             Command::Cleanup(command) => command.run(shared, out, &interrupt).await,
             Command::Erase(command) => command.run(shared, out, &interrupt).await,
+            #[cfg(feature = "serve")]
+            Command::Serve(command) => command.run(shared, out, &interrupt).await,
             other => {
                 tokio::select! {
                     result = simple(other, shared, out) => result,
@@ -97,6 +101,8 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Reindex(command) => command.run(shared, out).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
+        #[cfg(feature = "serve")]
+        Command::Serve(_) => unreachable!("run above"),
         Command::Import(_)
         | Command::Log(_)
         | Command::Drain(_)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "demo",
     "log",
     "import",
@@ -30,6 +30,7 @@ const COMMANDS: [&str; 27] = [
     "key",
     "rejected",
     "reindex",
+    "serve",
     "completions",
     "man",
 ];

@@ -11,4 +11,5 @@ mod processes;
 mod questions;
 mod reports;
 mod retention;
+mod serve;
 mod support;

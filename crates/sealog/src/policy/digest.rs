@@ -9,6 +9,11 @@ impl Compiled {
         hex(self.short(Domain::Digest, bytes))
     }
 
+    /// A secret for this purpose: HMAC-SHA256 with the log's key.
+    pub(crate) fn derived_secret(&self, purpose: &str) -> [u8; 32] {
+        self.rules.keyed.digest(Domain::Derived, purpose.as_bytes())
+    }
+
     /// What stands for the id of an event once that was removed, in whole or in part: a UUIDv8 of an HMAC-SHA256
     /// with the log's key.
     pub(crate) fn removed_id(&self, id: &str) -> String {

@@ -41,6 +41,8 @@ pub(super) enum Domain {
     Subject,
     /// Nothing: what comes of it tells the secret from others.
     Check,
+    /// What another secret is for.
+    Derived,
 }
 
 impl Domain {
@@ -54,6 +56,7 @@ impl Domain {
             Domain::RemovedId => b"sealog removed id\0",
             Domain::Subject => b"sealog subject\0",
             Domain::Check => b"sealog check\0",
+            Domain::Derived => b"sealog derived\0",
         }
     }
 }

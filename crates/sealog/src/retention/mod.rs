@@ -101,7 +101,9 @@ impl Tally {
 
 /// Whether the event carries state of the log's own, or covers a removal: nothing removes it.
 fn is_exempt(record: &Record) -> bool {
-    OwnKind::of_action(&record.action).is_some() || record.action == crate::verify::KEY_ROTATED
+    OwnKind::of_action(&record.action).is_some()
+        || record.action == crate::verify::KEY_ROTATED
+        || record.action.starts_with(crate::serving::API_KEYS)
 }
 
 /// Which of the events at `seqs`, which are in order, do not stay, by `verdict` and the holds.

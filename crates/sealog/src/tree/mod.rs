@@ -16,6 +16,7 @@
 
 mod check;
 mod checkpoint;
+mod cosignature;
 mod frontier;
 mod key;
 mod leaves;
@@ -25,6 +26,7 @@ mod tests;
 mod tile;
 
 pub use checkpoint::Checkpoint;
+pub use cosignature::{Cosignature, Witness};
 pub use key::Key;
 pub use proof::{Proof, ProvenEvent};
 

@@ -1,0 +1,5 @@
+//! The server as others see it.
+
+mod hostile;
+mod openapi;
+mod support;

@@ -1,0 +1,147 @@
+//! What a program needs that stands between a log and others: the server, foremost.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Receipt, Record};
+use crate::log::{AuditLog, MAX_READ_EVENTS, Page};
+use crate::query::{Filter, Matcher, Selection};
+
+/// The log's own actions that a server may write. All others say what the log itself did, and only it can
+/// say that.
+const SERVED_ACTIONS: [&str; 4] = ["sealog.read", API_KEYS, "sealog.token.", "sealog.server."];
+
+/// How the actions begin that say which API keys there are. They carry state, so nothing removes them.
+pub(crate) const API_KEYS: &str = "sealog.api_key.";
+
+/// Which events a handle shows to one who asks with a filter: what [`AuditLog::selector`] answers.
+///
+/// ```
+/// use sealog::{AuditLog, Event, Filter};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> sealog::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// let log = AuditLog::open(dir.path().join("audit.db")).await?;
+/// log.log(Event::new("user.login").tenant("acme")).await?;
+/// let login = log.read(0, 1).await?.events.remove(0);
+///
+/// let acme = log.scoped(&Filter::new().tenant("acme"))?;
+/// assert!(acme.selector(&Filter::new().action("user.*"))?.selects(&login)?);
+/// let globex = log.scoped(&Filter::new().tenant("globex"))?;
+/// assert!(!globex.selector(&Filter::new().action("user.*"))?.selects(&login)?);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Selector(Selection);
+
+impl Selector {
+    /// Whether this event is shown.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Integrity`] when the record is not as the log writes records.
+    pub fn selects(&self, record: &Record) -> Result<bool> {
+        self.0.record(record)
+    }
+}
+
+impl AuditLog {
+    /// Events that the filter selects, in the order of `seq` from `from_seq` on: [`AuditLog::read`] with a
+    /// filter. At most `limit` (1 to [`MAX_READ_EVENTS`]); [`Page::next_seq`] is where to go on, and has
+    /// passed what is not selected.
+    ///
+    /// ```
+    /// use sealog::{AuditLog, Event, Filter};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sealog::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let log = AuditLog::open(dir.path().join("audit.db")).await?;
+    /// log.log(Event::new("user.login")).await?;
+    /// log.log(Event::new("user.logout")).await?;
+    ///
+    /// let page = log.select(&Filter::new().action("user.login"), 0, 100).await?;
+    /// assert_eq!((page.events.len(), page.next_seq), (1, 2));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::search`], and when the limit is out of range.
+    pub async fn select(&self, filter: &Filter, from_seq: u64, limit: usize) -> Result<Page> {
+        if !(1..=MAX_READ_EVENTS).contains(&limit) {
+            let message = format!("the limit is from 1 to {MAX_READ_EVENTS}, and this is {limit}");
+            return Err(Error::field(ErrorKind::InvalidArgument, "/limit", message));
+        }
+        let selection = self.scope.and(Matcher::new(filter)?);
+        let (events, next_seq) = self.selected(&selection, from_seq, limit).await?;
+        Ok(Page { events, next_seq })
+    }
+
+    /// What tells of a record at hand whether this handle shows it to one who asks with `filter`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when the filter is wrong.
+    pub fn selector(&self, filter: &Filter) -> Result<Selector> {
+        Ok(Selector(self.scope.and(Matcher::new(filter)?)))
+    }
+
+    /// Whether events could be written now: goes through the queue, takes the journal's write lock, and gives
+    /// it back. Answers when all that was waiting before it is through.
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::log`].
+    pub async fn probe(&self) -> Result<()> {
+        self.writer()?.append(Vec::new()).await.map(drop).map_err(|refused| refused.error)
+    }
+
+    /// Where this handle has its time and its randomness from.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    /// The log's file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Whether this handle reads only a part of the log.
+    pub fn is_scoped(&self) -> bool {
+        !self.scope.is_whole()
+    }
+
+    /// A secret for one purpose, derived from the log's own: it survives restarts, every process that has
+    /// the log's key derives the same, and it tells nothing of the log's secret nor of those for other
+    /// purposes.
+    ///
+    /// # Errors
+    ///
+    /// `ReadOnly` when this handle has no key.
+    pub fn derived_secret(&self, purpose: &str) -> Result<[u8; 32]> {
+        Ok(self.writer()?.current.policy().derived_secret(purpose))
+    }
+
+    /// Logs an event of the log's own, for the server that stands before it: reads, and its keys. The action
+    /// is `sealog.read` or begins with `sealog.api_key.`, `sealog.token.` or `sealog.server.`. No policy
+    /// hides anything in it, and no sampling leaves it out.
+    ///
+    /// # Errors
+    ///
+    /// `ReservedAction` when the action is another one; else as [`AuditLog::log`].
+    #[doc(hidden)]
+    pub async fn log_served(&self, event: Event) -> Result<Receipt> {
+        if !SERVED_ACTIONS.iter().any(|action| match action.strip_suffix('.') {
+            Some(_) => event.action.starts_with(action),
+            None => event.action == *action,
+        }) {
+            let message = format!("{:?} is not for a server to say", event.action);
+            return Err(Error::field(ErrorKind::ReservedAction, "/action", message));
+        }
+        self.writer()?;
+        let receipt = self.log_own(event).await?;
+        receipt.ok_or_else(|| Error::new(ErrorKind::ReadOnly, "this handle only reads"))
+    }
+}
