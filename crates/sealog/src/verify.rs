@@ -18,7 +18,8 @@ use serde::Serialize;
 use self::copies::{Computed, Copies};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::Reader;
-use crate::journal::{Head, OwnKind, Signer, Snapshot, StoredCheckpoint};
+use crate::journal::{Entered, Head, OwnKind, Signer, Snapshot, StoredCheckpoint};
+use crate::log::missing_event;
 use crate::retention::Removals;
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 
@@ -191,17 +192,20 @@ pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
         })?;
     }
     if let Some((salt, left)) = &found {
-        let mut is_reduced = || {
+        let computed = tree::commitment(salt, left.as_bytes());
+        if sealed.as_deref() != Some(&computed[..]) {
             let mut removals = Removals::default();
             removals.read(snapshot)?;
-            Ok::<_, Error>(removals.remains.get(&seq) == Some(&tree::commitment(salt, left.as_bytes())))
-        };
-        let is_gone = left.is_empty();
-        if is_gone || sealed.as_deref() != Some(&tree::commitment(salt, left.as_bytes())[..]) && is_reduced()? {
-            let what = if is_gone { "the event" } else { "a part of the event" };
-            let message =
-                format!("{what} at seq {seq} was removed, so it cannot be proven; a removal receipt says why");
-            return Err(Error::new(ErrorKind::NotFound, message));
+            let is_gone = left.is_empty();
+            if is_gone && removals.gone.contains(seq) || removals.remains.get(&seq) == Some(&computed) {
+                let what = if is_gone { "the event" } else { "a part of the event" };
+                let message =
+                    format!("{what} at seq {seq} was removed, so it cannot be proven; a removal receipt says why");
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
+            if is_gone {
+                return Err(missing_event(seq));
+            }
         }
     }
     let (salt, canonical) = found.ok_or_else(|| {
@@ -284,19 +288,26 @@ impl Check {
         let (head, signers) = reader.snapshot(|snapshot| Ok((snapshot.head()?.checkpoint, snapshot.signers()?)))?;
         self.signers = signers;
         *total = head.size;
-        let total = head.size;
         self.key(vkey);
-        let mut given = self.sort_given(given, total, vkey);
+        let mut given = self.sort_given(given, *total, vkey);
         loop {
-            self.stride(reader, total, &mut given)?;
-            progress(VerifyProgress { checked: self.frontier.size(), total });
-            if self.frontier.size() >= total || self.problems.len() >= MAX_PROBLEMS {
+            self.stride(reader, *total, &mut given)?;
+            progress(VerifyProgress { checked: self.frontier.size(), total: *total });
+            if self.problems.len() >= MAX_PROBLEMS {
                 break;
+            }
+            if self.frontier.size() >= *total {
+                // What a receipt covers that came meanwhile is covered once the receipt is checked too.
+                if self.removals.next <= *total {
+                    break;
+                }
+                *total = reader.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
             }
         }
         reader.snapshot(|snapshot| {
             self.handovers(snapshot)?;
             self.own_events(snapshot)?;
+            self.removed_ids(snapshot)?;
             self.ends(snapshot)
         })
     }
@@ -480,9 +491,17 @@ impl Check {
             Ok(entered) => {
                 for ((seq, id), entered) in ids.0.iter().zip(&ids.1).zip(entered) {
                     match entered {
-                        Some((place, tree_size)) if place == *seq => self.entered_tree(*seq, tree_size, total),
-                        Some((place, _)) => {
+                        Some(Entered { seq: place, .. }) if place != *seq => {
                             self.report(*seq, "column", "the id is entered for another event", seq, place);
+                        }
+                        Some(Entered { tree_size, removed, .. }) => {
+                            self.entered_tree(*seq, tree_size, total);
+                            if removed.is_some() != self.removals.remains.contains_key(seq) {
+                                let message = "what is entered of the event's removal is not so";
+                                let (expected, found) =
+                                    if removed.is_some() { ("none", "one") } else { ("one", "none") };
+                                self.report(*seq, "column", message, expected, found);
+                            }
                         }
                         None => {
                             self.report(
@@ -554,6 +573,10 @@ impl Check {
             let stored = Hash::try_from(copy.commitment).unwrap_or_default();
             if copy.body.is_empty() {
                 if self.removals.gone.contains(seq) {
+                    if copy.salt.iter().any(|byte| *byte != 0) {
+                        let message = "the event is gone and its salt is not, with which it could be guessed";
+                        self.report(seq, "column", message, "no salt", "one");
+                    }
                     commitments.push(stored);
                 } else {
                     self.missing(seq, commitments);

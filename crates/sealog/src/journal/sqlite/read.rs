@@ -3,11 +3,12 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::frame::Unpacker;
 use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, schema, storage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Census, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{Census, Entered, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::log::Rejected;
 use crate::tree::Hash;
 
@@ -83,7 +84,7 @@ impl Snapshot for View<'_> {
         Ok(find_id(self.connection, id)?.map(|(seq, ..)| seq))
     }
 
-    fn entered(&mut self, ids: &[String]) -> Result<Vec<Option<(u64, u64)>>> {
+    fn entered(&mut self, ids: &[String]) -> Result<Vec<Option<Entered>>> {
         let keys: Vec<_> = ids.iter().map(|id| IdKey::from(&**id)).collect();
         let mut order: Vec<_> = (0..keys.len()).collect();
         order.sort_unstable_by(|a, b| keys[*a].order().cmp(&keys[*b].order()));
@@ -106,7 +107,8 @@ impl Snapshot for View<'_> {
                     let (seq, tree): (u64, u64) = (row.get(1).map_err(storage)?, row.get(2).map_err(storage)?);
                     // For whoever is sent an id again, so it is read as it is then.
                     let _: Option<[u8; 16]> = row.get(3).map_err(storage)?;
-                    found[*index] = Some((seq, seq.saturating_add(tree)));
+                    let removed = row.get(4).map_err(storage)?;
+                    found[*index] = Some(Entered { seq, tree_size: seq.saturating_add(tree), removed });
                 }
                 wanted = &wanted[same..];
                 if wanted.is_empty() || passed > MAX_PASSED_IDS {
@@ -118,6 +120,18 @@ impl Snapshot for View<'_> {
             }
         }
         Ok(found)
+    }
+
+    fn removed_entries(&mut self, each: &mut dyn FnMut(u64, bool)) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/removed_ids.sql")).map_err(storage)?;
+        let mut rows = statement.query([]).map_err(storage)?;
+        while let Some(row) = rows.next().map_err(storage)? {
+            let id = row.get_ref(0).map_err(storage)?.as_blob().ok();
+            let hash = id.and_then(|id| Uuid::from_slice(id).ok()).filter(|id| id.get_version_num() == 8);
+            let digest = row.get_ref(2).map_err(storage)?;
+            each(row.get(1).map_err(storage)?, hash.is_some() && digest == ValueRef::Null);
+        }
+        Ok(())
     }
 
     fn strange_schema(&mut self) -> Result<Vec<(String, String, String)>> {
