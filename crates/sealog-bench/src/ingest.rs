@@ -37,7 +37,7 @@ pub(crate) fn run(source: &str, scale: f64, dir: &Path) -> Result<Report> {
     let one_each = TableCalls { group: 1 };
     let by_hand = TableCalls { group: BATCH_EVENTS };
 
-    let (structured, full_text) = (Sealog { full_text: false }, Sealog { full_text: true });
+    let (structured, full_text) = (Sealog { full_text: false, rules: false }, Sealog { full_text: true, rules: false });
     let entries: [Entry<'_>; 5] =
         [(&structured, long), (&full_text, long), (&Table, long), (&auditlog, short), (&Append, long)];
     let batches = contest("batches of 1,000", &entries, &input.events, dir)?;
@@ -66,9 +66,10 @@ pub(crate) fn run(source: &str, scale: f64, dir: &Path) -> Result<Report> {
 }
 
 /// A contestant and its time in each round.
-type Entry<'a> = (&'a dyn Contestant, Duration);
+pub(crate) type Entry<'a> = (&'a dyn Contestant, Duration);
 
-fn contest(name: &'static str, entries: &[Entry<'_>], events: &[Event], dir: &Path) -> Result<Section> {
+/// Several rounds of all of them, in turn.
+pub(crate) fn contest(name: &'static str, entries: &[Entry<'_>], events: &[Event], dir: &Path) -> Result<Section> {
     let mut runs = vec![Vec::with_capacity(ROUNDS); entries.len()];
     for round in 0..ROUNDS {
         for turn in 0..entries.len() {
