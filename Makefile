@@ -12,7 +12,7 @@ GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
 BENCH_NEEDS := sqlite3
-BENCH ?= ingest query report serve
+BENCH ?= ingest query report cleanup rules serve
 BENCH_ARGS ?=
 
 help: ## Show this

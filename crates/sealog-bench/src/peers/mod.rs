@@ -16,7 +16,7 @@ use tokio::sync::{Barrier, mpsc, oneshot};
 pub(crate) use self::append::{Append, AppendCalls};
 pub(crate) use self::auditlog::AuditlogCrate;
 pub(crate) use self::sealog::{Sealog, SealogCalls, load};
-pub(crate) use self::table::{Table, TableCalls, open as open_table, write as write_table};
+pub(crate) use self::table::{Table, TableCalls, connect as connect_table, open as open_table, write as write_table};
 
 use crate::measure::Run;
 use crate::{Error, Result};
@@ -134,14 +134,15 @@ mod tests {
     #[test]
     fn every_contestant_acknowledges_every_event_and_leaves_files() {
         let grouped = TableCalls { group: BATCH_EVENTS };
-        let contestants: [&dyn Contestant; 8] = [
+        let contestants: [&dyn Contestant; 9] = [
             &Append,
             &AppendCalls,
             &Table { full_text: false },
             &Table { full_text: true },
             &TableCalls { group: 1 },
             &grouped,
-            &Sealog { full_text: true },
+            &Sealog { full_text: true, rules: false },
+            &Sealog { full_text: true, rules: true },
             &SealogCalls,
         ];
         for contestant in contestants {

@@ -95,12 +95,18 @@ impl Contestant for TableCalls {
 }
 
 pub(crate) fn open(dir: &Path) -> Result<Connection> {
+    let connection = connect(dir)?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}
+
+/// The table that is there.
+pub(crate) fn connect(dir: &Path) -> Result<Connection> {
     let connection = Connection::open(dir.join("audit_log.db"))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // In KiB when negative: 64 MiB, so that the upper levels of all indexes stay in memory.
     connection.pragma_update(None, "cache_size", -64 * 1024)?;
-    connection.execute_batch(SCHEMA)?;
     Ok(connection)
 }
 

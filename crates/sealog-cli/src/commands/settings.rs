@@ -67,7 +67,7 @@ impl SettingsArgs {
                 let log = shared.open_to_read().await?;
                 let settings = log.settings().await.map_err(unless_damaged)?;
                 if out.json {
-                    return output::document(&settings);
+                    return output::document(&document(&settings)?);
                 }
                 output::write(&text(&settings, output::columns())?)
             }
@@ -109,8 +109,8 @@ pub(super) struct Changed {
 
 impl Changed {
     fn tell(&self, out: Output) -> Result<(), Failure> {
-        let document = serde_json::to_value(&self.after).map_err(std::io::Error::from)?;
-        let steps = sealog::diff(&json!(self.before), &document);
+        let document = document(&self.after)?;
+        let steps = sealog::diff(&self::document(&self.before)?, &document);
         let mut text = String::new();
         if steps.is_empty() {
             text.push_str("They are so already; nothing was changed.\n");
@@ -138,6 +138,17 @@ pub(super) async fn change(
     let after = changed.await.map_err(explained)?;
     let before = before.try_recv().unwrap_or_else(|_| after.clone());
     Ok(Changed { before, after })
+}
+
+/// The settings for a program, as a change that makes them what they are: there `null` would be the default.
+fn document(settings: &Settings) -> Result<Value, Failure> {
+    let mut document = serde_json::to_value(settings).map_err(std::io::Error::from)?;
+    for name in ["defaultRetentionDays", "criticalRetentionDays"] {
+        if document[name].is_null() {
+            document[name] = json!("forever");
+        }
+    }
+    Ok(document)
 }
 
 /// The settings for a person.

@@ -113,16 +113,16 @@ fn what_is_held_stays_until_it_is_lifted() {
     let told = folder.expect(0, &["erase", "--actor", "person-1", "--reason", "gdpr-17"]);
     assert!(told.contains("4 events not erased: `sealog holds` lists why"), "{told}");
     let all = listed[1]["id"].as_str().expect("an id");
-    let lifted = folder.expect(0, &["holds", "lift", all, "--reason", "done"]);
-    assert_eq!(lifted, "Lifted the hold on all events\n");
+    let told = folder.expect(0, &["holds", "lift", all, "--reason", "done"]);
+    assert_eq!(told, "Lifted the hold on all events\n");
     let some = folder.expect(0, &["cleanup", "--older-than", "0"]);
     assert!(
         some.contains("Removed 8 events") && some.contains("held       4 more; `sealog holds` lists why"),
         "{some}"
     );
     assert_eq!(folder.json(0, &["holds", "lift", id, "--reason", "closed", "--by", "ada"])["id"], id);
-    let lifted = newest(&folder, "sealog.hold.lifted");
-    assert_eq!((&lifted["actorId"], &lifted["metadata"]), (&json!("ada"), &json!({"hold": id, "reason": "closed"})));
+    let event = newest(&folder, "sealog.hold.lifted");
+    assert_eq!((&event["actorId"], &event["metadata"]), (&json!("ada"), &json!({"hold": id, "reason": "closed"})));
     assert_eq!(folder.json(0, &["cleanup", "--older-than", "0"])["removed"], 4);
 
     let said = folder.said(1, &["holds", "lift", id, "--reason", "again"]);
@@ -216,7 +216,7 @@ fn settings_are_shown_and_changed() {
         "policy": {"redactFields": [{"name": "email"}]}, "criticalRetentionDays": "forever"});
     folder.write("patch.json", category.to_string());
     let set = folder.json(0, &["settings", "set", "patch.json"]);
-    assert_eq!((&set["criticalRetentionDays"], &set["defaultRetentionDays"]), (&Value::Null, &json!(30)));
+    assert_eq!((&set["criticalRetentionDays"], &set["defaultRetentionDays"]), (&json!("forever"), &json!(30)));
     assert_eq!(folder.json(0, &["settings"]), set);
     let shown = folder.expect(0, &["settings"]);
     assert!(shown.contains("de\\u{1b}bug") && shown.contains("for ever") && shown.contains("email"), "{shown}");
@@ -224,6 +224,8 @@ fn settings_are_shown_and_changed() {
     folder.expect(0, &["log", "user.updated", "--set", "email=ada@example.com", "--id", "u"]);
     assert_eq!(folder.json(0, &["get", "u"])["metadata"]["email"], "[REDACTED]");
     // What was printed can be given back, whole.
+    let output = folder.run_with_input(&["settings", "set", "-"], set.to_string());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "They are so already; nothing was changed.\n");
     let output = folder.run_with_input(&["settings", "set", "-", "--json"], defaults.to_string());
     assert_eq!((output.status.code(), lines(&output.stdout)), (Some(0), vec![defaults.clone()]));
     folder.expect(0, &["settings", "set", "{\"policy\": null}"]);
