@@ -6,7 +6,7 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs that tests run.
-TEST_NEEDS := curl duckdb sqlite3
+TEST_NEEDS := curl openssl duckdb sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract
 FUZZ_SECONDS ?= 30
