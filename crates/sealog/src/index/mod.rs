@@ -125,6 +125,15 @@ pub(crate) struct View {
     pub(crate) size: u64,
 }
 
+impl View {
+    /// The event's canonical JSON, where it is in memory.
+    pub(crate) fn body(&self, seq: u64) -> Option<&[u8]> {
+        let chunk = self.chunks.get(self.chunks.partition_point(|chunk| chunk.seqs().end <= seq))?;
+        let at = usize::try_from(seq.checked_sub(chunk.seqs().start)?).ok()?;
+        chunk.entries.get(at)?.as_ref().map(Entry::body)
+    }
+}
+
 impl Index {
     /// An index that does nothing until it is [started](Self::start).
     pub(crate) fn new(options: IndexOptions) -> Self {

@@ -37,6 +37,8 @@ const COMMIT_BYTES: usize = 32 * 1024 * 1024;
 const COMMIT_TICKS: u32 = 30;
 /// How often the thread looks at what other processes wrote.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it looks whether segments have been written anew, for which somebody may be waiting.
+const PURGE_TICK: Duration = Duration::from_millis(10);
 /// How long the thread rests after a failure that nobody was told of.
 const RETRY: Duration = Duration::from_millis(50);
 /// So many times the thread looks whether another process has made the index, before it says so.
@@ -221,6 +223,7 @@ impl<'s> Worker<'s> {
                     is_behind && !tail.is_full() || is_new && self.writer.is_some()
                 });
             let rest = TICK.saturating_sub(self.round.elapsed());
+            let rest = if is_purging { rest.min(PURGE_TICK) } else { rest };
             if !has_work && !rest.is_zero() {
                 drop(self.shared.woken.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner));
             } else {

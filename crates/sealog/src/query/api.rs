@@ -73,7 +73,7 @@ impl AuditLog {
             places.truncate(page.limit);
             let next_cursor = places.last().filter(|_| has_more).map(|place| write_cursor(*place, page.order, log));
             let seqs: Vec<_> = places.iter().map(|(_, seq)| *seq).collect();
-            Ok(EventPage { events: search::records(snapshot, &seqs)?, has_more, next_cursor })
+            Ok(EventPage { events: search::records(view, snapshot, &seqs)?, has_more, next_cursor })
         })
         .await
     }

@@ -152,11 +152,21 @@ pub(crate) fn weight_of(
     weight(selection, end, &view.removed, &generation.searcher, &generation.fields, &mut |id| snapshot.place(id))
 }
 
-/// The records at these seqs, in the order they are given in.
-pub(crate) fn records(snapshot: &mut dyn Snapshot, seqs: &[u64]) -> Result<Vec<Record>> {
+/// The records at these seqs, in the order they are given in: those of the tail from there, since the newest are asked
+/// for most, and the others from the journal.
+pub(crate) fn records(view: &View, snapshot: &mut dyn Snapshot, seqs: &[u64]) -> Result<Vec<Record>> {
     let mut found: Vec<Option<Record>> = vec![None; seqs.len()];
-    bodies(snapshot, seqs, &mut |index, body| {
-        found[index] = Some(record_of(seqs[index], body)?);
+    let (mut places, mut elsewhere) = (Vec::new(), Vec::new());
+    for (place, seq) in seqs.iter().enumerate() {
+        if let Some(body) = view.body(*seq) {
+            found[place] = Some(record_of(*seq, body)?);
+        } else {
+            places.push(place);
+            elsewhere.push(*seq);
+        }
+    }
+    bodies(snapshot, &elsewhere, &mut |index, body| {
+        found[places[index]] = Some(record_of(elsewhere[index], body)?);
         Ok(())
     })?;
     Ok(found.into_iter().flatten().collect())
