@@ -298,11 +298,11 @@ export class AuditLog {
   }
 
   #prepare(input: AuditEventInput | ChangeEventInput): { json: string; id: string } {
-    const { generateDiff: _, ...given } = input as ChangeEventInput;
-    const event = toJson(given, "") as JsonObject | undefined;
-    if (!isObject(event)) {
+    if (!isObject(input)) {
       throw new SealogError("invalid_argument", "an event is an object");
     }
+    const { generateDiff: _, ...given } = input;
+    const event = toJson(given, "the event") as JsonObject;
     if (event.metadata === null) {
       delete event.metadata;
     } else if (event.metadata !== undefined && !isObject(event.metadata)) {

@@ -12,12 +12,12 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** A value as it will be sent: dates are texts, and what JSON does not know is gone. */
-export function toJson(value: unknown, pointer: string): Json | undefined {
+export function toJson(value: unknown, what: string): Json | undefined {
   let text: string | undefined;
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    throw new SealogError("invalid_argument", `${pointer} cannot be written as JSON`, { pointer, cause });
+    throw new SealogError("invalid_argument", `${what} cannot be written as JSON`, { cause });
   }
   return text === undefined ? undefined : (JSON.parse(text) as Json);
 }

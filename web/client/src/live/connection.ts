@@ -119,6 +119,15 @@ export class Connection {
     this.#abort = abort;
     const { path, query, body } = this.#question;
     let error: SealogError | undefined;
+    let isUnreadable = false;
+    const tell = async (frames: Frame[]) => {
+      try {
+        await this.#options.onFrames(frames);
+      } catch (cause) {
+        isUnreadable = true;
+        throw new SealogError("bad_answer", "a frame could not be read", { retryable: true, cause });
+      }
+    };
     try {
       const { response } = await this.#transport.open({
         method: body === undefined ? "GET" : "POST",
@@ -135,14 +144,20 @@ export class Connection {
         throw new SealogError("bad_answer", `the answer is ${type || "nothing"} and no stream`, { retryable: true });
       }
       this.#take({ type: "opened", run, now: this.#now() });
-      await this.#read(run, response.body.getReader(), abort);
+      await this.#read(run, response.body.getReader(), abort, tell);
     } catch (cause) {
       error = asError(cause, abort.signal);
     }
-    this.#take({ type: "ended", run, now: this.#now(), random: this.#random(), ...(error ? { error } : {}) });
+    const now = this.#now();
+    this.#take({ type: "ended", run, now, random: this.#random(), isUnreadable, ...(error ? { error } : {}) });
   }
 
-  async #read(run: number, reader: ReadableStreamDefaultReader<Uint8Array>, abort: AbortController): Promise<void> {
+  async #read(
+    run: number,
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    abort: AbortController,
+    tell: (frames: Frame[]) => Promise<void>,
+  ): Promise<void> {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     const parser = new FrameParser();
     for (;;) {
@@ -166,7 +181,7 @@ export class Connection {
         return this.#take({ type: "frame", run, frame, now: this.#now(), random: this.#random() });
       });
       if (told.length > 0) {
-        await this.#options.onFrames(told);
+        await tell(told);
       }
       if (done || abort.signal.aborted) {
         return;

@@ -52,7 +52,8 @@ export type LiveInput =
   | { type: "start" }
   | { type: "opened"; run: number; now: number }
   | { type: "frame"; run: number; frame: Frame; now: number; random: number }
-  | { type: "ended"; run: number; now: number; random: number; error?: SealogError }
+  /** `isUnreadable`: what came could not be taken, so it is not known what was told. */
+  | { type: "ended"; run: number; now: number; random: number; error?: SealogError; isUnreadable?: boolean }
   | { type: "waited"; run: number }
   | { type: "hidden"; now: number }
   | { type: "visible"; now: number }
@@ -141,7 +142,8 @@ export function step(state: LiveState, input: LiveInput, settings: LiveSettings)
     case "visible": {
       const seen = { ...state, isHidden: false };
       const awayMs = input.now - state.pausedAt;
-      const startsAnew = settings.resyncAfterMs !== undefined && awayMs > settings.resyncAfterMs;
+      const { resyncAfterMs = Infinity } = settings;
+      const startsAnew = state.phase === "paused" && awayMs > resyncAfterMs;
       return toNetwork("resume", startsAnew ? { ...seen, lastId: undefined } : seen, settings);
     }
     case "again":
@@ -224,8 +226,10 @@ function onEnd(state: LiveState, input: LiveInput & { type: "ended" }, settings:
   const error = input.error ?? new SealogError("network", "the stream ended", { retryable: true });
   const wasWell = state.phase === "open" && state.hasTold && input.now - state.openedAt >= MIN_HEALTHY_MS;
   const isRefused = error.status === 401;
+  const startsAnew = input.isUnreadable && settings.resyncAfterMs !== undefined;
   const ended: LiveState = {
     ...state,
+    lastId: startsAnew ? undefined : state.lastId,
     failures: wasWell ? 1 : state.failures + 1,
     refusals: isRefused ? (wasWell ? 1 : state.refusals + 1) : wasWell ? 0 : state.refusals,
     error,

@@ -8,9 +8,10 @@ import { Redactor, type Redactable } from "../../src/redact.js";
 import { vectors } from "../contract.js";
 
 describe("canonical.json", () => {
-  for (const { name, json, canonical, integers64 } of vectors("canonical.json").cases) {
-    // JSON.parse rounds integers beyond 2^53, so a verifier here hashes the bytes it received.
-    test.skipIf(integers64)(name, () => expect(canonicalJson(JSON.parse(json))).toBe(canonical));
+  // JSON.parse rounds integers beyond 2^53, so a verifier here hashes the bytes it received.
+  const cases = vectors("canonical.json").cases.filter(({ integers64 }: { integers64?: boolean }) => !integers64);
+  for (const { name, json, canonical } of cases) {
+    test(name, () => expect(canonicalJson(JSON.parse(json))).toBe(canonical));
   }
 });
 
