@@ -6,9 +6,10 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs of Debian's that tests run.
-TEST_NEEDS :=
+TEST_NEEDS := npm
 # What programs write and git keeps: it must come out as it was committed.
-GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract
+GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
+	web/client/package-lock.json web/client/src/generated
 FUZZ_SECONDS ?= 30
 BENCH ?= ingest query serve
 BENCH_ARGS ?=
@@ -24,6 +25,7 @@ test: ## Run every test there is
 	cargo test --workspace --all-features --locked
 	cargo run --quiet --locked -p sealog --example embed
 	cargo run --quiet --locked -p sealog --example in_your_transaction
+	cd web/client && npm ci --no-audit --no-fund --prefer-offline && npm run build && npm test
 
 check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	scripts/need cargo-deny g++
@@ -35,6 +37,7 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
+	cd web/client && npm run generate
 	@git diff --exit-code -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" \
 		|| { echo 'generated files have changed: look at them, then commit them' >&2; exit 1; }
 
