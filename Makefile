@@ -5,13 +5,15 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench fuzz
 
-# Programs of Debian's that tests run.
-TEST_NEEDS := npm
+# Programs that tests run.
+TEST_NEEDS := curl duckdb sqlite3 npm
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
 	web/client/package-lock.json web/client/src/generated
 FUZZ_SECONDS ?= 30
-BENCH ?= ingest query serve
+# The shell of SQLite, one of the peers.
+BENCH_NEEDS := sqlite3
+BENCH ?= ingest query report serve
 BENCH_ARGS ?=
 
 help: ## Show this
@@ -42,6 +44,7 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 		|| { echo 'generated files have changed: look at them, then commit them' >&2; exit 1; }
 
 bench: ## Measure beside the peers; BENCH=query for one of them, BENCH_ARGS='--scale 0.1 --json'
+	scripts/need $(BENCH_NEEDS)
 	@failed=0; for name in $(BENCH); do \
 		cargo run --release --locked -p sealog-bench -- $$name $(BENCH_ARGS) || failed=$$?; \
 	done; exit $$failed

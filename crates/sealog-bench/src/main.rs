@@ -10,6 +10,7 @@ mod measure;
 mod peers;
 mod query;
 mod report;
+mod reports;
 mod serve;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ enum Name {
     Query,
     /// Over HTTP: lines, single posts, questions, watchers, memory.
     Serve,
+    /// Events out: a CSV report.
+    Report,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -96,9 +99,14 @@ fn run(args: &Args) -> Result<bool> {
         }
         Name::Query => {
             if args.input != "generator" {
-                return Err("query makes its own events; --input is for ingest".into());
+                return Err("query makes its own events; --input is for ingest and report".into());
             }
             let report = query::run(args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+        Name::Report => {
+            let report = reports::run(&args.input, args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }

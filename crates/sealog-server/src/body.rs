@@ -35,7 +35,7 @@ pub(crate) fn media_type(headers: &HeaderMap, taken: &[MediaType]) -> Result<Med
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let found = match &*essence {
-        "application/json" => Some(MediaType::Json),
+        "application/json" | "application/merge-patch+json" => Some(MediaType::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(MediaType::Ndjson),
         "text/plain" => Some(MediaType::Text),
         _ => None,

@@ -415,3 +415,137 @@ pub(crate) struct TimeRangeBody {
     /// The first one after it.
     to: Option<i64>,
 }
+
+/// How long events of one retention category are kept.
+#[derive(ToSchema, Serialize)]
+#[schema(as = CategoryRetention)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CategoryRetentionBody {
+    category: String,
+    /// For ever where it is `null`.
+    retention_days: Option<u32>,
+}
+
+/// What a log keeps, hides and looks for.
+#[derive(ToSchema, Serialize)]
+#[schema(as = Settings)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SettingsBody {
+    /// How many days events are kept; 90 by default, for ever where it is `null` (in a change, `"forever"`).
+    default_retention_days: Option<u32>,
+    /// The same of events of the severity `critical`; 365 by default.
+    critical_retention_days: Option<u32>,
+    /// The same of events of a retention category, whatever their severity.
+    custom_retention: Option<Vec<CategoryRetentionBody>>,
+    /// What is hidden and sampled away, as docs/POLICY.md has it.
+    policy: Option<Map<String, Value>>,
+    /// Rules that are evaluated as events arrive.
+    rules: Option<Vec<RuleBody>>,
+}
+
+/// What a clean-up removes.
+#[derive(ToSchema, Serialize)]
+#[schema(as = Cleanup)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CleanupBody {
+    /// What is at least so many days old; as the settings say of each kind unless given.
+    older_than_days: Option<u32>,
+    /// Removes no events of these severities.
+    preserve_severity: Option<Vec<SeverityBody>>,
+    /// Removes events of this retention category only.
+    retention_category: Option<String>,
+    /// How many events are looked at in one transaction, 1 to 65,536; 4,096 unless given.
+    batch_size: Option<u32>,
+    /// Removes nothing, and counts what would go.
+    dry_run: Option<bool>,
+}
+
+/// What a clean-up did, or would do.
+#[derive(ToSchema, Serialize)]
+#[schema(as = CleanupReport)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CleanupReportBody {
+    dry_run: bool,
+    /// How many events went.
+    removed: u64,
+    /// How many would have gone, but for a hold.
+    held: u64,
+    by_severity: BySeverityBody,
+    /// How many of each retention category went.
+    by_category: std::collections::BTreeMap<String, u64>,
+    oldest: Option<i64>,
+    newest: Option<i64>,
+    /// Whether nothing of it is in any file any more.
+    scrubbed: bool,
+}
+
+/// A hold that is in force.
+#[derive(ToSchema, Serialize)]
+#[schema(as = Hold)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HoldBody {
+    /// Its id, which is that of the event that placed it.
+    id: String,
+    filter: FilterBody,
+    reason: String,
+    owner: Option<String>,
+    /// When it was placed, milliseconds since the Unix epoch.
+    placed_at: i64,
+    /// The seq of the event that placed it.
+    seq: u64,
+}
+
+/// Whose data is erased: an actor's, by id, or a resource's.
+#[derive(ToSchema, Serialize)]
+#[schema(as = Subject)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum SubjectBody {
+    Actor(String),
+    Resource(ResourceBody),
+}
+
+/// What of the subject's events goes: all of them, or what tells of whom they are.
+#[derive(ToSchema, Serialize)]
+#[schema(as = ErasureMode)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ErasureModeBody {
+    Events,
+    Fields,
+}
+
+/// An erasure: whose data, and why.
+#[derive(ToSchema, Serialize)]
+#[schema(as = Erasure)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ErasureBody {
+    subject: SubjectBody,
+    /// Why, as a code such as `gdpr-17`, which must not tell of whom it is.
+    reason: String,
+    /// The number that the case has elsewhere.
+    case: Option<String>,
+    mode: Option<ErasureModeBody>,
+    /// Whether the subject's id also goes where other events mention it.
+    mentions: Option<bool>,
+    /// Erases nothing, and counts what would go.
+    dry_run: Option<bool>,
+}
+
+/// What an erasure did, or would do.
+#[derive(ToSchema, Serialize)]
+#[schema(as = ErasureReport)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErasureReportBody {
+    dry_run: bool,
+    /// What the receipts name the subject by: a keyed hash.
+    subject: String,
+    /// How many events went.
+    removed: u64,
+    /// Of how many events a part went.
+    reduced: u64,
+    /// How many would have gone, but for a hold.
+    held: u64,
+    /// Of how many rows that were set aside the copy went.
+    rejected: u64,
+    /// Whether nothing of it is in any file any more.
+    scrubbed: bool,
+}

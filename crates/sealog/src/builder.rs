@@ -1,7 +1,9 @@
 //! Opening a log: the options, and how the parts are put together.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -10,15 +12,17 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Drain, Inbox};
 use crate::index::{Index, IndexOptions};
-use crate::journal::StoredCheckpoint;
 use crate::journal::sqlite::{self, Birth};
+use crate::journal::{Journal as _, StoredCheckpoint};
+use crate::keeper::Keeper;
 use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
 use crate::meter::Meter;
 use crate::policy::{Policy, secret_check};
 use crate::query::Selection;
 use crate::sampled::Sampled;
-use crate::sequencer::{Sequencer, wrong_key, wrong_secret};
+use crate::sequencer::{Request, Sequencer, wrong_key, wrong_secret};
+use crate::settings::Current;
 use crate::tree::{Frontier, Key};
 
 /// See [`Builder::tail_events`].
@@ -32,6 +36,7 @@ pub struct Builder {
     key: Option<KeySource>,
     origin: Option<String>,
     policy: Policy,
+    cleanup_every: Option<Duration>,
     inboxes: Vec<PathBuf>,
     anchor: Option<PathBuf>,
     clock: Option<Arc<dyn Clock>>,
@@ -49,6 +54,7 @@ impl Builder {
             key: None,
             origin: None,
             policy: Policy::default(),
+            cleanup_every: None,
             inboxes: Vec::new(),
             anchor: None,
             clock: None,
@@ -156,6 +162,14 @@ impl Builder {
         self
     }
 
+    /// Cleans up this often by itself, as [`AuditLog::cleanup`] does by the settings: at once where the last time is
+    /// longer ago, whoever did it. Default: not at all. Of several handles that are told to, one does it.
+    /// [`AuditLog::upkeep`] says how it went.
+    pub fn cleanup_every(mut self, interval: Duration) -> Self {
+        self.cleanup_every = Some(interval);
+        self
+    }
+
     /// Opens the log.
     ///
     /// # Errors
@@ -168,28 +182,9 @@ impl Builder {
         blocking(move || self.open_now()).await
     }
 
-    #[expect(clippy::too_many_lines, reason = "the parts are put together in one place, in order")]
-    fn open_now(self) -> Result<AuditLog> {
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let index = Arc::new(Index::new(IndexOptions {
-            log: self.path.clone(),
-            folder: self.index.unwrap_or_else(|| beside(&self.path, ".index")),
-            full_text: self.full_text,
-            tail_events: self.tail_events.max(1),
-        }));
-        if self.read_only {
-            let mut reader = sqlite::open_reader(&self.path)?;
-            let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
-            let sender = watch::Sender::new(size);
-            let shared = Shared::new(self.path, clock, vec![reader], sender, None, index);
-            return Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() });
-        }
-
-        let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
-        check_paths(&self.path, &key_source, self.anchor.as_deref(), &self.inboxes)?;
-        // Before anything is created, since a wrong policy or name is the caller's mistake.
-        self.policy.compile([0; 32])?;
-        if let Some(origin) = &self.origin
+    /// A name that was asked for must be that of the key, where there is one.
+    fn check_origin(origin: Option<&String>, key_source: &KeySource) -> Result<()> {
+        if let Some(origin) = origin
             && let Some(key) = key_source.load()?
             && key.origin() != origin
         {
@@ -203,7 +198,31 @@ impl Builder {
                 ),
             ));
         }
-        let journal = sqlite::open(&self.path, self.create, || {
+        Ok(())
+    }
+
+    fn open_now(self) -> Result<AuditLog> {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let index = Arc::new(Index::new(IndexOptions {
+            log: self.path.clone(),
+            folder: self.index.unwrap_or_else(|| beside(&self.path, ".index")),
+            full_text: self.full_text,
+            tail_events: self.tail_events.max(1),
+        }));
+        if self.read_only {
+            let mut reader = sqlite::open_reader(&self.path)?;
+            let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
+            let sender = watch::Sender::new(size);
+            let shared = Shared::new(self.path, clock, vec![reader], sender, None, index);
+            return Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default(), who: Arc::default() });
+        }
+
+        let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
+        check_paths(&self.path, &key_source, self.anchor.as_deref(), &self.inboxes)?;
+        // Before anything is created, since a wrong policy or name is the caller's mistake.
+        self.policy.compile([0; 32])?;
+        Self::check_origin(self.origin.as_ref(), &key_source)?;
+        let mut journal = sqlite::open(&self.path, self.create, || {
             let key = if let Some(key) = key_source.load()? {
                 key
             } else {
@@ -231,7 +250,8 @@ impl Builder {
         }
 
         let origin = key.origin().to_owned();
-        let policy = Arc::new(self.policy.compile(*key.secret())?);
+        let current = Current::new(self.policy, *key.secret(), &mut *journal.begin()?.snapshot())?;
+        let current = Arc::new(current);
         let anchor = self.anchor.as_deref().map(|path| Anchor::open(path, &origin)).transpose()?;
         let mailbox = anchor.as_ref().map(Anchor::mailbox);
         let (queue, requests) = mpsc::unbounded_channel();
@@ -244,24 +264,20 @@ impl Builder {
             key,
             key_source,
             clock: clock.clone(),
+            current: current.clone(),
             anchor,
             sampled: sampled.clone(),
             index: index.clone(),
             meter: meter.clone(),
             size: size_sender.clone(),
         };
-        let thread = std::thread::Builder::new()
-            .name("sealog-sequencer".to_owned())
-            .spawn(move || sequencer.run(requests))
-            .map_err(|error| {
-                Error::new(ErrorKind::Storage, "cannot start the sequencer's thread").with_source(error)
-            })?;
+        let thread = start(sequencer, requests)?;
 
         let mut inboxes = Vec::new();
         for path in self.inboxes {
             let drain = Drain {
                 origin: origin.clone(),
-                policy: policy.clone(),
+                current: current.clone(),
                 clock: clock.clone(),
                 queue: queue.clone(),
                 sampled: sampled.clone(),
@@ -270,19 +286,30 @@ impl Builder {
         }
         let room = Arc::new(Semaphore::new(MAX_QUEUE_KIB));
         let inboxes = Mutex::new(inboxes);
-        let writer = Some(Writer {
-            policy,
+        let writer = Writer {
+            current,
             queue,
             room,
             sampled,
             meter,
             inboxes,
             anchor: mailbox,
+            keeper: OnceLock::new(),
             thread: Mutex::new(Some(thread)),
-        });
-        let shared = Shared::new(self.path, clock, Vec::new(), size_sender, writer, index);
-        Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default() })
+        };
+        let shared = Arc::new(Shared::new(self.path, clock, Vec::new(), size_sender, Some(writer), index));
+        let keeper = Keeper::start(Arc::downgrade(&shared), shared.size.clone(), self.cleanup_every)?;
+        if let Some(writer) = &shared.writer {
+            let _ = writer.keeper.set(keeper);
+        }
+        Ok(AuditLog { shared, scope: Selection::default(), who: Arc::default() })
     }
+}
+
+/// Starts the sequencer's thread.
+fn start(sequencer: Sequencer, requests: mpsc::UnboundedReceiver<Request>) -> Result<JoinHandle<Result<()>>> {
+    let thread = std::thread::Builder::new().name("sealog-sequencer".to_owned()).spawn(move || sequencer.run(requests));
+    thread.map_err(|error| Error::new(ErrorKind::Storage, "cannot start the sequencer's thread").with_source(error))
 }
 
 /// Each file holds one thing: writing a checkpoint into the key file, or a table into the log, would be the

@@ -21,6 +21,12 @@ pub const MAX_FIELD_BYTES: usize = 1024;
 pub const MAX_USER_AGENT_BYTES: usize = 4096;
 /// How the log's own actions begin.
 pub(crate) const OWN_ACTIONS: &str = "sealog.";
+
+/// Whether an action is of the log's own.
+pub(crate) fn is_own(action: &str) -> bool {
+    action.starts_with(OWN_ACTIONS)
+}
+
 /// The most tags of one event.
 pub const MAX_TAGS: usize = 64;
 /// The longest tag, in bytes of UTF-8.

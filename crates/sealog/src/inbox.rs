@@ -25,9 +25,9 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::{APPLICATION_ID, application, open_file};
 use crate::log::joined;
-use crate::policy::Compiled;
 use crate::sampled::Sampled;
 use crate::sequencer::Request;
+use crate::settings::Current;
 
 /// How long opening waits for the application's lock, to look for the table or make it.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,7 +61,7 @@ pub(crate) struct Inbox {
 pub(crate) struct Drain {
     /// The log's name.
     pub(crate) origin: String,
-    pub(crate) policy: Arc<Compiled>,
+    pub(crate) current: Arc<Current>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
     pub(crate) sampled: Arc<Sampled>,

@@ -9,15 +9,19 @@ mod event;
 mod inbox;
 mod index;
 mod journal;
+mod keeper;
 mod keyfile;
 mod log;
 mod meter;
 mod policy;
 mod query;
+mod ranges;
 mod report;
+mod retention;
 mod sampled;
 mod sequencer;
 mod serving;
+mod settings;
 mod tree;
 mod verify;
 mod watch;
@@ -33,6 +37,7 @@ pub use event::{
 };
 pub use inbox::InboxState;
 pub use index::{IndexProgress, Order};
+pub use keeper::Upkeep;
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use meter::{COMMIT_CLASSES_US, Vitals};
 pub use policy::{Detector, IpPolicy, Mode, Policy, RedactField, RedactPath, diff, readable};
@@ -44,12 +49,18 @@ pub use query::{
     TimeRange, TopEntry,
 };
 pub use report::{
-    MAX_REPORT_FIELDS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions, ReportProgress,
-    ReportSummary,
+    MAX_REPORT_FIELDS, MAX_REPORT_FINDINGS, MAX_REPORT_GROUP_FIELDS, MAX_REPORT_GROUPS, ReportFormat, ReportOptions,
+    ReportProgress, ReportSummary,
+};
+pub use retention::{
+    CleanupOptions, CleanupProgress, CleanupReport, DEFAULT_CLEANUP_BATCH_EVENTS, Erasure, ErasureMode, ErasureReport,
+    Hold, HoldOptions, MAX_CASE_BYTES, MAX_CLEANUP_BATCH_EVENTS, MAX_HOLD_REASON_BYTES, MAX_HOLDS, MAX_REASON_BYTES,
+    Subject,
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
 pub use serving::Selector;
+pub use settings::{CategoryRetention, MAX_CUSTOM_RETENTION, MAX_RETENTION_DAYS, Settings};
 pub use tree::{Checkpoint, Cosignature, Key, Proof, ProvenEvent, Witness};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
 pub use watch::{Watch, WatchFrom};

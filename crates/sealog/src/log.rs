@@ -4,8 +4,9 @@ mod staging;
 
 pub use self::staging::{InboxSql, Staged};
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,13 +22,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Receipt, Record};
 use crate::inbox::{Inbox, InboxState};
 use crate::index::Index;
-use crate::journal::Snapshot;
 use crate::journal::sqlite::{self, Reader};
+use crate::journal::{Entry, Snapshot};
+use crate::keeper::Keeper;
 use crate::meter::Meter;
-use crate::policy::{Applied, Compiled, Prepared, dismantle};
+use crate::policy::{Applied, Prepared, dismantle};
 use crate::query::Selection;
 use crate::sampled::Sampled;
-use crate::sequencer::{Appended, Refused, Request, Task, Work};
+use crate::sequencer::{Appended, OwnWork, Refused, Request, Task, Work, named};
+use crate::settings::Current;
 use crate::tree::{self, Checkpoint, Proof, TilePath};
 use crate::verify::{self, SnapshotLeaves, VerifyOptions, VerifyProgress, VerifyReport};
 
@@ -71,6 +74,8 @@ pub struct AuditLog {
     pub(crate) shared: Arc<Shared>,
     /// What bounds all that this handle reads.
     pub(crate) scope: Selection,
+    /// Who is behind what the log itself records through this handle.
+    pub(crate) who: Arc<Event>,
 }
 
 pub(crate) struct Shared {
@@ -133,13 +138,15 @@ pub(crate) struct Lookout {
 
 /// What a handle has that may write.
 pub(crate) struct Writer {
-    pub(crate) policy: Arc<Compiled>,
+    pub(crate) current: Arc<Current>,
     pub(crate) queue: mpsc::UnboundedSender<Request>,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) sampled: Arc<Sampled>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) inboxes: Mutex<Vec<Inbox>>,
     pub(crate) anchor: Option<Arc<Mailbox>>,
+    /// Set once the log is open.
+    pub(crate) keeper: OnceLock<Keeper>,
     /// The sequencer's, until somebody closes the log.
     pub(crate) thread: Mutex<Option<JoinHandle<Result<()>>>>,
 }
@@ -315,14 +322,23 @@ impl AuditLog {
     ///
     /// `NotFound` when there is none.
     pub async fn get(&self, id: &str) -> Result<Record> {
-        let id = id.to_owned();
+        let (id, removed_id) = (id.to_owned(), self.removed_id(id));
         let scope = self.scope.clone();
         self.snapshot(move |snapshot| {
             let not_found =
                 || Error::new(ErrorKind::NotFound, format!("there is no event with the id {id:?} in the log"));
-            let entry = snapshot.find(&id)?.ok_or_else(not_found)?;
-            let record = read_records(snapshot, entry.seq, entry.seq + 1)?.swap_remove(0);
-            if scope.record(&record)? { Ok(record) } else { Err(not_found()) }
+            let entry = find(snapshot, &id, removed_id.as_deref())?.ok_or_else(not_found)?;
+            match read_records(snapshot, entry.seq, entry.seq + 1)?.pop() {
+                Some(record) if scope.record(&record)? => Ok(record),
+                None if scope.is_whole() => {
+                    let message = format!(
+                        "the event with the id {id:?}, at seq {}, was removed; a removal receipt says why",
+                        entry.seq
+                    );
+                    Err(Error::new(ErrorKind::NotFound, message))
+                }
+                _ => Err(not_found()),
+            }
         })
         .await
     }
@@ -426,8 +442,11 @@ impl AuditLog {
         let scope = self.scope.clone();
         self.snapshot(move |snapshot| {
             let head = snapshot.head()?.checkpoint;
-            if seq < head.size && !scope.record(&read_records(snapshot, seq, seq + 1)?.swap_remove(0))? {
-                return Err(Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}")));
+            if seq < head.size && !scope.is_whole() {
+                let records = read_records(snapshot, seq, seq + 1)?;
+                if !records.first().map_or(Ok(false), |record| scope.record(record))? {
+                    return Err(Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}")));
+                }
             }
             verify::prove(snapshot, seq)
         })
@@ -496,7 +515,7 @@ impl AuditLog {
         let (reply, answer) = oneshot::channel();
         writer
             .queue
-            .send(Request::Alone(Task::Rotate { policy: writer.policy.clone(), reply }))
+            .send(Request::Alone(Task::Rotate { policy: writer.current.policy(), reply }))
             .map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
@@ -560,7 +579,7 @@ impl AuditLog {
     ///
     /// `ReadOnly` when this handle has no key.
     pub fn keyed_digest(&self, bytes: &[u8]) -> Result<String> {
-        Ok(self.writer()?.policy.keyed_digest(bytes))
+        Ok(self.writer()?.current.policy().keyed_digest(bytes))
     }
 
     /// Drains the inboxes, writes what is pending, closes the file, and waits for all of it. Other clones
@@ -582,6 +601,13 @@ impl AuditLog {
             results.into_iter().collect::<Result<()>>()
         })
         .await;
+        let shared = self.shared.clone();
+        let drained = drained.and(
+            blocking(move || {
+                shared.writer.as_ref().and_then(|writer| writer.keeper.get()).map_or(Ok(()), Keeper::close)
+            })
+            .await,
+        );
         let thread = writer.thread.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(closed)?;
         self.close_index().await?;
         // Before the writer: SQLite tidies up where the last connection that goes may write.
@@ -607,7 +633,8 @@ impl AuditLog {
     pub(crate) fn prepare_own(&self, event: Event) -> Result<Option<Prepared>> {
         let Some(writer) = &self.shared.writer else { return Ok(None) };
         let clock = &*self.shared.clock;
-        writer.policy.apply_own(event, clock.now_ms(), || new_id(clock)).map(Some)
+        let event = named(event, &self.who);
+        writer.current.policy().apply_own(event, clock.now_ms(), || new_id(clock)).map(Some)
     }
 
     /// Logs an event of the log's own; nothing where this handle only reads.
@@ -615,6 +642,60 @@ impl AuditLog {
         let Some(prepared) = self.prepare_own(event)? else { return Ok(None) };
         let receipts = self.writer()?.append(vec![prepared]).await.map_err(|refused| refused.error)?;
         Ok(receipts.into_iter().next())
+    }
+
+    /// A handle through which what the log itself records (changes of settings, holds, clean-ups, erasures, reports)
+    /// names who is behind it: the actor, the address, the program, the session, the request and the tenant of this
+    /// event. Nothing else of it matters.
+    ///
+    /// ```
+    /// use sealog::{AuditLog, Event};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> sealog::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let log = AuditLog::open(dir.path().join("audit.db")).await?;
+    /// let admin = log.acting(Event::new("").actor("root@example.com").ip_address("203.0.113.9"));
+    /// admin.update_settings(|settings| { settings.default_retention_days = Some(30); Ok(()) }).await?;
+    /// assert_eq!(log.read(0, 1).await?.events[0].actor_id.as_deref(), Some("root@example.com"));
+    /// # Ok(()) }
+    /// ```
+    pub fn acting(&self, who: Event) -> AuditLog {
+        AuditLog { who: Arc::new(who), ..self.clone() }
+    }
+
+    /// Does something of the log's own under the write lock, in one transaction with what it logs.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut OwnWork<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        Ok(self.change_with_receipts(work).await?.0)
+    }
+
+    /// [`change`](Self::change), and the receipts of what was logged.
+    pub(crate) async fn change_with_receipts<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut OwnWork<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<(T, Vec<Receipt>)> {
+        let who = self.who.clone();
+        let (reply, answer) = oneshot::channel();
+        let task = Task::Own(Box::new(move |sequencer| {
+            // Some of it is the caller's, and the thread is everybody's.
+            let done = AssertUnwindSafe(|| sequencer.own(&who, work));
+            let done = catch_unwind(done).unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::InvalidArgument, "the change panicked, so nothing was changed"))
+            });
+            let works = done.is_ok();
+            let _ = reply.send(done);
+            works
+        }));
+        self.writer()?.queue.send(Request::Alone(task)).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// The id under which the event with this id is entered once it was removed; only those who have the log's secret
+    /// know it.
+    fn removed_id(&self, id: &str) -> Option<String> {
+        self.shared.writer.as_ref().map(|writer| writer.current.policy().removed_id(id))
     }
 
     pub(crate) fn writer(&self) -> Result<&Writer> {
@@ -734,7 +815,7 @@ impl std::fmt::Debug for AuditLog {
 impl Writer {
     fn apply(&self, shared: &Shared, event: Event) -> Result<Applied> {
         let now_ms = shared.clock.now_ms();
-        self.policy.apply(event, now_ms, || new_id(&*shared.clock))
+        self.current.policy().apply(event, now_ms, || new_id(&*shared.clock))
     }
 
     pub(crate) async fn append(&self, events: Vec<Prepared>) -> Appended {
@@ -751,7 +832,7 @@ impl Writer {
     }
 }
 
-fn closed() -> Error {
+pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the log is closed")
 }
 
@@ -767,19 +848,32 @@ pub(crate) fn missing_event(seq: u64) -> Error {
     Error::new(ErrorKind::Integrity, format!("seq {seq}: expected an event, found none"))
 }
 
-/// The records `from..to`, each of which must be there.
+/// The records `from..to`, each of which must be there, but for those that were removed.
 fn read_records(snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<Vec<Record>> {
     let mut records = Vec::with_capacity((to - from) as usize);
+    let mut next = from;
     snapshot.rows(from, to, &mut |seq, row| {
-        records.push(record_of(seq, row.body)?);
+        if seq != next {
+            return Err(missing_event(next));
+        }
+        next += 1;
+        if !row.body.is_empty() {
+            records.push(record_of(seq, row.body)?);
+        }
         Ok(())
     })?;
-    if records.len() as u64 != to - from {
-        let missing = (from..).zip(&records).find(|(seq, record)| *seq != record.seq());
-        let missing = missing.map_or(from + records.len() as u64, |(seq, _)| seq);
-        return Err(missing_event(missing));
+    if next < to {
+        return Err(missing_event(next));
     }
     Ok(records)
+}
+
+/// Where the event with this id is, also when it was removed: then it is entered under the other id.
+fn find(snapshot: &mut dyn Snapshot, id: &str, removed_id: Option<&str>) -> Result<Option<Entry>> {
+    match (snapshot.find(id)?, removed_id) {
+        (None, Some(removed_id)) => snapshot.find(removed_id),
+        (found, _) => Ok(found),
+    }
 }
 
 /// Waits for a thread of ours to end. A panic of it is an error of the caller's call, not of the caller.

@@ -24,6 +24,7 @@ use crate::log::Rejected;
 use crate::meter::Meter;
 use crate::policy::{Compiled, Prepared};
 use crate::sampled::Sampled;
+use crate::settings::{Current, Effective};
 use crate::tree::{self, Hash, Key};
 use crate::verify::KEY_ROTATED;
 
@@ -58,6 +59,8 @@ pub(crate) enum Work {
 pub(crate) enum Task {
     /// A new signing key; the answer is its public half.
     Rotate { policy: Arc<Compiled>, reply: oneshot::Sender<Result<String>> },
+    /// Something of the log's own, with all that the thread has. Answers whether the journal took it.
+    Own(Box<dyn FnOnce(&mut Sequencer) -> bool + Send>),
     /// Finish.
     Close,
 }
@@ -93,6 +96,8 @@ struct Place {
     tree_size: Option<u64>,
     /// It was there before, or stands earlier in this batch.
     existed: bool,
+    /// Its body was removed.
+    removed: bool,
 }
 
 fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
@@ -102,7 +107,7 @@ fn receipt(event: Prepared, place: &Place, size: u64) -> Receipt {
         timestamp: place.timestamp,
         tree_size: place.tree_size.unwrap_or(size),
         existed: place.existed,
-        removed: false,
+        removed: place.removed,
     }
 }
 
@@ -115,6 +120,7 @@ pub(crate) struct Sequencer {
     pub(crate) key: Key,
     pub(crate) key_source: KeySource,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) current: Arc<Current>,
     pub(crate) anchor: Option<Anchor>,
     /// Events sampled away that are not stored yet.
     pub(crate) sampled: Arc<Sampled>,
@@ -141,6 +147,7 @@ impl Sequencer {
                     works = rotated.is_ok();
                     let _ = reply.send(rotated);
                 }
+                Some(Task::Own(work)) => works = work(&mut self),
                 Some(Task::Close) => break,
                 None => {}
             }
@@ -197,21 +204,34 @@ impl Sequencer {
     }
 
     /// One batch: the log's size afterwards, how many events it added, and an answer for each part of it.
-    fn commit(&mut self, batch: &[Work]) -> Result<(u64, u64, Vec<Answer>)> {
+    fn commit(&mut self, batch: &mut [Work]) -> Result<(u64, u64, Vec<Answer>)> {
         let mut transaction = self.journal.begin()?;
         let head = transaction.head()?;
         let signer = adopt_key(&mut self.key, &self.key_source, &head)?;
         let now_ms = self.clock.now_ms();
+        let policy = self.current.refresh(head.settings, &mut *transaction.snapshot())?.policy.clone();
 
-        let mut plan = Plan { first_seq: head.checkpoint.size, ..Plan::default() };
+        let removed = head.removal.map(|_| &*policy);
+        let mut plan = Plan { first_seq: head.checkpoint.size, removed, ..Plan::default() };
         let mut answers = Vec::with_capacity(batch.len());
         for work in batch {
             match work {
-                Work::Append { events, .. } => answers.push(plan.all_or_none(&mut *transaction, events)?),
+                Work::Append { events, .. } => {
+                    let mut renewed = events.iter_mut().map(|event| policy.renew(event, now_ms)).enumerate();
+                    let wrong = renewed.find_map(|(index, result)| Some((index, result.err()?)));
+                    answers.push(match wrong {
+                        Some((index, error)) => Err(Refused { index: Some(index), error }),
+                        None => plan.all_or_none(&mut *transaction, events)?,
+                    });
+                }
                 Work::Drain { rows, rejected, .. } => {
                     plan.rejected.extend_from_slice(rejected);
                     for row in rows {
-                        if let Err(error) = plan.one(&mut *transaction, &row.event)? {
+                        let planned = match policy.renew(&mut row.event, now_ms) {
+                            Ok(()) => plan.one(&mut *transaction, &row.event)?,
+                            Err(error) => Err(error),
+                        };
+                        if let Err(error) = planned {
                             let copy = serde_json::from_slice(row.event.sealable.unsealed()).ok();
                             plan.rejected.push(Rejected::new(&row.event.id, &row.digest, now_ms, &error, copy));
                         }
@@ -230,7 +250,8 @@ impl Sequencer {
 
         let mut bodies = Vec::new();
         let stored = self.sampled.store(|sampled| {
-            let contents = Contents { events: &plan.fresh, next_vkey: None, rejected: &plan.rejected, sampled };
+            let contents =
+                Contents { events: &plan.fresh, next_vkey: None, rejected: &plan.rejected, sampled, state: &[] };
             let sign = |size, root: &Hash| signer.sign_checkpoint(size, root);
             seal_and_store(transaction, &head, &contents, now_ms, &*self.clock, &mut bodies, sign)
         })?;
@@ -238,6 +259,50 @@ impl Sequencer {
         self.show(head.checkpoint.size, &plan.fresh, &stored.ends, bodies);
         self.publish(stored, now_ms, false);
         Ok((size, plan.fresh.len() as u64, answers))
+    }
+
+    /// Does something of the log's own under the write lock, with what it logs, all in one transaction. `who` is
+    /// named in what it logs.
+    pub(crate) fn own<T>(
+        &mut self,
+        who: &Event,
+        work: impl FnOnce(&mut OwnWork<'_>) -> Result<T>,
+    ) -> Result<(T, Vec<Receipt>)> {
+        let mut transaction = self.journal.begin()?;
+        let head = transaction.head()?;
+        let signer = adopt_key(&mut self.key, &self.key_source, &head)?;
+        let now_ms = self.clock.now_ms();
+        let current = self.current.refresh(head.settings, &mut *transaction.snapshot())?;
+        let mut own = OwnWork {
+            transaction: &mut *transaction,
+            current,
+            clock: &*self.clock,
+            now_ms,
+            who,
+            events: Vec::new(),
+            state: Vec::new(),
+        };
+        let done = work(&mut own)?;
+        let (events, state) = (own.events, own.state);
+        if events.is_empty() && state.is_empty() {
+            return Ok((done, Vec::new()));
+        }
+        let events: Vec<_> = events.iter().collect();
+        let mut bodies = Vec::new();
+        let contents = Contents { events: &events, next_vkey: None, rejected: &[], sampled: 0, state: &state };
+        let sign = |size, root: &Hash| signer.sign_checkpoint(size, root);
+        let stored = seal_and_store(transaction, &head, &contents, now_ms, &*self.clock, &mut bodies, sign)?;
+        let size = stored.size;
+        self.show(head.checkpoint.size, &events, &stored.ends, bodies);
+        self.publish(stored, now_ms, false);
+        let mut transaction = self.journal.begin()?;
+        let newest = transaction.head()?.settings;
+        self.current.refresh(newest, &mut *transaction.snapshot())?;
+        let place = |(seq, event): (u64, &&Prepared)| {
+            let place = Place { seq, timestamp: event.timestamp, tree_size: None, existed: false, removed: false };
+            receipt((*event).clone(), &place, size)
+        };
+        Ok((done, (head.checkpoint.size..).zip(&events).map(place).collect()))
     }
 
     /// Puts what was committed into the index's tail, so that it is visible before it is acknowledged.
@@ -282,7 +347,7 @@ impl Sequencer {
         let event = policy.apply_own(event, self.clock.now_ms(), || new_id(&*self.clock))?;
         let old = key.signer_for(&head.vkey).ok_or_else(|| wrong_key(&self.key_source, &head.vkey))?;
         let now_ms = self.clock.now_ms();
-        let contents = Contents { events: &[&event], next_vkey: Some(&vkey), rejected: &[], sampled: 0 };
+        let contents = Contents { events: &[&event], next_vkey: Some(&vkey), rejected: &[], sampled: 0, state: &[] };
         let sign = |size, root: &Hash| key.sign_handover(old, size, root);
         let stored = seal_and_store(transaction, &head, &contents, now_ms, &*self.clock, &mut Vec::new(), sign)?;
         self.key = key;
@@ -297,6 +362,57 @@ impl Sequencer {
         }
         self.anchor.take().map_or(Ok(()), Anchor::close)
     }
+}
+
+/// What the log itself does under the write lock.
+pub(crate) struct OwnWork<'w> {
+    pub(crate) transaction: &'w mut dyn Transaction,
+    pub(crate) current: Arc<Effective>,
+    pub(crate) clock: &'w dyn Clock,
+    pub(crate) now_ms: i64,
+    who: &'w Event,
+    events: Vec<Prepared>,
+    /// Small numbers to store, no evidence.
+    pub(crate) state: Vec<(&'static str, i64)>,
+}
+
+impl OwnWork<'_> {
+    /// Logs an event of the log's own, with who is behind it.
+    pub(crate) fn log(&mut self, event: Event) -> Result<()> {
+        let event = named(event, self.who);
+        let prepared = self.current.policy.apply_own(event, self.now_ms, || new_id(self.clock))?;
+        self.events.push(prepared);
+        Ok(())
+    }
+
+    /// Logs an event whose id says what it is, unless it is in the log or was removed from it.
+    pub(crate) fn log_once(&mut self, event: Event) -> Result<()> {
+        let id = event.id.clone().unwrap_or_default();
+        let known = self.transaction.find(&id)?.is_some()
+            || self.transaction.find(&self.current.policy.removed_id(&id))?.is_some()
+            || self.events.iter().any(|event| event.id == id);
+        if known { Ok(()) } else { self.log(event) }
+    }
+}
+
+/// An event of the log's own, in which `who` is behind it.
+pub(crate) fn named(mut event: Event, who: &Event) -> Event {
+    for (field, of) in [
+        (&mut event.actor_id, &who.actor_id),
+        (&mut event.actor_type, &who.actor_type),
+        (&mut event.actor_name, &who.actor_name),
+        (&mut event.on_behalf_of, &who.on_behalf_of),
+        (&mut event.ip_address, &who.ip_address),
+        (&mut event.user_agent, &who.user_agent),
+        (&mut event.session_id, &who.session_id),
+        (&mut event.request_id, &who.request_id),
+        (&mut event.tenant, &who.tenant),
+    ] {
+        if field.is_none() {
+            field.clone_from(of);
+        }
+    }
+    event
 }
 
 /// Gathers what is waiting into `batch`. Answers the task that must come after it, if there is one.
@@ -381,6 +497,8 @@ pub(crate) fn wrong_secret(source: &KeySource) -> Error {
 #[derive(Default)]
 struct Plan<'a> {
     first_seq: u64,
+    /// What knows events that were removed, where some were.
+    removed: Option<&'a Compiled>,
     fresh: Vec<&'a Prepared>,
     /// Where in `fresh` an id that a caller chose stands.
     chosen: HashMap<&'a str, usize>,
@@ -414,24 +532,35 @@ impl<'a> Plan<'a> {
                 if self.fresh[index].digest != Some(digest) {
                     return Ok(Err(conflict(&event.id, seq)));
                 }
-                return Ok(Ok(Place { seq, timestamp: self.fresh[index].timestamp, tree_size: None, existed: true }));
+                return Ok(Ok(Place {
+                    seq,
+                    timestamp: self.fresh[index].timestamp,
+                    tree_size: None,
+                    existed: true,
+                    removed: false,
+                }));
             }
             let found = match transaction.find(&event.id) {
                 // Damage to one event is no reason to refuse the others of the batch.
                 Err(error) if error.kind() == ErrorKind::Integrity => return Ok(Err(error)),
                 found => found?,
             };
-            if let Some(Entry { seq, tree_size, digest: known, timestamp }) = found {
-                if known != Some(digest) {
+            let found = match (found, self.removed) {
+                (None, Some(policy)) => transaction.find(&policy.removed_id(&event.id))?,
+                (found, _) => found,
+            };
+            if let Some(Entry { seq, tree_size, digest: known, timestamp, removed }) = found {
+                // Nothing is known any more of what was removed.
+                if known != Some(digest) && !removed {
                     return Ok(Err(conflict(&event.id, seq)));
                 }
-                return Ok(Ok(Place { seq, timestamp, tree_size: Some(tree_size), existed: true }));
+                return Ok(Ok(Place { seq, timestamp, tree_size: Some(tree_size), existed: true, removed }));
             }
             self.chosen.insert(&event.id, self.fresh.len());
         }
         let seq = self.first_seq + self.fresh.len() as u64;
         self.fresh.push(event);
-        Ok(Ok(Place { seq, timestamp: event.timestamp, tree_size: None, existed: false }))
+        Ok(Ok(Place { seq, timestamp: event.timestamp, tree_size: None, existed: false, removed: false }))
     }
 }
 

@@ -11,7 +11,10 @@ use crate::query::{Filter, Matcher, Selection};
 
 /// The log's own actions that a server may write. All others say what the log itself did, and only it can
 /// say that.
-const SERVED_ACTIONS: [&str; 4] = ["sealog.read", "sealog.api_key.", "sealog.token.", "sealog.server."];
+const SERVED_ACTIONS: [&str; 4] = ["sealog.read", API_KEYS, "sealog.token.", "sealog.server."];
+
+/// How the actions begin that say which API keys there are. They carry state, so nothing removes them.
+pub(crate) const API_KEYS: &str = "sealog.api_key.";
 
 /// Which events a handle shows to one who asks with a filter: what [`AuditLog::selector`] answers.
 ///
@@ -118,7 +121,7 @@ impl AuditLog {
     ///
     /// `ReadOnly` when this handle has no key.
     pub fn derived_secret(&self, purpose: &str) -> Result<[u8; 32]> {
-        Ok(self.writer()?.policy.derived_secret(purpose))
+        Ok(self.writer()?.current.policy().derived_secret(purpose))
     }
 
     /// Logs an event of the log's own, for the server that stands before it: reads, and its keys. The action

@@ -17,7 +17,8 @@ use serde::Serialize;
 use self::copies::Copies;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::Reader;
-use crate::journal::{Head, Signer, Snapshot, StoredCheckpoint};
+use crate::journal::{Head, OwnKind, Signer, Snapshot, StoredCheckpoint};
+use crate::retention::Removals;
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 
 /// How many events are read under one snapshot.
@@ -71,8 +72,8 @@ pub enum Trust {
 pub struct Problem {
     /// Where: the first seq concerned.
     pub seq: u64,
-    /// What, as a stable word: `missing`, `unreadable`, `commitment`, `column`, `tile`, `checkpoint`,
-    /// `signature`, `key`, `other_log`, `truncated`, `unsealed` or `schema`.
+    /// What, as a stable word: `missing`, `unreadable`, `commitment`, `column`, `receipt`, `restored`, `tile`,
+    /// `checkpoint`, `signature`, `key`, `other_log`, `truncated`, `unsealed` or `schema`.
     pub code: &'static str,
     /// What, in words.
     pub message: String,
@@ -139,6 +140,8 @@ pub(crate) fn verify(
         checkpoints: 0,
         signers: Vec::new(),
         rotations: Vec::new(),
+        removals: Removals::default(),
+        own: Vec::new(),
         entered: None,
     };
     let mut total = 0;
@@ -169,14 +172,30 @@ pub(crate) fn verify(
 
 /// The proof of one event against the newest checkpoint.
 pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
-    let Head { checkpoint: head, vkey } = snapshot.head()?;
+    let Head { checkpoint: head, vkey, .. } = snapshot.head()?;
     let mut found = None;
+    let mut sealed = None;
     if seq < head.size {
         snapshot.rows(seq, seq + 1, &mut |_, row| {
             let canonical = std::str::from_utf8(row.body).map(str::to_owned);
             found = <[u8; 16]>::try_from(row.salt).ok().zip(canonical.ok());
+            sealed = Some(row.commitment.to_vec());
             Ok(())
         })?;
+    }
+    if let Some((salt, left)) = &found {
+        let mut is_reduced = || {
+            let mut removals = Removals::default();
+            removals.read(snapshot)?;
+            Ok::<_, Error>(removals.remains.get(&seq) == Some(&tree::commitment(salt, left.as_bytes())))
+        };
+        let is_gone = left.is_empty();
+        if is_gone || sealed.as_deref() != Some(&tree::commitment(salt, left.as_bytes())[..]) && is_reduced()? {
+            let what = if is_gone { "the event" } else { "a part of the event" };
+            let message =
+                format!("{what} at seq {seq} was removed, so it cannot be proven; a removal receipt says why");
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
     }
     let (salt, canonical) = found.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}; the log has {} events", head.size))
@@ -225,6 +244,10 @@ struct Check {
     signers: Vec<Signer>,
     /// Events that say that another key signs from there on.
     rotations: Vec<u64>,
+    /// What the removal receipts cover.
+    removals: Removals,
+    /// The log's own events that carry state.
+    own: Vec<(OwnKind, u64)>,
     /// The last event whose entry was checked, and the size at which it entered the tree.
     entered: Option<(u64, u64)>,
 }
@@ -266,6 +289,7 @@ impl Check {
         }
         reader.snapshot(|snapshot| {
             self.handovers(snapshot)?;
+            self.own_events(snapshot)?;
             self.ends(snapshot)
         })
     }
@@ -332,6 +356,13 @@ impl Check {
         let from = self.frontier.size();
         let to = total.min(from + STRIDE_EVENTS);
         reader.snapshot(|snapshot| {
+            // Receipts come after what they cover, and more of them while the check goes on.
+            match self.removals.read(snapshot) {
+                Err(error) if error.kind() == ErrorKind::Integrity => {
+                    self.report(from, "receipt", "a removal receipt cannot be read", "a receipt", error.message());
+                }
+                read => drop(read?),
+            }
             let mut stored = Vec::new();
             let mut next = from;
             while stored.last().is_none_or(|last: &StoredCheckpoint| last.size < to) {
@@ -463,16 +494,32 @@ impl Check {
                 self.missing(from + commitments.len() as u64, commitments);
             }
             let stored = Hash::try_from(copy.commitment).unwrap_or_default();
-            if computed != Some(stored) {
+            if copy.body.is_empty() {
+                if self.removals.gone.contains(seq) {
+                    commitments.push(stored);
+                } else {
+                    self.missing(seq, commitments);
+                }
+                continue;
+            }
+            if self.removals.gone.contains(seq) {
+                let message = "the event is there though a removal receipt says that it is gone";
+                self.report(seq, "restored", message, "no event", "one");
+            }
+            // What is left of an event is sealed by the receipt, and the event itself by the tree.
+            let expected = self.removals.remains.get(&seq).copied().unwrap_or(stored);
+            if computed != Some(expected) {
                 self.damaged(seq);
                 let found = computed.map_or_else(|| format!("a salt of {} bytes", copy.salt.len()), |hash| hex(&hash));
-                let expected = hex(copy.commitment);
-                self.report(seq, "commitment", "the event is not the one that was sealed", expected, found);
+                self.report(seq, "commitment", "the event is not the one that was sealed", hex(&expected), found);
             }
             match columns {
                 Ok(columns) => {
                     if columns.action == KEY_ROTATED {
                         self.rotations.push(seq);
+                    }
+                    if let Some(kind) = OwnKind::of_action(&columns.action) {
+                        self.own.push((kind, seq));
                     }
                     if columns.seq != seq {
                         self.report(seq, "column", "the event belongs to another place", seq, columns.seq);

@@ -76,7 +76,7 @@ impl Anomalies {
     }
 }
 
-fn read_rules(path: &Path) -> Result<Vec<Rule>, Failure> {
+pub(super) fn read_rules(path: &Path) -> Result<Vec<Rule>, Failure> {
     Rule::list_from_json(&read_text(path)?).map_err(|error| {
         let text = format!("{}: {error}; `sealog rules` prints rules as they should be", name_of(path));
         Failure::Explained(error, text)

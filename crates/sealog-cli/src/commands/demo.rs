@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use sealog::{AuditLog, Event, Logged, Proof, Record, ReportFormat, ReportOptions, Severity, VerifyOptions, actions};
+use sealog::{
+    AuditLog, Event, Logged, Proof, Record, ReportFormat, ReportOptions, Rule, Severity, VerifyOptions, actions,
+};
 use serde_json::{Map, Value, json};
 
 use super::screen::{self, Told};
@@ -126,7 +128,8 @@ impl Demo {
         let verify_seconds = started.elapsed().as_secs_f64();
         let report_file = dir.join("report.html");
         let file = std::fs::File::create(&report_file).map_err(|error| Failure::file("write", &report_file, &error))?;
-        log.generate_report(&ReportOptions::new(ReportFormat::Html), file, |_| {}).await?;
+        let options = ReportOptions::new(ReportFormat::Html).rules(Rule::built_in());
+        log.generate_report(&options, file, |_| {}).await?;
 
         if out.json {
             output::document(&json!({

@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use indicatif::{ProgressBar, ProgressStyle};
-use sealog::{AuditLog, ReportFormat, ReportOptions, ReportSummary};
+use sealog::{AuditLog, ReportFormat, ReportOptions, ReportSummary, Rule};
 
+use super::anomalies::read_rules;
 use super::asking::{WithFilter, answer, moment, now_ms};
 use super::to_file::ToFile;
 use crate::cli::{Shared, Writing, finish};
@@ -31,13 +32,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// state of the log. It is an event of the log itself: who asked for what, and the SHA-256 of what was
 /// written.
 ///
-/// html is one page to read and print, with charts. csv is a table for spreadsheets: a cell that would run
+/// html is one page to read and print, with charts. parquet is a table for data tools, with types. csv is a table for spreadsheets: a cell that would run
 /// as a formula begins with an apostrophe, and FILE.report.json beside it holds the checkpoint, range, filter
 /// and count. json and ndjson hold the very bytes that were sealed, unless --fields names some.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sealog report --since 30d -o month.html
+  sealog report --since 30d --findings -o month.html
   sealog report 'outcome:denied' --fields time,actorId,action,metadata.method -o denied.csv
   sealog report --since 2026-01-01 --until 2026-04-01 --group-by actorId -o quarter.html --actor ada
   sealog report tenant:acme --format ndjson | zstd > acme.ndjson.zst
@@ -50,7 +51,7 @@ pub(crate) struct ReportArgs {
     filter: WithFilter,
     /// How it is written [default: as the name of FILE ends, or csv]
     #[arg(long, value_name = "FORMAT",
-        value_parser = PossibleValuesParser::new(ReportFormat::ALL.map(ReportFormat::as_str))
+        value_parser = PossibleValuesParser::new(ReportFormat::ALL.iter().map(|format| format.as_str()))
             .try_map(|format| format.parse::<ReportFormat>()))]
     format: Option<ReportFormat>,
     /// What of each event, in this order [default: all of it; for html what a person reads]
@@ -59,6 +60,12 @@ pub(crate) struct ReportArgs {
     /// Put the events together that have the same values in these fields, and count them
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     group_by: Vec<String>,
+    /// Tell what the built-in rules find among the events, as `sealog anomalies` does
+    #[arg(long)]
+    findings: bool,
+    /// Tell what these rules find, in the form that `sealog rules` prints; - is standard input
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// From this time on: an age (7d), a date, RFC 3339, or milliseconds since 1970
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -96,6 +103,11 @@ impl ReportArgs {
     }
 
     fn options(&self) -> Result<ReportOptions, Failure> {
+        let rules = match &self.rules {
+            Some(path) => read_rules(path)?,
+            None if self.findings => Rule::built_in(),
+            None => Vec::new(),
+        };
         let now_ms = now_ms();
         let time = |option, text: &Option<String>| text.as_deref().map(|text| moment(option, text, now_ms)).transpose();
         let (since, until) = (time("--since", &self.since)?, time("--until", &self.until)?);
@@ -103,7 +115,8 @@ impl ReportArgs {
             .range(since.unwrap_or(i64::MIN)..until.unwrap_or(i64::MAX))
             .filter(self.filter.read()?)
             .fields(self.fields.clone())
-            .group_by(self.group_by.clone());
+            .group_by(self.group_by.clone())
+            .rules(rules);
         options.requested_by.clone_from(&self.actor);
         Ok(options)
     }
@@ -200,6 +213,10 @@ fn told(summary: &ReportSummary, path: &Path, beside: Option<&Path>) -> String {
         let _ = writeln!(text, "  {DIM}{name:<11}{DIM:#}{value}");
     };
     line("sealed by", &format!("the checkpoint of {}", render::counted(summary.checkpoint.size(), "event")));
+    if let Some(findings) = &summary.findings {
+        let rules = render::counted(summary.rules.len() as u64, "rule");
+        line("findings", &format!("{} by {rules}", render::count(findings.total)));
+    }
     line("sha256", &summary.sha256);
     match &summary.receipt {
         Some(receipt) => line("logged as", &format!("seq {}", receipt.seq)),

@@ -64,7 +64,7 @@ pub(super) fn text(told: &Told<'_>) -> String {
     title(
         &mut text,
         "A report for an auditor",
-        "one page with charts, every event, and the checkpoint that seals them",
+        "one page with findings, charts, every event, and the checkpoint that seals them",
     );
     let _ = writeln!(text, "  {DIM}file{DIM:#}  {BOLD}{}{BOLD:#}", told.report_file.display());
     next(&mut text, told);

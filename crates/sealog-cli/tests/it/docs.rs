@@ -1,6 +1,6 @@
 //! The documents tell the truth: their commands are run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{Folder, SEALOG};
@@ -24,6 +24,24 @@ fn commands(document: &str, makefile: &str) -> Vec<String> {
     commands
 }
 
+/// What a document has started in the background ends with it, by the number that stands in its file.
+struct Background(PathBuf);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Ok(pid) = std::fs::read_to_string(&self.0) {
+            // One that has ended already is fine.
+            let _ = Command::new("kill").arg(pid.trim()).output();
+        }
+    }
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+    listener.local_addr().expect("an address").port()
+}
+
 #[test]
 fn every_command_in_the_documents_works() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -40,7 +58,11 @@ fn every_command_in_the_documents_works() {
     for document in documents.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         let text = std::fs::read_to_string(document).expect("a document");
         let folder = Folder::new();
+        let _background = Background(folder.path("serve.pid"));
+        // The documents name the usual port, which somebody may be using here.
+        let port = format!(":{}", free_port());
         for command in commands(&text, &makefile) {
+            let command = command.replace(":7341", &port);
             let mut shell = Command::new("bash");
             for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALOG_")) {
                 shell.env_remove(name);

@@ -10,6 +10,7 @@ use sealog::{
 };
 use serde_json::Value;
 
+use crate::outside::reports_read_back;
 use crate::support::Folder;
 
 fn data(name: &str) -> Option<PathBuf> {
@@ -74,66 +75,6 @@ async fn counts(log: &AuditLog, scanned: &HashMap<String, u64>, filter: impl Fn(
     for (value, count) in scanned.iter().take(150) {
         assert_eq!(log.count(&filter(value)).await.expect("the log answers"), *count, "{}", filter(value));
     }
-}
-
-/// Whether the reports of the log hold its events, and nothing else. Read with another handle, so that they
-/// are no events themselves.
-async fn reports(folder: &Folder, log: &AuditLog) {
-    let mut sealed = HashMap::new();
-    let mut next = 0;
-    loop {
-        let page = log.read(next, 10_000).await.expect("the log can be read");
-        if page.events.is_empty() {
-            break;
-        }
-        next = page.next_seq;
-        sealed.extend(page.events.into_iter().map(|record| (record.seq(), record.canonical_json().to_owned())));
-    }
-    let made = |name: &str, more: &[&str]| {
-        let summary = folder.json(0, &[&["report", "--read-only", "--force", "-o", name], more].concat());
-        assert_eq!(summary["recordCount"], sealed.len(), "{name}");
-        std::fs::read_to_string(folder.path(name)).expect("the report")
-    };
-    let is_sealed = |row: &str| {
-        let event: Value = serde_json::from_str(row).expect("JSON");
-        sealed[&event["seq"].as_u64().expect("a seq")] == *row
-    };
-    let text = made("all.ndjson", &[]);
-    let rows: Vec<_> = text.lines().collect();
-    assert_eq!(rows.len(), sealed.len() + 2);
-    assert!(rows[1..=sealed.len()].iter().all(|row| is_sealed(row)));
-
-    let text = made("all.json", &["--group-by", "action"]);
-    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("{\"action\":")).collect();
-    assert_eq!(rows.len(), sealed.len());
-    assert!(rows.iter().all(|row| is_sealed(row.strip_suffix(',').unwrap_or(row))));
-    let document: Value = serde_json::from_str(&text).expect("JSON");
-    let counted: u64 =
-        document["groups"].as_array().expect("groups").iter().filter_map(|group| group["count"].as_u64()).sum();
-    assert_eq!(counted, sealed.len() as u64);
-
-    // Each cell beside the event's field. Of fields that hold no line's end there is one record a line.
-    let fields = ["seq", "timestamp", "action", "actorId", "severity", "outcome"];
-    let text = made("all.csv", &["--fields", &fields.join(",")]);
-    for line in text.lines().skip(1) {
-        let mut cells = line.splitn(2, ',');
-        let seq: u64 = cells.next().and_then(|cell| cell.parse().ok()).expect("a seq");
-        let event: Value = serde_json::from_str(&sealed[&seq]).expect("JSON");
-        let expected: Vec<_> = fields[1..]
-            .iter()
-            .map(|field| match &event[field] {
-                Value::Null => String::new(),
-                Value::String(text) if text.contains([',', '"']) => format!("\"{}\"", text.replace('"', "\"\"")),
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            })
-            .collect();
-        assert_eq!(cells.next(), Some(&*expected.join(",")));
-    }
-    assert_eq!(text.lines().count(), sealed.len() + 1);
-
-    let text = made("all.html", &["--fields", "seq"]);
-    assert_eq!(text.matches("<tr><td>").count(), sealed.len());
 }
 
 fn count(counts: &mut HashMap<String, u64>, value: Option<&String>) {
@@ -227,7 +168,7 @@ async fn manifests() {
     .await;
     assert_eq!(empty_diffs, 236);
     assert_eq!(hidden, BTreeSet::new(), "no manifest has a secret under its usual name");
-    reports(&folder, &log).await;
+    reports_read_back(&folder, &log).await;
 
     counts(&log, &actors, |actor| Filter::new().actor(actor)).await;
     let scanned = places.iter().map(|(id, places)| (id.clone(), places.len() as u64)).collect();
@@ -278,7 +219,7 @@ async fn kubernetes() {
     })
     .await;
     assert_eq!(denied, 71);
-    reports(&folder, &log).await;
+    reports_read_back(&folder, &log).await;
 
     let denied = Filter::new().outcome(Outcome::Denied);
     assert_eq!(log.count(&denied).await.expect("the log answers"), 71);
@@ -324,6 +265,6 @@ async fn cloudtrail() {
         count(&mut addresses, record.ip_address.as_ref());
     })
     .await;
-    reports(&folder, &log).await;
+    reports_read_back(&folder, &log).await;
     counts(&log, &addresses, |address| Filter::new().ip_address(address)).await;
 }

@@ -2,8 +2,10 @@
 
 use std::process::Stdio;
 
+use sealog::AuditLog;
 use serde_json::{Value, json};
 
+use crate::outside::{read as read_outside, reports_read_back};
 use crate::support::{Folder, lines};
 
 /// 2026-03-02, 07:00 UTC.
@@ -78,7 +80,7 @@ fn what_is_wrong_leaves_every_file_as_it_was() {
         ("kept.csv is there already; --force replaces it", &["-o", "kept.csv"]),
         ("other.csv.report.json is there already", &["-o", "other.csv"]),
         ("--output", &["--json"]),
-        ("possible values: json, ndjson, csv, html", &["--format", "pdf"]),
+        ("possible values: json, ndjson, csv, html, parquet", &["--format", "pdf"]),
         ("  actr:x\n  ^^^^^^", &["actr:x"]),
     ] {
         let said = folder.said(2, &[&["report"], arguments].concat());
@@ -116,4 +118,60 @@ fn a_reader_that_goes_is_no_failure_and_is_logged() {
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
     let logged = lines(folder.expect(0, &["tail", "-n", "1", "--json"]).as_bytes()).pop().expect("an event");
     assert_eq!((&logged["action"], &logged["outcome"]), (&json!("sealog.report.generated"), &json!("failure")));
+}
+
+#[tokio::test]
+async fn reports_of_a_generated_log_read_back_as_its_events() {
+    let folder = Folder::new();
+    folder.expect(0, &["demo", "--dir", ".", "--events", "3000"]);
+    let log = AuditLog::builder(folder.path("audit.db")).read_only(true).open().await.expect("the log opens");
+    reports_read_back(&folder, &log).await;
+}
+
+/// What the document asks of a Parquet file is answered.
+#[test]
+fn questions_of_the_document_are_answered() {
+    let folder = Folder::new();
+    folder.expect(0, &["demo", "--dir", ".", "--events", "2000"]);
+    folder.expect(0, &["report", "-o", "march.parquet", "--read-only"]);
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/REPORTS.md")).expect("it");
+    let (_, sql) = document.split_once("```sql\n").expect("SQL");
+    folder.write("questions.sql", sql.split_once("```").expect("its end").0);
+    let mut rows = Vec::new();
+    read_outside("ask", &folder.path("questions.sql"), |row| rows.push(row));
+    let by_agents = folder.json(0, &["count", "tag:agent"])["count"].as_u64().expect("a count");
+    let of_actors: u64 = rows.iter().filter_map(|row| row.get(1)?.as_u64()).sum();
+    assert!(by_agents > 0 && by_agents == of_actors, "{rows:?}");
+    assert!(rows.iter().any(|row| row[0] == "password" && row[2].as_str() > row[1].as_str()), "{rows:?}");
+    assert!(rows.pop().expect("the note")[0].as_str().expect("text").starts_with("demo.sealog.local\n"));
+}
+
+#[test]
+fn findings_are_told_when_they_are_asked_for() {
+    let folder = Folder::new();
+    let event = |i: i64| {
+        let event = json!({"action": "user.login.failed", "actorId": "u-1", "timestamp": START_MS + i * 1_000});
+        format!("{event}\n")
+    };
+    folder.write("events.ndjson", (0..7).map(event).collect::<String>());
+    folder.expect(0, &["import", "events.ndjson"]);
+    assert_eq!(folder.json(0, &["report", "-o", "none.json"]).get("findings"), None);
+    let summary = folder.json(0, &["report", "-o", "some.json", "--findings"]);
+    assert_eq!((&summary["findings"]["total"], &summary["findings"]["findings"][0]["count"]), (&json!(1), &json!(7)));
+    let document: Value = serde_json::from_str(&read(&folder, "some.json")).expect("JSON");
+    assert_eq!(document["findings"], summary["findings"]);
+    // Beside a table of text.
+    let rule = r#"[{"name": "often", "action": "user.login.failed", "threshold": 2, "windowMs": 1001}]"#;
+    folder.write("rules.json", rule);
+    let told = folder.expect(0, &["report", "-o", "some.csv", "--rules", "rules.json"]);
+    assert!(told.contains("findings   1 by 1 rule"), "{told}");
+    let beside: Value = serde_json::from_str(&read(&folder, "some.csv.report.json")).expect("JSON");
+    assert_eq!(
+        (&beside["findings"]["findings"][0]["rule"], &beside["rules"][0]["threshold"]),
+        (&json!("often"), &json!(2))
+    );
+    folder.write("wrong.json", "[{}]");
+    let said = folder.said(2, &["report", "-o", "new.html", "--rules", "wrong.json"]);
+    assert!(said.contains("wrong.json: /0/threshold"), "{said}");
+    assert!(!folder.path("new.html").exists());
 }

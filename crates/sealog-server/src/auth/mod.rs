@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use sealog::{AuditLog, Filter};
+use sealog::{AuditLog, Event, Filter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -219,6 +219,13 @@ impl Caller {
             })?;
         }
         Ok(log)
+    }
+
+    /// The log, which names them in what it records of itself.
+    pub(crate) fn acting(&self, log: &AuditLog) -> AuditLog {
+        let mut who = Event::new("").actor(&self.actor.id).actor_type(self.actor.kind);
+        who.actor_name.clone_from(&self.actor.name);
+        log.acting(who)
     }
 
     pub(crate) fn is_whole(&self) -> bool {

@@ -1,6 +1,7 @@
-//! `POST /v1/anomalies`: what rules find, once or live.
+//! `/v1/anomalies`: what rules find, once or live.
 
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 use sealog::{Filter, MAX_RULES, Rule, TimeRange};
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::json;
 use crate::app::Shared;
-use crate::auth::{Asked, Operation};
+use crate::auth::{Asked, Caller, Operation};
 use crate::body;
 use crate::live::{self, Told};
 use crate::problem::{Problem, ProblemBody};
@@ -53,6 +54,34 @@ fn all_of_time() -> TimeRange {
     (..).into()
 }
 
+/// What the saved rules find
+///
+/// With `standing` what stands now, else all that was found in the range. Asked with `Accept: text/event-stream`,
+/// it answers frames `findings`: what stands now, and again when that changes, by the rules as they were when the
+/// stream began.
+#[utoipa::path(
+    get, path = "/v1/anomalies", operation_id = "getAnomalies", tag = "answers", security(("bearer" = [])),
+    params(
+        ("from" = Option<i64>, Query, description = "The first millisecond of the range, since the Unix epoch"),
+        ("to" = Option<i64>, Query, description = "The first millisecond after it"),
+        ("standing" = Option<bool>, Query, description = "Only what stands at the end of the range"),
+    ),
+    responses(
+        (status = 200, description = "The findings", content(
+            (FindingsBody = "application/json"), (String = "text/event-stream"))),
+        (status = 400, description = "`invalid_argument`", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn saved_anomalies(State(app): State<Shared>, parts: Parts) -> Result<Response, Problem> {
+    let caller = app.admit(&parts, Operation::read(Asked::Anomalies)).await?;
+    let query = Query::without_filter(&parts, &["from", "to", "standing"])?;
+    let (from, to) = (query.number("from")?.unwrap_or(i64::MIN), query.number("to")?.unwrap_or(i64::MAX));
+    let standing = query.word("standing", &[("true", true), ("false", false)])?.unwrap_or(false);
+    // The rules are the log's; what they find is of what the caller may see.
+    let rules = app.in_time(app.log.settings()).await?.rules;
+    answer(&app, &parts, &caller, &rules, (from..to).into(), standing).await
+}
+
 /// What rules find
 ///
 /// Asked with `Accept: text/event-stream`, it answers frames `findings`: what stands now, and again when that
@@ -73,21 +102,32 @@ pub(super) async fn find_anomalies(State(app): State<Shared>, request: Request) 
     Query::without_filter(&parts, &[])?;
     let search: Search = body::json(&app, &parts.headers, body, MAX_BYTES).await?;
     let rules = rules(&search.rules)?;
+    answer(&app, &parts, &caller, &rules, search.range, search.standing)
+        .await
+        .map_err(|problem| if problem.body_pointer().is_some() { problem.inside("/rules") } else { problem })
+}
+
+async fn answer(
+    app: &Shared,
+    parts: &Parts,
+    caller: &Caller,
+    rules: &[Rule],
+    range: TimeRange,
+    standing: bool,
+) -> Result<Response, Problem> {
     let view = caller.view(&app.log)?;
-    let inside = |error: sealog::Error| Problem::from(error).inside("/rules");
-    if live::is_asked(&parts) {
-        let place = live::place(&app, &caller)?;
-        let watch = view.watch_anomalies(&rules).map_err(inside)?;
-        app.reads.note(&caller, "anomalies", &Filter::new()).await?;
-        return Ok(live::response(&app, &caller, place, Vec::new(), Told::new("findings", watch)));
+    if live::is_asked(parts) {
+        let place = live::place(app, caller)?;
+        let watch = view.watch_anomalies(rules)?;
+        app.reads.note(caller, "anomalies", &Filter::new()).await?;
+        return Ok(live::response(app, caller, place, Vec::new(), Told::new("findings", watch)));
     }
-    let found = if search.standing {
-        app.in_time(async { Ok(view.detect_anomalies(&rules, search.range).await) }).await?
+    let found = if standing {
+        app.in_time(view.detect_anomalies(rules, range)).await?
     } else {
-        app.in_time(async { Ok(view.backtest(&rules, search.range).await) }).await?
+        app.in_time(view.backtest(rules, range)).await?
     };
-    let found = found.map_err(inside)?;
-    app.reads.note(&caller, "anomalies", &Filter::new()).await?;
+    app.reads.note(caller, "anomalies", &Filter::new()).await?;
     json(&found)
 }
 

@@ -2,16 +2,21 @@
 
 mod anomalies;
 mod checkpoint;
+mod cleanup;
+mod erasures;
 mod event;
 mod events_log;
 mod events_ndjson;
 mod events_search;
 mod health;
 mod history;
+mod holds;
 mod keys;
 mod metrics;
 mod proof;
 mod reports;
+mod rules;
+mod settings;
 mod state;
 mod stats;
 mod suggestions;
@@ -45,6 +50,7 @@ use crate::schema::{FindingsBody, StatsBody};
     tags(
         (name = "events", description = "To log events, and to find them"),
         (name = "answers", description = "What is asked of many events"),
+        (name = "upkeep", description = "What the log keeps, hides, looks for, and lets go"),
         (name = "access", description = "Who may do what"),
         (name = "proofs", description = "That nothing was changed, for anyone to check"),
         (name = "server", description = "How the server is getting on")
@@ -78,12 +84,19 @@ pub(crate) fn all() -> (Router<Shared>, Document) {
         .routes(routes!(state::get_state))
         .routes(routes!(stats::get_stats))
         .routes(routes!(suggestions::get_suggestions))
-        .routes(routes!(anomalies::find_anomalies))
+        .routes(routes!(anomalies::saved_anomalies, anomalies::find_anomalies))
         .routes(routes!(reports::make_report))
         .routes(routes!(keys::list_keys, keys::create_key))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(keys::rotate_key))
         .routes(routes!(tokens::mint_token))
+        .routes(routes!(settings::get_settings, settings::change_settings))
+        .routes(routes!(rules::list_rules, rules::replace_rules))
+        .routes(routes!(rules::save_rule, rules::remove_rule))
+        .routes(routes!(cleanup::clean_up))
+        .routes(routes!(holds::list_holds, holds::place_hold))
+        .routes(routes!(holds::lift_hold))
+        .routes(routes!(erasures::erase))
         .routes(routes!(checkpoint::get_checkpoint))
         .routes(routes!(checkpoint::get_cosigned, checkpoint::add_cosignatures))
         .route("/tile/{*path}", axum::routing::get(tile::tile))

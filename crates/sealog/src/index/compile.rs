@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::{Bound, Range};
+use std::sync::Arc;
 
 use tantivy::query::{
     AllQuery, BooleanQuery, EmptyQuery, EnableScoring, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, TermQuery,
@@ -17,12 +18,14 @@ use super::seq_query::SeqQuery;
 
 use crate::event::OWN_ACTIONS;
 use crate::query::{Matcher, Needle, Network, Selection, action_prefix};
+use crate::ranges::Ranges;
 
 /// The query for all that `selection` asks, with `seq_of` to look up the ids of events; only of the seqs
-/// before `end`, where the segments hold more than that.
+/// before `end`, where the segments hold more than that, and not of `removed`.
 pub(crate) fn weight(
     selection: &Selection,
     end: Option<u64>,
+    removed: &Arc<Ranges>,
     searcher: &Searcher,
     fields: &Fields,
     seq_of: &mut dyn FnMut(&str) -> crate::Result<Option<u64>>,
@@ -33,6 +36,10 @@ pub(crate) fn weight(
     }
     if let Some(end) = end {
         compiler.seqs(0..end);
+    }
+    if !removed.is_empty() {
+        let query = compiler.seq_query(removed.clone());
+        compiler.clauses.push((Occur::MustNot, query));
     }
     let mut clauses = compiler.clauses;
     if clauses.iter().all(|(occur, _)| *occur == Occur::MustNot) {
@@ -57,13 +64,13 @@ impl Compiler<'_> {
         self.clauses.push((Occur::Must, query));
     }
 
-    fn seq_query(&self, seqs: Range<u64>) -> Box<dyn Query> {
+    fn seq_query(&self, seqs: Arc<Ranges>) -> Box<dyn Query> {
         let column = self.fields.schema.get_field_name(self.fields.seq).to_owned();
         Box::new(SeqQuery { seqs, column })
     }
 
     fn seqs(&mut self, seqs: Range<u64>) {
-        let query = self.seq_query(seqs);
+        let query = self.seq_query(Arc::new(Ranges::from(seqs)));
         self.must(query);
     }
 
@@ -132,7 +139,7 @@ impl Compiler<'_> {
             queries.push(bytes(fields.key(Key::Resource), &resource));
         }
         if let Some(seq) = (self.seq_of)(&needle.id)? {
-            queries.push(self.seq_query(seq..seq + 1));
+            queries.push(self.seq_query(Arc::new((seq..seq + 1).into())));
         }
         Ok(any(queries))
     }

@@ -13,6 +13,7 @@ mod compile;
 mod documents;
 mod facts;
 mod generation;
+mod removals;
 mod schema;
 mod segment;
 mod seq_query;
@@ -37,11 +38,15 @@ pub(crate) use segment::{Segment, first_values};
 pub(crate) use tail::{Chunk, Entry, Scan};
 pub(crate) use words::words;
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ranges::Ranges;
 use tail::Tail;
 
 /// How long a writer waits for room at once, before it looks whether there is anything to wait for.
 const ROOM_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a removal waits for another process to write it out of the index.
+const PURGE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where the index is and what it holds.
 #[derive(Debug, Clone)]
@@ -97,10 +102,14 @@ struct State {
     tail: Option<Tail>,
     /// A size of the log that somebody waits for.
     wanted: u64,
+    /// What the segments on show hold of events that were removed since.
+    removals: removals::Pending,
     /// Why there is no index now. The thread tries again.
     failed: Option<Error>,
     /// The index is to be made anew.
     rebuild: bool,
+    /// The segments are written here, and not by another process.
+    writes: bool,
     stop: bool,
 }
 
@@ -108,6 +117,8 @@ struct State {
 pub(crate) struct View {
     pub(crate) generation: Arc<Generation>,
     pub(crate) chunks: Vec<Arc<Chunk>>,
+    /// What the segments hold beyond is left out too.
+    pub(crate) removed: Arc<Ranges>,
     /// The size of the log it shows. What the segments and chunks hold beyond is left out.
     pub(crate) size: u64,
 }
@@ -140,6 +151,8 @@ impl Index {
     /// Takes a batch that was committed, and waits while there is no room for more.
     pub(crate) fn feed(&self, first_seq: u64, entries: Vec<Entry>) {
         let mut state = self.shared.lock();
+        let entries: Vec<_> = entries.into_iter().map(Some).collect();
+        state.note_removals(first_seq, &entries);
         let fed = state.tail.as_mut().and_then(|tail| tail.push(first_seq, entries).then(|| tail.end()));
         if let Some(end) = fed {
             self.shared.progress.send_modify(|progress| {
@@ -171,10 +184,12 @@ impl Index {
                 if !state.rebuild
                     && let (Some(generation), Some(tail)) = (&state.generation, &state.tail)
                     && tail.end() >= size
+                    && !state.removals.is_unsettled()
                 {
                     return Ok(View {
                         generation: generation.clone(),
                         chunks: tail.from(generation.next_seq),
+                        removed: state.removals.seqs(),
                         size: tail.end(),
                     });
                 }
@@ -187,6 +202,42 @@ impl Index {
             // The sender lives as long as this does.
             let _ = progress.changed().await;
         }
+    }
+
+    /// Waits until nothing is in the index's files of what receipts before `size` cover. Answers whether that is so:
+    /// another process that does not write the index as it should is not waited for without end.
+    pub(crate) async fn purged(&self, size: u64) -> Result<bool> {
+        let mut progress = self.shared.progress.subscribe();
+        let waiting = Stopwatch::start();
+        self.shared.lock().removals.hurry();
+        // The tail knows of all receipts then.
+        let _ = self.view(size).await?;
+        loop {
+            progress.mark_unchanged();
+            {
+                let mut state = self.shared.lock();
+                if let Some(error) = &state.failed {
+                    return Err(error.clone());
+                }
+                if state.removals.is_empty() {
+                    return Ok(true);
+                }
+                if state.stop {
+                    return Err(Error::new(ErrorKind::Closed, "the log is closed"));
+                }
+                if !state.writes && waiting.elapsed() > PURGE_PATIENCE {
+                    return Ok(false);
+                }
+                state.removals.hurry();
+                self.shared.woken.notify_all();
+            }
+            let _ = tokio::time::timeout(ROOM_INTERVAL, progress.changed()).await;
+        }
+    }
+
+    /// Whether this process writes the segments.
+    pub(crate) fn is_written_here(&self) -> bool {
+        self.shared.lock().writes
     }
 
     /// How far the index is. Changes are told.
@@ -229,6 +280,17 @@ impl Drop for Index {
 impl State {
     fn make_anew(&mut self) {
         (self.rebuild, self.generation, self.tail, self.failed) = (true, None, None, None);
+    }
+
+    /// Takes note of the removal receipts among these events: what they cover is gone from the tail, and is left out of
+    /// what the segments answer.
+    fn note_removals(&mut self, first_seq: u64, entries: &[Option<Entry>]) {
+        for (seq, covered) in removals::receipts(first_seq, entries) {
+            if let Some(tail) = &mut self.tail {
+                tail.replace(&covered.seqs, |_| None);
+            }
+            self.removals.note(seq, &covered);
+        }
     }
 }
 

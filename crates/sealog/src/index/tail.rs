@@ -12,6 +12,7 @@ use super::facts::{Facts, Key};
 use crate::error::Result;
 use crate::event::Severity;
 use crate::query::Selection;
+use crate::ranges::Ranges;
 
 /// Events of one chunk, at the most. A chunk that a reader holds is copied when it grows.
 const CHUNK_EVENTS: usize = 512;
@@ -50,7 +51,8 @@ pub(crate) struct Chunk {
     severities: Vec<Severity>,
     /// A hash of the text of each key, 0 where there is none: it rules out, and the facts decide.
     hashes: [Vec<u32>; Key::ALL.len()],
-    pub(crate) entries: Vec<Entry>,
+    /// `None` where the event was removed.
+    pub(crate) entries: Vec<Option<Entry>>,
     /// The earliest and the latest timestamp.
     pub(crate) times: Times,
     bytes: usize,
@@ -73,15 +75,28 @@ impl Chunk {
     }
 
     /// `bytes` is what the entry takes in memory.
-    fn push(&mut self, entry: Entry, bytes: usize) {
-        self.severities.push(entry.facts.severity);
+    fn push(&mut self, entry: Option<Entry>, bytes: usize) {
+        let facts = entry.as_ref().map(|entry| &entry.facts);
+        self.severities.push(facts.map(|facts| facts.severity).unwrap_or_default());
         for key in Key::ALL {
-            self.hashes[key as usize].push(entry.facts.text(key).map_or(0, hash));
+            self.hashes[key as usize].push(facts.and_then(|facts| facts.text(key)).map_or(0, hash));
         }
-        let timestamp = entry.facts.timestamp;
-        self.times = self.times.with(timestamp, timestamp);
+        if let Some(timestamp) = facts.map(|facts| facts.timestamp) {
+            self.times = self.times.with(timestamp, timestamp);
+        }
         self.bytes += bytes;
         self.entries.push(entry);
+    }
+
+    /// This chunk with other entries in some places.
+    fn with(&self, mut entry_at: impl FnMut(u64) -> Option<Option<Entry>>) -> Self {
+        let mut chunk = Self::new(self.first_seq);
+        for (seq, entry) in (self.first_seq..).zip(&self.entries) {
+            let entry = entry_at(seq).unwrap_or_else(|| entry.clone());
+            let bytes = entry.as_ref().map_or(0, Entry::bytes);
+            chunk.push(entry, bytes);
+        }
+        chunk
     }
 
     /// The events from `seqs` that `scan` selects, in order, each with its seq.
@@ -95,7 +110,7 @@ impl Chunk {
         for index in at(seqs.start)..at(seqs.end) {
             let in_columns = scan.severities.is_none_or(|wanted| wanted[self.severities[index] as usize])
                 && scan.hashes.iter().all(|(key, wanted)| wanted.contains(&self.hashes[*key as usize][index]));
-            let entry = &self.entries[index];
+            let Some(entry) = &self.entries[index] else { continue };
             if in_columns
                 && scan.selection.facts(&entry.facts)
                 && scan.selection.documents(entry.body())?
@@ -179,7 +194,7 @@ impl Tail {
     }
 
     /// Takes the events from `first_seq` on that it does not hold yet. Answers whether there was no gap.
-    pub(crate) fn push(&mut self, first_seq: u64, entries: impl IntoIterator<Item = Entry>) -> bool {
+    pub(crate) fn push(&mut self, first_seq: u64, entries: impl IntoIterator<Item = Option<Entry>>) -> bool {
         if first_seq > self.end {
             return false;
         }
@@ -189,13 +204,22 @@ impl Tail {
                 self.chunks.push_back(Arc::new(Chunk::new(self.end)));
             }
             if let Some(chunk) = self.chunks.back_mut() {
-                let bytes = entry.bytes();
+                let bytes = entry.as_ref().map_or(0, Entry::bytes);
                 self.bytes += bytes;
                 Arc::make_mut(chunk).push(entry, bytes);
                 self.end += 1;
             }
         }
         true
+    }
+
+    /// Takes other entries for some of the seqs.
+    pub(crate) fn replace(&mut self, seqs: &Ranges, mut entry_at: impl FnMut(u64) -> Option<Entry>) {
+        for chunk in self.chunks.iter_mut().filter(|chunk| seqs.overlaps(&chunk.seqs())) {
+            self.bytes -= chunk.bytes;
+            *chunk = Arc::new(chunk.with(|seq| seqs.contains(seq).then(|| entry_at(seq))));
+            self.bytes += chunk.bytes;
+        }
     }
 
     /// Drops the chunks of which every event is before `seq`.

@@ -1,15 +1,19 @@
 //! The index's thread: reads what is new, writes segments, merges neighbours.
 
+use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use tantivy::directory::MmapDirectory;
+use tantivy::index::{SegmentId, SegmentMeta};
 use tantivy::indexer::{AddOperation, NoMergePolicy, SegmentWriter};
 use tantivy::store::Compressor;
 use tantivy::tokenizer::TextAnalyzer;
@@ -17,12 +21,15 @@ use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy};
 
 use super::facts::Facts;
 use super::schema::{Fields, INDEX_VERSION, IndexDocument, TOKENIZER, WordTokenizer};
+use super::segment::Segment;
+use super::seq_query::SegmentsQuery;
 use super::tail::{Entry, Tail};
 use super::{Generation, Shared, damaged};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal::OwnKind;
 use crate::journal::sqlite::{self, Reader};
-use crate::log::missing_event;
+use crate::log::{joined, missing_event};
 
 /// A segment is written once its events have so many bytes of canonical JSON, however few they are.
 const COMMIT_BYTES: usize = 32 * 1024 * 1024;
@@ -54,6 +61,10 @@ struct Payload {
     /// The key that the log began with.
     log: String,
     next_seq: u64,
+    /// How many of them the segments hold; the others were removed.
+    events: u64,
+    /// Of what the removal receipts before this seq cover nothing is left in the segments.
+    removed_to: u64,
     /// The commitment of the last event, base64: the log may have been put back to an older state since.
     last: String,
     full_text: bool,
@@ -73,7 +84,7 @@ pub(super) fn run(shared: &Shared) {
         if state.tail.take().is_some() || failed.is_none() {
             failures = 0;
         }
-        state.generation = None;
+        (state.generation, state.writes) = (None, false);
         if let Some(error) = failed {
             failures += 1;
             // Whatever it was, the journal has it all.
@@ -114,12 +125,17 @@ struct Worker<'s> {
 /// What the one has that writes the segments.
 struct Writer {
     tantivy: IndexWriter<IndexDocument>,
-    segment: Option<(tantivy::Segment, SegmentWriter)>,
+    segment: Option<NewSegment>,
+    /// Events since the last commit, and how many of them are in the segment.
     events: u64,
+    docs: u64,
     bytes: usize,
     /// What was committed last.
     committed: Payload,
     merging: Option<Arc<AtomicBool>>,
+    purging: Option<Purge>,
+    /// Segments that were written anew, and whose old files may still be there.
+    replaced: Vec<SegmentId>,
     /// The last field, so that whoever gets it finds tantivy's own lock free as well.
     _lock: File,
 }
@@ -167,6 +183,7 @@ impl<'s> Worker<'s> {
             ticks: 0,
             round: Stopwatch::start(),
         };
+        worker.note_removals(payload.removed_to)?;
         worker.publish()?;
         shared.progress.send_modify(|progress| progress.events = payload.next_seq);
         Ok(worker)
@@ -187,6 +204,7 @@ impl<'s> Worker<'s> {
             self.take_in()?;
             let is_full = self.shared.lock().tail.as_ref().is_some_and(Tail::is_full);
             self.commit_if_due(is_full)?;
+            self.purge()?;
             self.merge()?;
 
             let state = self.shared.lock();
@@ -194,11 +212,13 @@ impl<'s> Worker<'s> {
                 drop(state);
                 return self.finish();
             }
-            let has_work = state.tail.as_ref().is_some_and(|tail| {
-                let is_behind = tail.end() < state.wanted && (tail.end() < size || state.wanted > asked);
-                let is_new = tail.end() >= self.next_seq + self.shared.options.small_events();
-                is_behind && !tail.is_full() || is_new && self.writer.is_some()
-            });
+            let is_purging = self.writer.as_ref().is_some_and(|writer| writer.purging.is_some());
+            let has_work = state.removals.is_due() && !is_purging && self.writer.as_ref().is_some_and(Writer::is_free)
+                || state.tail.as_ref().is_some_and(|tail| {
+                    let is_behind = tail.end() < state.wanted && (tail.end() < size || state.wanted > asked);
+                    let is_new = tail.end() >= self.next_seq + self.shared.options.small_events();
+                    is_behind && !tail.is_full() || is_new && self.writer.is_some()
+                });
             let rest = TICK.saturating_sub(self.round.elapsed());
             if !has_work && !rest.is_zero() {
                 drop(self.shared.woken.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner));
@@ -209,6 +229,7 @@ impl<'s> Worker<'s> {
             if self.round.elapsed() >= TICK {
                 self.round = Stopwatch::start();
                 self.ticks += 1;
+                self.shared.lock().removals.round();
                 self.follow()?;
             }
         }
@@ -227,6 +248,7 @@ impl<'s> Worker<'s> {
         while self.writer.is_some() && self.next_seq + self.shared.options.tail_events < size && !self.stopped() {
             let to = size.min(self.next_seq + STRIDE_EVENTS);
             let entries = entries(&mut self.journal, self.next_seq, to)?;
+            self.shared.lock().note_removals(self.next_seq, &entries);
             self.add(&entries)?;
             self.commit_if_due(false)?;
             let events = self.next_seq;
@@ -271,6 +293,7 @@ impl<'s> Worker<'s> {
             let to = size.min(end + STRIDE_EVENTS);
             let entries = entries(&mut self.journal, end, to)?;
             let mut state = self.shared.lock();
+            state.note_removals(end, &entries);
             let Some(tail) = &mut state.tail else { return Ok(()) };
             tail.push(end, entries);
             let (events, is_full) = (tail.end(), tail.is_full());
@@ -295,26 +318,19 @@ impl<'s> Worker<'s> {
         Ok(())
     }
 
-    fn add(&mut self, entries: &[Entry]) -> Result<()> {
+    fn add(&mut self, entries: &[Option<Entry>]) -> Result<()> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         for entry in entries {
-            let document = IndexDocument::new(
-                self.fields.clone(),
-                self.next_seq,
-                entry.facts.clone(),
-                entry.body(),
-                self.full_text,
-            )?;
-            if writer.segment.is_none() {
-                let segment = self.index.new_segment();
-                let segment_writer = SegmentWriter::for_segment(WRITER_BYTES, segment.clone()).map_err(damaged)?;
-                writer.segment = Some((segment, segment_writer));
-            }
-            if let Some((_, segment)) = &mut writer.segment {
-                segment.add_document(AddOperation { opstamp: 0, document }).map_err(damaged)?;
+            if let Some(entry) = entry {
+                let segment = match &mut writer.segment {
+                    Some(segment) => segment,
+                    none => none.insert(NewSegment::new(&self.index)?),
+                };
+                segment.add(&self.fields, self.next_seq, entry, self.full_text)?;
+                writer.docs += 1;
+                writer.bytes += entry.body().len();
             }
             writer.events += 1;
-            writer.bytes += entry.body().len();
             self.next_seq += 1;
         }
         Ok(())
@@ -331,17 +347,111 @@ impl<'s> Worker<'s> {
         let next_seq = self.next_seq;
         let last = commitment(&mut self.journal, next_seq)?;
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        if let Some((segment, segment_writer)) = writer.segment.take() {
-            let docs = segment_writer.max_doc();
-            segment_writer.finalize().map_err(damaged)?;
-            let meta = self.index.new_segment_meta(segment.id(), docs);
-            writer.tantivy.add_segment(meta).map_err(damaged)?;
+        if let Some(segment) = writer.segment.take() {
+            writer.tantivy.add_segment(segment.finish(&self.index)?).map_err(damaged)?;
         }
-        (writer.events, writer.bytes) = (0, 0);
         let payload =
-            Payload { version: INDEX_VERSION, log: self.log.clone(), next_seq, last, full_text: self.full_text };
+            Payload { next_seq, events: writer.committed.events + writer.docs, last, ..writer.committed.clone() };
+        (writer.events, writer.docs, writer.bytes) = (0, 0, 0);
         writer.commit(payload)?;
         self.publish()
+    }
+
+    /// Takes note of the removal receipts from `seq` on that are in the journal.
+    fn note_removals(&mut self, seq: u64) -> Result<()> {
+        let mut journal = sqlite::open_reader(&self.shared.options.log)?;
+        let receipts = journal.snapshot(|snapshot| snapshot.own(OwnKind::Removal, seq))?;
+        for seq in receipts {
+            let entries = entries(&mut journal, seq, seq + 1)?;
+            self.shared.lock().note_removals(seq, &entries);
+        }
+        Ok(())
+    }
+
+    /// Writes anew the segments that hold something of what was removed, on a thread of its own.
+    fn purge(&mut self) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if !writer.replaced.is_empty() {
+            writer.tantivy.garbage_collect_files().wait().map_err(damaged)?;
+            let folder = &self.shared.options.folder;
+            let names = fs::read_dir(folder).map_err(|error| unwritable(folder, error))?;
+            let names: Vec<_> = names.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            writer.replaced.retain(|id| names.iter().any(|name| name.starts_with(&id.uuid_string())));
+            if writer.replaced.is_empty() {
+                let removed_to = writer.committed.removed_to;
+                self.shared.lock().removals.settle(removed_to);
+                self.shared.progress.send_modify(|_| {});
+            }
+            return Ok(());
+        }
+        if let Some(purge) = writer.purging.take_if(|purge| purge.thread.is_finished()) {
+            return self.replace(purge);
+        }
+        if !writer.is_free() || !self.shared.lock().removals.is_due() {
+            return Ok(());
+        }
+        // What is on its way into a segment may be gone by now.
+        self.commit_if_due(true)?;
+        let (seqs, removed_to) = {
+            let state = self.shared.lock();
+            (state.removals.seqs(), state.removals.next())
+        };
+        let mut left: HashMap<u64, Entry> = HashMap::new();
+        let committed = self.committed();
+        for range in seqs.iter().filter(|range| range.end > committed) {
+            let range = range.start.max(committed)..range.end;
+            let entries = entries(&mut self.journal, range.start, range.end)?;
+            left.extend(range.zip(entries).filter_map(|(seq, entry)| Some((seq, entry?))));
+        }
+        if !left.is_empty()
+            && let Some(tail) = &mut self.shared.lock().tail
+        {
+            tail.replace(&left.keys().copied().collect(), |seq| left.remove(&seq));
+        }
+        let Some(generation) = self.shared.lock().generation.clone() else { return Ok(()) };
+        let segments =
+            generation.segments.iter().filter(|segment| seqs.overlaps(&(segment.first_seq()..segment.end_seq())));
+        let old: Vec<_> = segments.map(|segment| Old::of(segment)).collect();
+        let work = Rewrite {
+            journal: sqlite::open_reader(&self.shared.options.log)?,
+            index: self.index.clone(),
+            fields: self.fields.clone(),
+            full_text: self.full_text,
+            seqs: old.iter().map(|old| old.seqs.clone()).collect(),
+        };
+        let thread = std::thread::Builder::new().name("sealog-purge".to_owned()).spawn(move || work.run());
+        let thread = thread.map_err(|error| {
+            Error::new(ErrorKind::Storage, "cannot start a thread to write the index without what was removed")
+                .with_source(error)
+        })?;
+        if let Some(writer) = &mut self.writer {
+            writer.purging = Some(Purge { thread, old, removed_to });
+        }
+        Ok(())
+    }
+
+    /// Puts segments that were written anew in the place of the old ones.
+    fn replace(&mut self, purge: Purge) -> Result<()> {
+        let new = joined(purge.thread, "the thread that writes the index anew")?;
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let mut payload = writer.committed.clone();
+        payload.removed_to = purge.removed_to;
+        let old: Vec<_> = purge.old.iter().map(|old| old.id).collect();
+        payload.events -= purge.old.iter().map(|old| old.docs).sum::<u64>();
+        writer.tantivy.delete_query(Box::new(SegmentsQuery(old.clone()))).map_err(damaged)?;
+        for new in new.into_iter().flatten() {
+            payload.events += u64::from(new.max_doc());
+            writer.tantivy.add_segment(new).map_err(damaged)?;
+        }
+        writer.commit(payload)?;
+        writer.replaced = old;
+        let is_done = writer.replaced.is_empty();
+        self.publish()?;
+        if is_done {
+            self.shared.lock().removals.settle(purge.removed_to);
+            self.shared.progress.send_modify(|_| {});
+        }
+        Ok(())
     }
 
     /// Shows the committed segments to those who ask, and drops from the tail what is in them.
@@ -364,7 +474,8 @@ impl<'s> Worker<'s> {
         let before = self.shared.lock().generation.clone();
         let searcher = self.reader.searcher();
         let generation = Generation::new(self.fields.clone(), searcher, next_seq, self.full_text, before.as_deref())?;
-        if generation.segments.iter().map(|segment| u64::from(segment.docs())).sum::<u64>() != next_seq {
+        if generation.segments.iter().map(|segment| u64::from(segment.reader.num_docs())).sum::<u64>() != payload.events
+        {
             return Err(Error::new(ErrorKind::Index, "the index does not hold the events that it should"));
         }
         if before.as_ref().is_none_or(|before| before.next_seq != next_seq) {
@@ -375,6 +486,10 @@ impl<'s> Worker<'s> {
             return Ok(());
         }
         state.generation = Some(Arc::new(generation));
+        state.writes = self.writer.is_some();
+        if !state.writes {
+            state.removals.settle(payload.removed_to);
+        }
         match &mut state.tail {
             // Another process made the index anew.
             Some(tail) if tail.start() > next_seq => state.tail = None,
@@ -421,7 +536,7 @@ impl<'s> Worker<'s> {
 
     /// Merges the oldest neighbours of about one size. One merge at a time, on a thread of tantivy's.
     fn merge(&mut self) -> Result<()> {
-        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let Some(writer) = self.writer.as_mut().filter(|writer| writer.purging.is_none()) else { return Ok(()) };
         if let Some(done) = &writer.merging {
             if !done.load(Ordering::Acquire) {
                 return Ok(());
@@ -462,7 +577,23 @@ impl Writer {
     fn new(index: &tantivy::Index, committed: Payload, lock: File) -> Result<Self> {
         let tantivy = index.writer_with_num_threads(1, WRITER_BYTES).map_err(damaged)?;
         tantivy.set_merge_policy(Box::new(NoMergePolicy));
-        Ok(Self { tantivy, segment: None, events: 0, bytes: 0, committed, merging: None, _lock: lock })
+        Ok(Self {
+            tantivy,
+            segment: None,
+            events: 0,
+            docs: 0,
+            bytes: 0,
+            committed,
+            merging: None,
+            purging: None,
+            replaced: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Whether no other thread is at the segments.
+    fn is_free(&self) -> bool {
+        self.merging.is_none() && self.purging.is_none() && self.replaced.is_empty()
     }
 
     /// Whether what is in the folder is what was committed here. Somebody may have deleted the folder, and
@@ -480,6 +611,86 @@ impl Writer {
         commit.commit().map_err(damaged)?;
         self.committed = payload;
         Ok(())
+    }
+}
+
+/// A segment that is being written.
+struct NewSegment {
+    segment: tantivy::Segment,
+    writer: SegmentWriter,
+}
+
+impl NewSegment {
+    fn new(index: &tantivy::Index) -> Result<Self> {
+        let segment = index.new_segment();
+        let writer = SegmentWriter::for_segment(WRITER_BYTES, segment.clone()).map_err(damaged)?;
+        Ok(Self { segment, writer })
+    }
+
+    fn add(&mut self, fields: &Arc<Fields>, seq: u64, entry: &Entry, full_text: bool) -> Result<()> {
+        let document = IndexDocument::new(fields.clone(), seq, entry.facts.clone(), entry.body(), full_text)?;
+        self.writer.add_document(AddOperation { opstamp: 0, document }).map_err(damaged)
+    }
+
+    fn finish(self, index: &tantivy::Index) -> Result<SegmentMeta> {
+        let docs = self.writer.max_doc();
+        self.writer.finalize().map_err(damaged)?;
+        Ok(index.new_segment_meta(self.segment.id(), docs))
+    }
+}
+
+/// A segment that is to be replaced.
+struct Old {
+    id: SegmentId,
+    seqs: Range<u64>,
+    docs: u64,
+}
+
+impl Old {
+    fn of(segment: &Segment) -> Self {
+        let docs = u64::from(segment.reader.num_docs());
+        Self { id: segment.reader.segment_id(), seqs: segment.first_seq()..segment.end_seq(), docs }
+    }
+}
+
+/// Segments that are being written anew.
+struct Purge {
+    thread: JoinHandle<Result<Vec<Option<SegmentMeta>>>>,
+    old: Vec<Old>,
+    /// What the receipts before this seq cover is left out.
+    removed_to: u64,
+}
+
+/// Writes segments anew, from the journal as it is now.
+struct Rewrite {
+    journal: Reader,
+    index: tantivy::Index,
+    fields: Arc<Fields>,
+    full_text: bool,
+    /// What each segment holds.
+    seqs: Vec<Range<u64>>,
+}
+
+impl Rewrite {
+    /// The new segments, where anything is left.
+    fn run(mut self) -> Result<Vec<Option<SegmentMeta>>> {
+        let mut written = Vec::with_capacity(self.seqs.len());
+        for seqs in std::mem::take(&mut self.seqs) {
+            let mut new: Option<NewSegment> = None;
+            for from in seqs.clone().step_by(STRIDE_EVENTS as usize) {
+                let to = seqs.end.min(from + STRIDE_EVENTS);
+                for (seq, entry) in (from..).zip(entries(&mut self.journal, from, to)?) {
+                    let Some(entry) = entry else { continue };
+                    let segment = match &mut new {
+                        Some(segment) => segment,
+                        none => none.insert(NewSegment::new(&self.index)?),
+                    };
+                    segment.add(&self.fields, seq, &entry, self.full_text)?;
+                }
+            }
+            written.push(new.map(|new| new.finish(&self.index)).transpose()?);
+        }
+        Ok(written)
     }
 }
 
@@ -566,7 +777,15 @@ fn create(folder: &Path, fields: &Fields, log: &str, full_text: bool) -> Result<
     let settings = IndexSettings { docstore_compression: Compressor::None, ..IndexSettings::default() };
     let index = tantivy::Index::create(directory, fields.schema.clone(), settings).map_err(damaged)?;
     index.tokenizers().register(TOKENIZER, TextAnalyzer::from(WordTokenizer::default()));
-    let payload = Payload { version: INDEX_VERSION, log: log.to_owned(), next_seq: 0, last: String::new(), full_text };
+    let payload = Payload {
+        version: INDEX_VERSION,
+        log: log.to_owned(),
+        next_seq: 0,
+        events: 0,
+        removed_to: 0,
+        last: String::new(),
+        full_text,
+    };
     // So that others know whose it is from the beginning.
     let mut writer = index.writer_with_num_threads::<IndexDocument>(1, WRITER_BYTES).map_err(damaged)?;
     let mut commit = writer.prepare_commit().map_err(damaged)?;
@@ -608,8 +827,8 @@ fn unwritable(folder: &Path, error: std::io::Error) -> Error {
     .with_source(error)
 }
 
-/// The events `from..to` of the journal.
-fn entries(journal: &mut Reader, from: u64, to: u64) -> Result<Vec<Entry>> {
+/// The events `from..to` of the journal; `None` where one was removed.
+fn entries(journal: &mut Reader, from: u64, to: u64) -> Result<Vec<Option<Entry>>> {
     let mut bodies = Vec::new();
     let mut facts = Vec::with_capacity((to - from) as usize);
     journal.snapshot(|snapshot| {
@@ -619,12 +838,14 @@ fn entries(journal: &mut Reader, from: u64, to: u64) -> Result<Vec<Entry>> {
             }
             let start = bodies.len();
             bodies.extend_from_slice(row.body);
-            facts.push((Facts::of_body(row.body)?.0, start..bodies.len()));
+            let of_body = (!row.body.is_empty()).then(|| Facts::of_body(row.body)).transpose()?;
+            facts.push(of_body.map(|(facts, _)| (facts, start..bodies.len())));
             Ok(())
         })
     })?;
     let bodies = Arc::new(bodies);
-    Ok(facts.into_iter().map(|(facts, range)| Entry::new(Arc::new(facts), bodies.clone(), range)).collect())
+    let entry = |(facts, range)| Entry::new(Arc::new(facts), bodies.clone(), range);
+    Ok(facts.into_iter().map(|found: Option<_>| found.map(entry)).collect())
 }
 
 #[cfg(test)]

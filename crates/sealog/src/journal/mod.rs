@@ -17,8 +17,12 @@
 
 pub(crate) mod sqlite;
 
+use serde_json::Value;
+
 use crate::error::Result;
 use crate::log::Rejected;
+use crate::retention::{ERASURE_APPLIED, HOLD_LIFTED, HOLD_PLACED, RETENTION_APPLIED};
+use crate::settings::SETTINGS_CHANGED;
 use crate::tree::{Hash, Node};
 
 /// A journal, as the one who writes it holds it.
@@ -29,6 +33,10 @@ pub(crate) trait Journal: Send {
     /// Rewrites some cold rows in a denser form and drops checkpoints that have become superfluous.
     /// Answers whether there is more to do. Changes no answer of any snapshot.
     fn pack(&mut self) -> Result<bool>;
+
+    /// Makes what was rewritten unreadable in every file of the journal. Answers whether it is: a reader that
+    /// still looks at an older state keeps it from being done.
+    fn scrub(&mut self) -> Result<bool>;
 }
 
 /// The write lock, held.
@@ -38,6 +46,16 @@ pub(crate) trait Transaction {
 
     /// Where the event with this id is, if it was ever there.
     fn find(&mut self, id: &str) -> Result<Option<Entry>>;
+
+    /// The state that the lock holds, to read.
+    fn snapshot(&mut self) -> Box<dyn Snapshot + '_>;
+
+    /// Puts these in the place of what stands at their seqs, which are in order. Stored with the commit.
+    fn rewrite(&mut self, rows: &[Rewritten]) -> Result<()>;
+
+    /// Drops the copies of rows that were set aside which `unwanted` picks. Answers how many. Stored with the
+    /// commit.
+    fn forget_rejected(&mut self, unwanted: &dyn Fn(&Value) -> bool) -> Result<u64>;
 
     /// Stores the batch, durably, and gives the lock back.
     fn commit(self: Box<Self>, batch: &Batch<'_>) -> Result<()>;
@@ -64,7 +82,10 @@ pub(crate) trait Snapshot {
     /// How many rows there are, those that no other query would find included.
     fn census(&mut self) -> Result<Census>;
 
-    /// The rows `from..to` that exist, in order, each with its seq.
+    /// The seqs of the log's own events of this kind from `from` on, in order.
+    fn own(&mut self, kind: OwnKind, from: u64) -> Result<Vec<u64>>;
+
+    /// The rows `from..to` that exist, in order, each with its seq; those too whose body was removed.
     fn rows(&mut self, from: u64, to: u64, each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>) -> Result<()>;
 
     /// The commitments `from..to`, in order.
@@ -78,6 +99,9 @@ pub(crate) trait Snapshot {
 
     /// Which key signs from which tree size on, oldest first.
     fn signers(&mut self) -> Result<Vec<Signer>>;
+
+    /// A small number that was stored by this name.
+    fn state(&mut self, name: &str) -> Result<Option<i64>>;
 
     /// How many events were sampled away.
     fn sampled(&mut self) -> Result<u64>;
@@ -97,6 +121,30 @@ pub(crate) trait Snapshot {
 pub(crate) struct Head {
     pub(crate) checkpoint: StoredCheckpoint,
     pub(crate) vkey: String,
+    /// The seq of the newest event that changed the settings.
+    pub(crate) settings: Option<u64>,
+    /// The seq of the newest removal receipt.
+    pub(crate) removal: Option<u64>,
+}
+
+/// What events of the log's own carry state: they are found without reading all, and nothing removes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnKind {
+    Settings = 0,
+    Hold = 1,
+    Removal = 2,
+}
+
+impl OwnKind {
+    /// The kind of an event with this action.
+    pub(crate) fn of_action(action: &str) -> Option<Self> {
+        match action {
+            SETTINGS_CHANGED => Some(Self::Settings),
+            HOLD_PLACED | HOLD_LIFTED => Some(Self::Hold),
+            RETENTION_APPLIED | ERASURE_APPLIED => Some(Self::Removal),
+            _ => None,
+        }
+    }
 }
 
 /// A checkpoint and the right edge of its tree.
@@ -134,6 +182,22 @@ pub(crate) struct Entry {
     /// Keyed digest of what the caller sent; `None` when the log chose the id.
     pub(crate) digest: Option<[u8; 16]>,
     pub(crate) timestamp: i64,
+    /// The event's body was removed, in whole or in part.
+    pub(crate) removed: bool,
+}
+
+/// What is left of an event.
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    pub(crate) seq: u64,
+    /// The id under which it is entered.
+    pub(crate) id: String,
+    /// The keyed hash that takes the id's place.
+    pub(crate) removed_id: String,
+    pub(crate) timestamp: i64,
+    pub(crate) salt: [u8; 16],
+    /// Empty when nothing is left.
+    pub(crate) body: Vec<u8>,
 }
 
 /// An event on its way into the journal.
@@ -144,6 +208,7 @@ pub(crate) struct Row<'a> {
     pub(crate) commitment: [u8; 32],
     pub(crate) salt: [u8; 16],
     pub(crate) body: &'a [u8],
+    pub(crate) own: Option<OwnKind>,
 }
 
 /// An event in the journal. The bytes are as stored: whoever trusts them has checked them first.
@@ -151,6 +216,7 @@ pub(crate) struct Row<'a> {
 pub(crate) struct StoredRow<'a> {
     pub(crate) commitment: &'a [u8],
     pub(crate) salt: &'a [u8],
+    /// Empty when it was removed.
     pub(crate) body: &'a [u8],
 }
 
@@ -169,4 +235,6 @@ pub(crate) struct Batch<'a> {
     pub(crate) rejected: &'a [Rejected],
     /// Events sampled away since the last batch.
     pub(crate) sampled: u64,
+    /// Small numbers by name, no evidence.
+    pub(crate) state: &'a [(&'static str, i64)],
 }

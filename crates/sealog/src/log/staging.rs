@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::{AuditLog, closed, read_records};
+use super::{AuditLog, closed, find, read_records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Logged, Receipt};
 use crate::journal::sqlite;
@@ -114,8 +114,8 @@ impl AuditLog {
         match writer.apply(&self.shared, event)? {
             Applied::Keep(prepared) => {
                 let json = String::from_utf8_lossy(prepared.sealable.unsealed()).into_owned();
-                let (mark, event) = writer.policy.mark_staged(&prepared);
-                let digests = Some(Digests { event, row: writer.policy.keyed_digest(json.as_bytes()) });
+                let (mark, event) = writer.current.policy().mark_staged(&prepared);
+                let digests = Some(Digests { event, row: writer.current.policy().keyed_digest(json.as_bytes()) });
                 // Which of several inboxes this goes into is not known here.
                 let (drained, inbox) = match &**writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner) {
                     [inbox] => {
@@ -169,16 +169,19 @@ impl AuditLog {
         loop {
             size.mark_unchanged();
             let (wanted, digests, scope) = (id.to_owned(), digests.cloned(), self.scope.clone());
+            let removed_id = self.removed_id(id);
             let found = self
                 .snapshot(move |snapshot| {
-                    let entry = snapshot.find(&wanted)?;
+                    let entry = find(snapshot, &wanted, removed_id.as_deref())?;
                     let event = digests.as_ref().map(|digests| digests.event);
-                    let entry = entry.filter(|entry| event.is_none() || entry.digest == event);
+                    let entry = entry.filter(|entry| event.is_none() || entry.removed || entry.digest == event);
                     if let Some(entry) = &entry
                         && !scope.is_whole()
-                        && !scope.record(&read_records(snapshot, entry.seq, entry.seq + 1)?[0])?
                     {
-                        return Ok((None, None));
+                        let records = read_records(snapshot, entry.seq, entry.seq + 1)?;
+                        if !records.first().map_or(Ok(false), |record| scope.record(record))? {
+                            return Ok((None, None));
+                        }
                     }
                     let rejected = match &entry {
                         Some(_) => None,
@@ -197,7 +200,7 @@ impl AuditLog {
                         timestamp: entry.timestamp,
                         tree_size: entry.tree_size,
                         existed: false,
-                        removed: false,
+                        removed: entry.removed,
                     });
                 }
                 (None, Some(rejected)) => {

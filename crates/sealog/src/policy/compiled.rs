@@ -14,8 +14,8 @@ use super::validate::{self, Source};
 use super::{IpPolicy, Mode, diff, pointer};
 use crate::canonical::{self, Sealable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{DiffKind, DiffOp, Event, MAX_EVENT_BYTES, Severity};
-use crate::index::Facts;
+use crate::event::{DiffKind, DiffOp, Event, MAX_EVENT_BYTES, Severity, is_own};
+use crate::index::{Facts, Key};
 
 /// How much of a keyed digest tells whether an event is the one that had the same id, in bytes. The key
 /// is secret, so nobody can look for two events with the same digest.
@@ -30,6 +30,8 @@ pub(crate) struct Compiled {
     /// Events of which 64 bits of a keyed digest lie below are kept; `None` keeps all.
     pub(super) sampling: Option<u64>,
     pub(super) max_future_ms: i64,
+    /// The seq of the event that made the settings it is of, where there is one.
+    pub(crate) settings: Option<u64>,
 }
 
 /// The key is in here.
@@ -119,6 +121,8 @@ pub(crate) struct Prepared {
     pub(crate) digest: Option<[u8; DIGEST_BYTES]>,
     pub(crate) sealable: Sealable,
     pub(crate) facts: Arc<Facts>,
+    /// See [`Compiled::settings`].
+    settings: Option<u64>,
 }
 
 impl Prepared {
@@ -202,6 +206,21 @@ impl Compiled {
         let event = self.checked(event, Source::Staged, now_ms)?;
         let id = event.id.clone().unwrap_or_default();
         self.prepare(event, id, digest, now_ms, true)
+    }
+
+    /// Applies the policy to an event that another one was applied to, under settings that have changed since.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply).
+    pub(crate) fn renew(&self, event: &mut Prepared, now_ms: i64) -> Result<()> {
+        if event.settings == self.settings || event.facts.text(Key::Action).is_some_and(is_own) {
+            return Ok(());
+        }
+        let sent = serde_json::from_slice(event.sealable.unsealed())
+            .map_err(|error| Error::new(ErrorKind::InvalidEvent, format!("this is no event: {error}")))?;
+        *event = self.apply_staged(sent, event.digest, now_ms)?;
+        Ok(())
     }
 
     /// A copy of what was meant as an event and is none, with the same values hidden: a row of an inbox
@@ -288,7 +307,7 @@ impl Compiled {
             return Err(Error::field(ErrorKind::LimitExceeded, "", message));
         }
         let facts = Arc::new(Facts::of_event(event));
-        Ok(Prepared { id, timestamp, digest, sealable, facts })
+        Ok(Prepared { id, timestamp, digest, sealable, facts, settings: self.settings })
     }
 
     /// Compares the states as they were sent, so that a change of a hidden value still shows, and adds

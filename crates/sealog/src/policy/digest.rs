@@ -14,6 +14,17 @@ impl Compiled {
         self.rules.keyed.digest(Domain::Derived, purpose.as_bytes())
     }
 
+    /// What stands for the id of an event once that was removed, in whole or in part: a UUIDv8 of an HMAC-SHA256
+    /// with the log's key.
+    pub(crate) fn removed_id(&self, id: &str) -> String {
+        uuid::Builder::from_custom_bytes(self.short(Domain::RemovedId, id.as_bytes())).into_uuid().to_string()
+    }
+
+    /// What an erasure names its subject by, 32 hex digits.
+    pub(crate) fn subject_digest(&self, subject: &str) -> String {
+        hex(self.short(Domain::Subject, subject.as_bytes()))
+    }
+
     /// What goes through an inbox beside a staged event: the digest of the event as it was sent, and a
     /// code that only this log can make for the two. It tells that the policy was applied, and a row that
     /// is drained twice. Answers the digest too.

@@ -35,6 +35,10 @@ pub(super) enum Domain {
     Sample,
     /// A staged event and the digest of what was sent.
     Staged,
+    /// The id of an event that was removed.
+    RemovedId,
+    /// Whom an erasure was for.
+    Subject,
     /// Nothing: what comes of it tells the secret from others.
     Check,
     /// What another secret is for.
@@ -49,6 +53,8 @@ impl Domain {
             Domain::Value => b"sealog value\0",
             Domain::Sample => b"sealog sample\0",
             Domain::Staged => b"sealog staged\0",
+            Domain::RemovedId => b"sealog removed id\0",
+            Domain::Subject => b"sealog subject\0",
             Domain::Check => b"sealog check\0",
             Domain::Derived => b"sealog derived\0",
         }

@@ -308,7 +308,46 @@ impl Policy {
             // The product rounds to 2^64 only for 1.0, which keeps all; a cast saturates.
             sampling: (self.sampling < 1.0).then_some((self.sampling * 2_f64.powi(64)) as u64),
             max_future_ms: self.max_future_ms,
+            settings: None,
         })
+    }
+
+    /// A policy that hides what this one hides and what `other` hides, and keeps of `info` events no larger a share
+    /// than either. Of two ways to hide one field the one that leaves less holds.
+    pub(crate) fn and(&self, other: &Policy) -> Policy {
+        let mut both = self.clone();
+        both.defaults |= other.defaults;
+        both.keep.extend(other.keep.iter().cloned());
+        both.keep.retain(|name| !self.hides(name) && !other.hides(name));
+        for field in &other.redact_fields {
+            let same = |mine: &&RedactField| normalize(&mine.name) == normalize(&field.name);
+            let known = self.redact_fields.iter().rfind(same).map(|mine| mine.mode);
+            let mode = paths::stronger(known, Some(field.mode)).unwrap_or_default();
+            both.redact_fields.push(RedactField { name: field.name.clone(), mode });
+        }
+        for path in &other.redact_paths {
+            let known = self.redact_paths.iter().rfind(|mine| mine.path == path.path).map(|mine| mine.mode);
+            let mode = paths::stronger(known, Some(path.mode)).unwrap_or_default();
+            both.redact_paths.push(RedactPath { path: path.path.clone(), mode });
+        }
+        let mode = |policy: &Policy| Some(policy.detector_mode).filter(|_| !policy.detectors.is_empty());
+        both.detector_mode = paths::stronger(mode(self), mode(other)).unwrap_or_default();
+        for detector in &other.detectors {
+            both = both.detect(*detector);
+        }
+        both.ip_address = self.ip_address.max(other.ip_address);
+        both.sampling = self.sampling.min(other.sampling);
+        both.max_future_ms = self.max_future_ms.min(other.max_future_ms);
+        both
+    }
+
+    /// Whether the fields of this name are hidden.
+    fn hides(&self, name: &str) -> bool {
+        let name = normalize(name);
+        let is = |other: &str| normalize(other) == name;
+        let default =
+            self.defaults && Self::DEFAULT_NAMES.into_iter().any(is) && !self.keep.iter().any(|kept| is(kept));
+        default || self.redact_fields.iter().any(|field| is(&field.name))
     }
 
     fn compile_names(&self) -> Result<Names> {
@@ -423,7 +462,7 @@ pub enum Detector {
 }
 
 /// What is stored of an address. What is no address, such as the name of a service, is kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IpPolicy {
     /// All of it.

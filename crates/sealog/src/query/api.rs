@@ -240,7 +240,7 @@ impl AuditLog {
                 "a scope needs a filter that asks for something; this one lets everything through",
             ));
         }
-        Ok(AuditLog { shared: self.shared.clone(), scope: self.scope.and(matcher) })
+        Ok(AuditLog { scope: self.scope.and(matcher), ..self.clone() })
     }
 
     /// How far the index is. It is behind the log only after it was deleted or damaged, or when the log

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::Result;
-use crate::event::{OWN_ACTIONS, Outcome, Severity};
+use crate::event::{Outcome, Severity, is_own};
 use crate::index::{Facts, Key, Sink, resource_text, visit};
 use crate::policy::overlap;
 use crate::query::filter::{Filter, Network};
@@ -87,7 +87,7 @@ impl Matcher {
             && severity
             && outcome
             && (facts.has_state || !self.has_state)
-            && !(self.without_own && facts.text(Key::Action).is_some_and(|action| action.starts_with(OWN_ACTIONS)))
+            && !(self.without_own && facts.text(Key::Action).is_some_and(is_own))
             && self.keys.iter().all(|(key, values)| {
                 facts.text(*key).is_some_and(|text| values.iter().any(|value| is_value(*key, value, text)))
             })

@@ -21,7 +21,7 @@ pub use anomaly::{
     DEFAULT_MIN_WEEKS, DEFAULT_SENSITIVITY, Finding, FindingEvent, Findings, GroupBy, HISTORY_WEEKS, MAX_FINDING_IDS,
     MAX_FINDINGS, MAX_RULE_NAME_BYTES, MAX_RULES, MAX_THRESHOLD, MAX_WINDOW_MS, Rule, RuleKind,
 };
-pub(crate) use anomaly::{Evaluation, Standing};
+pub(crate) use anomaly::{Evaluation, Standing, validate_rules};
 pub use api::StateAt;
 pub(crate) use filter::Network;
 pub use filter::{Filter, MAX_FILTER_VALUE_BYTES, MAX_FILTER_VALUES, Resource};

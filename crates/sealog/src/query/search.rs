@@ -149,7 +149,7 @@ pub(crate) fn weight_of(
 ) -> Result<Box<dyn tantivy::query::Weight>> {
     let generation = &view.generation;
     let end = Some(view.size).filter(|size| generation.next_seq > *size);
-    weight(selection, end, &generation.searcher, &generation.fields, &mut |id| snapshot.place(id))
+    weight(selection, end, &view.removed, &generation.searcher, &generation.fields, &mut |id| snapshot.place(id))
 }
 
 /// The records at these seqs, in the order they are given in.
@@ -176,7 +176,10 @@ pub(crate) fn bodies(
         let mut wanted = near.iter().copied().peekable();
         snapshot.rows(seqs[*first], seqs[*last] + 1, &mut |seq, row| {
             while let Some(index) = wanted.next_if(|index| seqs[*index] == seq) {
-                each(index, row.body)?;
+                // It may have been removed since the index was asked.
+                if !row.body.is_empty() {
+                    each(index, row.body)?;
+                }
             }
             Ok(())
         })?;

@@ -162,7 +162,7 @@ pub struct BySeverity {
 }
 
 impl BySeverity {
-    fn of(counts: [u64; 4]) -> Self {
+    pub(crate) fn of(counts: [u64; 4]) -> Self {
         let [info, warning, error, critical] = counts;
         Self { info, warning, error, critical }
     }

@@ -129,7 +129,7 @@ fn suggest(
     let indexed = field.key().map_or(fields.tag, |key| fields.key(key));
     for (value, all) in terms(view, indexed, prefix).map_err(damaged)? {
         let count = match Matcher::new(&field.filter(&value)) {
-            _ if selection.is_whole() => all,
+            _ if selection.is_whole() && view.removed.is_empty() => all,
             Ok(matcher) => count_in_segments(view, &selection.and(matcher), snapshot)?,
             // A value that no filter can name cannot be filtered by.
             Err(_) => 0,

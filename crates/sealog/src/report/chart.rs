@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::field::written;
+use super::html::push_text;
 use crate::event::Severity;
-use crate::query::Stats;
+use crate::query::{Finding, Stats};
 
 /// The size of the chart over time, and the plot inside it, in units of its own.
 const WIDTH: f64 = 960.0;
@@ -12,6 +13,10 @@ const HEIGHT: f64 = 230.0;
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 950.0;
 const TOP: f64 = 10.0;
+/// The lane above the plot that shows when findings were, and how far it pushes the plot down.
+const LANE_TOP: f64 = 4.0;
+const LANE_HEIGHT: f64 = 7.0;
+const LANE: f64 = 16.0;
 const BOTTOM: f64 = 196.0;
 /// What occurs is seen, however rare it is beside the rest.
 const LEAST_HEIGHT: f64 = 1.5;
@@ -20,16 +25,18 @@ const LABELS: usize = 6;
 const DAY_MS: i64 = 86_400_000;
 
 /// The events over time, each bar a stretch of it, in it the severities.
-pub(super) fn over_time(text: &mut String, stats: &Stats) {
+pub(super) fn over_time(text: &mut String, stats: &Stats, findings: &[Finding]) {
+    let top = if findings.is_empty() { TOP } else { TOP + LANE };
     let most = stats.series.iter().map(|bucket| bucket.by_severity.total()).max().unwrap_or(0);
     let step = nice_step(most);
     let scale = (most.div_ceil(step) * step).max(1);
-    let y = |count: f64| BOTTOM - (BOTTOM - TOP) * count / scale as f64;
+    let y = |count: f64| BOTTOM - (BOTTOM - top) * count / scale as f64;
     let _ = write!(
         text,
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"over-time\">\
          <title id=\"over-time\">Events over time by severity</title>"
     );
+    lane(text, stats, findings);
     let mut tick = 0;
     while tick <= scale {
         let at = y(tick as f64);
@@ -81,12 +88,41 @@ pub(super) fn over_time(text: &mut String, stats: &Stats) {
     text.push_str("</svg>\n");
 }
 
+/// When findings were: each from its first event to its last, over the bars of that time.
+fn lane(text: &mut String, stats: &Stats, findings: &[Finding]) {
+    let Some(start) = stats.series.first().map(|bucket| bucket.start) else { return };
+    let whole = stats.bucket_ms.saturating_mul(stats.series.len() as i64).max(1);
+    let x = |ms: i64| {
+        let part = ms.saturating_sub(start) as f64 / whole as f64;
+        LEFT + (RIGHT - LEFT) * part.clamp(0.0, 1.0)
+    };
+    for finding in findings {
+        let (from, to) = (x(finding.first.timestamp), x(finding.last.timestamp));
+        // One of a moment is seen too, and stays inside.
+        let width = (to - from).max(LANE_HEIGHT);
+        let left = ((from + to - width) / 2.0).clamp(LEFT, RIGHT - width);
+        let _ = write!(
+            text,
+            "<rect class=\"finding\" x=\"{left:.1}\" y=\"{LANE_TOP}\" width=\"{width:.1}\" height=\"{LANE_HEIGHT}\" \
+             rx=\"{:.1}\"><title>{}: ",
+            LANE_HEIGHT / 2.0,
+            written(finding.first.timestamp, "%Y-%m-%d %H:%M UTC")
+        );
+        push_text(text, &finding.rule);
+        if let Some(group) = &finding.group {
+            text.push_str(", ");
+            push_text(text, group);
+        }
+        let _ = write!(text, ", {} events</title></rect>", number(finding.count));
+    }
+}
+
 /// A bar that shows a part of the most.
-pub(super) fn bar(text: &mut String, count: u64, most: u64) {
+pub(super) fn bar(text: &mut String, class: &str, count: u64, most: u64) {
     let width = (200.0 * count as f64 / most.max(1) as f64).max(LEAST_HEIGHT);
     let _ = write!(
         text,
-        "<svg viewBox=\"0 0 200 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"bar\" \
+        "<svg viewBox=\"0 0 200 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"{class}\" \
          width=\"{width:.1}\" height=\"10\"/></svg>"
     );
 }

@@ -37,6 +37,23 @@ const NAMES: [&str; 24] = [
     "userAgent",
 ];
 
+/// Where the name of a field stands among all of them.
+const fn slot_of(name: &str) -> usize {
+    const fn is_same(one: &[u8], other: &[u8]) -> bool {
+        let mut at = 0;
+        while at < one.len() && at < other.len() && one[at] == other[at] {
+            at += 1;
+        }
+        at == one.len() && at == other.len()
+    }
+
+    let mut slot = 0;
+    while !is_same(NAMES[slot].as_bytes(), name.as_bytes()) {
+        slot += 1;
+    }
+    slot
+}
+
 /// Every field, the most telling first: what a table for programs has unless told otherwise.
 pub(super) const ALL: [&str; 25] = [
     "seq",
@@ -69,6 +86,38 @@ pub(super) const ALL: [&str; 25] = [
 /// What a page for people has unless told otherwise.
 pub(super) const READABLE: [&str; 9] =
     ["seq", "time", "severity", "outcome", "action", "actorId", "resourceType", "resourceId", "ipAddress"];
+
+/// What a table whose columns have types has unless told otherwise: all but the time as text.
+#[cfg(feature = "parquet")]
+pub(super) const TYPED: [&str; 24] = {
+    let [seq, _, rest @ ..] = ALL;
+    let mut all = [seq; 24];
+    let mut place = 0;
+    while place < rest.len() {
+        all[place + 1] = rest[place];
+        place += 1;
+    }
+    all
+};
+
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Number,
+    /// Milliseconds since the Unix epoch.
+    Millis,
+    /// The same in RFC 3339.
+    Time,
+    Date,
+    Text,
+    Severity,
+    /// A list of texts.
+    Texts,
+    /// An object, an array, or whatever a state is.
+    Json,
+    /// What is inside of a field, of whatever type.
+    Inner,
+}
 
 /// A column of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,18 +166,21 @@ impl Field {
         Ok(Self { name: name.to_owned(), origin })
     }
 
-    /// Whether its values are milliseconds since the Unix epoch, or the time that people read.
-    pub(super) fn is_time(&self) -> bool {
+    /// What its values are.
+    pub(super) fn kind(&self) -> Kind {
         match &self.origin {
-            Origin::Time => true,
-            Origin::Place { slot, path } => path.is_empty() && matches!(NAMES[*slot], "timestamp" | "recordedAt"),
-            Origin::Date => false,
+            Origin::Time => Kind::Time,
+            Origin::Date => Kind::Date,
+            Origin::Place { path, .. } if !path.is_empty() => Kind::Inner,
+            Origin::Place { slot, .. } => match NAMES[*slot] {
+                "seq" => Kind::Number,
+                "timestamp" | "recordedAt" => Kind::Millis,
+                "severity" => Kind::Severity,
+                "tags" => Kind::Texts,
+                "after" | "before" | "diff" | "metadata" => Kind::Json,
+                _ => Kind::Text,
+            },
         }
-    }
-
-    /// Whether it is the severity.
-    pub(super) fn is_severity(&self) -> bool {
-        matches!(&self.origin, Origin::Place { slot, path } if path.is_empty() && NAMES[*slot] == "severity")
     }
 }
 
@@ -148,9 +200,13 @@ impl<'b> Body<'b> {
     pub(super) fn parse(whole: &'b str) -> Option<Self> {
         let mut slots = [None; NAMES.len()];
         let mut parts = Parts::of_object(whole)?;
+        let mut next = 0;
         while let Some((name, value)) = parts.next()? {
-            if let Ok(slot) = NAMES.binary_search(&name) {
+            // In canonical JSON each stands behind those before it in the list; what does not is found too.
+            let behind = NAMES[next..].iter().position(|other| *other == name).map(|place| next + place);
+            if let Some(slot) = behind.or_else(|| NAMES.binary_search(&name).ok()) {
                 slots[slot] = Some(value);
+                next = slot + 1;
             }
         }
         Some(Self { whole, slots })
@@ -158,16 +214,14 @@ impl<'b> Body<'b> {
 
     /// When it happened.
     pub(super) fn timestamp(&self) -> Option<i64> {
-        self.slot("timestamp")?.parse().ok()
+        const TIMESTAMP: usize = slot_of("timestamp");
+        self.slots[TIMESTAMP]?.parse().ok()
     }
 
     /// Its place in the log.
     pub(super) fn seq(&self) -> Option<u64> {
-        self.slot("seq")?.parse().ok()
-    }
-
-    fn slot(&self, name: &str) -> Option<&'b str> {
-        self.slots[NAMES.binary_search(&name).ok()?]
+        const SEQ: usize = slot_of("seq");
+        self.slots[SEQ]?.parse().ok()
     }
 
     /// The value of a field as JSON; `None` where the event has none there.
@@ -215,6 +269,29 @@ fn unescaped(text: &str) -> Option<Cow<'_, str>> {
 pub(super) fn plain(json: &str) -> Cow<'_, str> {
     let text = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     text.and_then(unescaped).unwrap_or(Cow::Borrowed(json))
+}
+
+/// The time of a field that is one, as a number or in RFC 3339.
+pub(super) fn milliseconds(json: &str) -> Option<i64> {
+    let text = plain(json);
+    text.parse().ok().or_else(|| Some(text.parse::<Timestamp>().ok()?.as_millisecond()))
+}
+
+/// The days from the Unix epoch to a date.
+#[cfg(feature = "parquet")]
+pub(super) fn day_number(json: &str) -> Option<i32> {
+    let date: jiff::civil::Date = plain(json).parse().ok()?;
+    i32::try_from(date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24).ok()
+}
+
+/// The items of an array; `None` when this is none.
+#[cfg(feature = "parquet")]
+pub(super) fn items(json: &str) -> Option<Vec<&str>> {
+    let (mut parts, mut items) = (Parts::of_array(json)?, Vec::new());
+    while let Some((_, item)) = parts.next()? {
+        items.push(item);
+    }
+    Some(items)
 }
 
 /// A time in UTC, to the millisecond.

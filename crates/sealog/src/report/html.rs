@@ -1,15 +1,16 @@
 //! HTML: one page for a person, which needs nothing else: no script, no font, no picture from elsewhere.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::ReportSummary;
 use super::chart::{bar, number, over_time};
-use super::field::{Body, Field, plain, written};
-use super::layout::{Head, Layout};
+use super::field::{Body, Field, Kind, milliseconds, plain, written};
+use super::layout::{Head, TextLayout};
 use super::source::Group;
 use crate::event::Severity;
-use crate::query::{Stats, TopEntry};
+use crate::query::{Finding, Findings, GroupBy, Rule, RuleKind, Stats, TopEntry};
 
 const STYLE: &str = include_str!("style.css");
 /// How a time is written for a person, in UTC.
@@ -17,16 +18,22 @@ const TIME: &str = "%Y-%m-%d %H:%M:%S%.3f";
 /// How many groups the table of groups has; all of them stand over their rows.
 const LISTED_GROUPS: usize = 50;
 
+/// How many findings the page has; all of them are counted.
+const LISTED_FINDINGS: usize = 100;
+
 pub(super) struct Html {
     head: Head,
     groups: Arc<Vec<Group>>,
+    /// The events that the findings point to.
+    pointed: HashSet<u64>,
     /// Whether rows of a group, or of none, are being written.
     is_open: bool,
 }
 
 impl Html {
     pub(super) fn new(head: Head, groups: Arc<Vec<Group>>) -> Self {
-        Self { head, groups, is_open: false }
+        let pointed = listed(&head).iter().flat_map(|finding| [finding.first.seq, finding.last.seq]).collect();
+        Self { head, groups, pointed, is_open: false }
     }
 
     fn fields(&self) -> &[Field] {
@@ -80,6 +87,64 @@ impl Html {
         text.push_str("</dl>\n");
     }
 
+    /// What the rules have found, or that they have found nothing.
+    fn findings(&self, text: &mut String) {
+        let ReportSummary { rules, findings: Some(findings), .. } = &self.head.summary else { return };
+        text.push_str("<h2 id=\"findings\">Findings</h2>\n");
+        let told = &findings.findings;
+        let counted = match findings.total - told.len() as u64 {
+            0 => String::new(),
+            _ => format!("; counted by rule are the newest {}", number(told.len() as u64)),
+        };
+        let _ = write!(
+            text,
+            "<div class=\"wide\"><table class=\"rules\">\n<caption>What rules find among these events{counted}</caption>\n<thead><tr>\
+             <th scope=\"col\">Rule</th><th scope=\"col\">Looks for</th><th scope=\"col\" class=\"number\">Findings</th>\
+             <th scope=\"col\" class=\"number\">Events</th><td class=\"draw\"></td></tr></thead>\n<tbody>\n"
+        );
+        let of = |rule: &Rule| {
+            let found = told.iter().filter(|finding| finding.rule == rule.name);
+            found.fold((0, 0), |(findings, events), finding| (findings + 1, events + finding.count))
+        };
+        let most = rules.iter().map(|rule| of(rule).0).max().unwrap_or(0);
+        for rule in rules {
+            let (count, events) = of(rule);
+            let _ = write!(text, "<tr{}><th scope=\"row\">", if count == 0 { " class=\"soft\"" } else { "" });
+            push_text(text, &rule.name);
+            text.push_str("</th><td>");
+            push_looks_for(text, rule);
+            let (count_text, events) = (number(count), number(events));
+            let _ = write!(
+                text,
+                "</td><td class=\"number\">{count_text}</td><td class=\"number\">{events}</td><td class=\"draw\">"
+            );
+            if count > 0 {
+                bar(text, "finding", count, most);
+            }
+            text.push_str("</td></tr>\n");
+        }
+        text.push_str("</tbody>\n</table></div>\n");
+        let listed = listed(&self.head);
+        if listed.is_empty() {
+            return;
+        }
+        let older = match findings.total - listed.len() as u64 {
+            0 => String::new(),
+            older => format!("; {} older ones are not listed", number(older)),
+        };
+        let _ = write!(
+            text,
+            "<div class=\"wide\"><table class=\"findings\">\n<caption>Each finding, the newest first{older}</caption>\n\
+             <thead><tr><th scope=\"col\">From</th><th scope=\"col\">Rule</th><th scope=\"col\">Of</th>\
+             <th scope=\"col\" class=\"number\">Events</th><th scope=\"col\" class=\"number\">Lasted</th>\
+             <th scope=\"col\">First and last seq</th><th scope=\"col\">Evidence</th></tr></thead>\n<tbody>\n"
+        );
+        for finding in listed {
+            push_finding(text, finding);
+        }
+        text.push_str("</tbody>\n</table></div>\n");
+    }
+
     fn list_groups(&self, text: &mut String) {
         if self.groups.is_empty() {
             return;
@@ -128,7 +193,7 @@ impl Html {
     }
 }
 
-impl Layout for Html {
+impl TextLayout for Html {
     fn begin(&mut self, text: &mut String) {
         // The policy is a second wall: whatever were to slip through the escaping would not run.
         let _ = write!(
@@ -142,7 +207,13 @@ impl Layout for Html {
         let _ = write!(text, "</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>Audit report</h1>\n");
         self.facts(text);
         if let Some(stats) = &self.head.stats {
-            summary(text, stats);
+            let findings = self.head.summary.findings.as_ref();
+            tiles(text, stats, findings);
+            if stats.total > 0 {
+                chart(text, stats, findings.map_or(&[], |findings| &findings.findings));
+            }
+            self.findings(text);
+            tops(text, stats);
         }
         self.list_groups(text);
         text.push_str(
@@ -176,7 +247,12 @@ impl Layout for Html {
         if !std::mem::replace(&mut self.is_open, true) {
             text.push_str("<tbody>\n");
         }
-        text.push_str("<tr>");
+        match body.seq().filter(|seq| self.pointed.contains(seq)) {
+            Some(seq) => {
+                let _ = write!(text, "<tr id=\"seq-{seq}\">");
+            }
+            None => text.push_str("<tr>"),
+        }
         for field in self.fields() {
             text.push_str("<td>");
             if let Some(value) = body.get(field) {
@@ -203,8 +279,72 @@ impl Layout for Html {
     }
 }
 
-/// The counts, and the charts.
-fn summary(text: &mut String, stats: &Stats) {
+/// The findings that have a line of their own.
+fn listed(head: &Head) -> &[Finding] {
+    let all = head.summary.findings.as_ref().map_or(&[][..], |findings| &findings.findings);
+    &all[..all.len().min(LISTED_FINDINGS)]
+}
+
+/// What a rule looks for, in words.
+fn push_looks_for(text: &mut String, rule: &Rule) {
+    if !rule.filter.is_empty() {
+        push_code(text, &rule.filter.to_string());
+        text.push_str(", ");
+    }
+    let _ = match rule.kind {
+        RuleKind::Threshold { threshold, window_ms } => {
+            write!(text, "{} or more in {}", number(threshold), span(window_ms))
+        }
+        RuleKind::Unusual { .. } => write!(text, "more in an hour than is usual for it"),
+    };
+    if let Some(by) = rule.group_by {
+        let _ = write!(text, ", by {}", group_name(by));
+    }
+}
+
+fn group_name(by: GroupBy) -> &'static str {
+    match by {
+        GroupBy::IpAddress => "address",
+        _ => by.as_str(),
+    }
+}
+
+fn push_finding(text: &mut String, finding: &Finding) {
+    text.push_str("<tr><td>");
+    push_time(text, finding.first.timestamp);
+    text.push_str("</td><th scope=\"row\">");
+    push_text(text, &finding.rule);
+    text.push_str("</th><td>");
+    match &finding.group {
+        Some(group) => {
+            push_text(text, group);
+            let _ = write!(text, " <small>{}</small>", finding.group_by.map_or("", group_name));
+        }
+        None => text.push_str("<span class=\"soft\">all together</span>"),
+    }
+    let (first, last) = (finding.first.seq, finding.last.seq);
+    let _ = write!(
+        text,
+        "</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td><a href=\"#seq-{first}\">{first}</a> … \
+         <a href=\"#seq-{last}\">{last}</a></td>",
+        number(finding.count),
+        length(finding.last.timestamp.saturating_sub(finding.first.timestamp))
+    );
+    let ids = match finding.ids.len() as u64 {
+        all if all == finding.count => "ids".to_owned(),
+        first => format!("the first {first} ids"),
+    };
+    let _ = write!(text, "<td><details><summary>{ids}</summary><ul>");
+    for id in &finding.ids {
+        text.push_str("<li>");
+        push_code(text, id);
+        text.push_str("</li>");
+    }
+    text.push_str("</ul></details></td></tr>\n");
+}
+
+/// The counts.
+fn tiles(text: &mut String, stats: &Stats, findings: Option<&Findings>) {
     let _ = write!(
         text,
         "<h2>Summary</h2>\n<ul class=\"tiles\">\n<li><b>{}</b> {}</li>\n",
@@ -215,18 +355,30 @@ fn summary(text: &mut String, stats: &Stats) {
         let count = number(stats.by_severity.get(severity));
         let _ = writeln!(text, "<li class=\"{severity}\"><b>{count}</b> {severity}</li>");
     }
-    text.push_str("</ul>\n");
-    if stats.total == 0 {
-        return;
+    if let Some(findings) = findings {
+        let class = if findings.total > 0 { "finding" } else { "" };
+        let what = if findings.total == 1 { "finding" } else { "findings" };
+        let count = number(findings.total);
+        let _ = writeln!(text, "<li class=\"{class}\"><b>{count}</b> <a href=\"#findings\">{what}</a></li>");
     }
-    text.push_str("<h2>Over time</h2>\n<figure style=\"margin:0\">\n");
-    over_time(text, stats);
+    text.push_str("</ul>\n");
+}
+
+fn chart(text: &mut String, stats: &Stats, findings: &[Finding]) {
+    text.push_str("<h2>Over time</h2>\n<figure>\n");
+    over_time(text, stats, findings);
     text.push_str("<figcaption><ul class=\"legend\">");
     for severity in Severity::ALL.into_iter().filter(|severity| stats.by_severity.get(*severity) > 0) {
         let _ = write!(text, "<li><i class=\"{severity}\"></i>{severity}</li>");
     }
+    if !findings.is_empty() {
+        text.push_str("<li><i class=\"finding\"></i>finding</li>");
+    }
     let _ = write!(text, "<li>a bar is {}, in UTC</li></ul></figcaption>\n</figure>\n", span(stats.bucket_ms));
     numbers(text, stats);
+}
+
+fn tops(text: &mut String, stats: &Stats) {
     text.push_str("<div class=\"tops\">\n");
     top(text, "Top actions", "Action", &stats.top_actions, stats.total);
     top(text, "Top actors", "Actor", &stats.top_actors, stats.total);
@@ -273,7 +425,7 @@ fn top(text: &mut String, title: &str, what: &str, entries: &[TopEntry], total: 
             "</th><td class=\"number\">{}</td><td class=\"number\">{share:.1} %</td><td class=\"draw\">",
             number(entry.count)
         );
-        bar(text, entry.count, most);
+        bar(text, "bar", entry.count, most);
         text.push_str("</td></tr>\n");
     }
     text.push_str("</tbody>\n</table>\n</section>\n");
@@ -290,27 +442,38 @@ fn span(ms: i64) -> String {
     )
 }
 
+/// A length of time as people say it, in its two largest units.
+fn length(ms: i64) -> String {
+    const UNITS: [(i64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+    let Some(place) = UNITS.iter().position(|(unit, _)| ms >= *unit) else { return format!("{ms} ms") };
+    let (unit, name) = UNITS[place];
+    match UNITS.get(place + 1) {
+        Some((below, below_name)) if ms % unit >= *below => {
+            format!("{} {name} {} {below_name}", ms / unit, ms % unit / below)
+        }
+        Some(_) => format!("{} {name}", ms / unit),
+        None => format!("{:.1} {name}", ms as f64 / unit as f64),
+    }
+}
+
 fn push_value(text: &mut String, field: &Field, json: Option<&str>) {
     let Some(json) = json else { return text.push_str("<span class=\"soft\">none</span>") };
     let value = plain(json);
-    if field.is_severity() {
+    if field.kind() == Kind::Severity {
         // Of a class that the style knows, or of none.
         let class = Severity::ALL.into_iter().find(|severity| severity.as_str() == value);
         let _ = write!(text, "<span class=\"sev {}\">", class.map_or("", Severity::as_str));
         push_text(text, &value);
         text.push_str("</span>");
-    } else if let Some(ms) = Some(json).filter(|_| field.is_time()).and_then(milliseconds) {
+    } else if let Some(ms) =
+        Some(json).filter(|_| matches!(field.kind(), Kind::Millis | Kind::Time)).and_then(milliseconds)
+    {
         push_time(text, ms);
     } else if json.starts_with(['{', '[']) {
         push_code(text, json);
     } else {
         push_text(text, &value);
     }
-}
-
-/// The time of a field that is one, as a number or in RFC 3339.
-fn milliseconds(json: &str) -> Option<i64> {
-    json.parse().ok().or_else(|| Some(plain(json).parse::<jiff::Timestamp>().ok()?.as_millisecond()))
 }
 
 fn push_time(text: &mut String, ms: i64) {
@@ -330,7 +493,7 @@ fn push_code(text: &mut String, value: &str) {
 
 /// Appends text so that nothing in it is markup, in an element or in quotes. What would hide text, turn
 /// it around, or may not stand in a page is shown by its number.
-fn push_text(text: &mut String, value: &str) {
+pub(super) fn push_text(text: &mut String, value: &str) {
     for char in value.chars() {
         match char {
             '&' => text.push_str("&amp;"),
@@ -367,5 +530,7 @@ mod tests {
              <span class=\"hidden\">\\u{85}</span>"
         );
         assert_eq!([1_000, 5_400_000, 7 * 86_400_000, 14].map(span), ["1 second", "90 minutes", "1 week", "14 ms"]);
+        let lengths = [999, 1_950, 60_000, 250_000, 3_600_000, 190_000_000].map(length);
+        assert_eq!(lengths, ["999 ms", "1.9 s", "1 min", "4 min 10 s", "1 h", "2 d 4 h"]);
     }
 }

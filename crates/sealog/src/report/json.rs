@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::field::Body;
-use super::layout::{Head, Layout, push_object};
+use super::layout::{Head, TextLayout, push_object};
 use super::source::Group;
 
 /// One document. Each row stands on a line of its own.
@@ -25,7 +25,7 @@ impl Json {
     }
 }
 
-impl Layout for Json {
+impl TextLayout for Json {
     fn begin(&mut self, text: &mut String) {
         let head = self.head.to_json();
         text.push_str(head.strip_suffix('}').unwrap_or(&head));
@@ -68,7 +68,7 @@ impl Ndjson {
     }
 }
 
-impl Layout for Ndjson {
+impl TextLayout for Ndjson {
     fn begin(&mut self, text: &mut String) {
         let _ = writeln!(text, "{{\"report\":{}}}", self.head.to_json());
     }

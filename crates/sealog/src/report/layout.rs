@@ -1,4 +1,4 @@
-//! What a format is: text made of the head, the groups, the rows and the end, in this order.
+//! What a format is: bytes made of the head, the groups, the rows and the end, in this order.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,12 +9,32 @@ use serde::{Serialize, Serializer};
 use super::field::{Body, Field};
 use super::options::{Columns, ReportFormat};
 use super::source::Group;
-use super::{ReportSummary, csv, html, json};
-use crate::query::{Filter, Stats, TimeRange};
+use super::{ReportSummary, WRITE_BYTES, csv, html, json};
+use crate::error::Result;
+use crate::query::{Filter, Findings, Rule, Stats, TimeRange};
 use crate::tree::Checkpoint;
 
-/// Writes one format. What it makes is appended to a text, which goes out as it grows.
+/// What stands over the counts of the groups in a table.
+pub(super) const COUNT: &str = "groupCount";
+
+/// Writes one format. What it makes is gathered, and goes out as it grows.
 pub(super) trait Layout: Send {
+    /// What stands before all rows.
+    fn begin(&mut self) -> Result<()>;
+    /// What stands before the rows of a group.
+    fn group(&mut self, group: &Group) -> Result<()>;
+    /// An event.
+    fn row(&mut self, body: &Body<'_>) -> Result<()>;
+    /// What stands behind all rows.
+    fn end(&mut self, rows: u64) -> Result<()>;
+    /// What was made since it was cleared.
+    fn made(&self) -> &[u8];
+    /// Forgets what was made: it went out.
+    fn clear(&mut self);
+}
+
+/// A format that is text.
+pub(super) trait TextLayout: Send {
     /// What stands before all rows.
     fn begin(&mut self, text: &mut String);
     /// What stands before the rows of a group.
@@ -23,6 +43,42 @@ pub(super) trait Layout: Send {
     fn row(&mut self, text: &mut String, body: &Body<'_>);
     /// What stands behind all rows.
     fn end(&mut self, text: &mut String, rows: u64);
+}
+
+/// A format that is text, and what was made of it.
+struct Text<L> {
+    layout: L,
+    text: String,
+}
+
+impl<L: TextLayout> Layout for Text<L> {
+    fn begin(&mut self) -> Result<()> {
+        self.layout.begin(&mut self.text);
+        Ok(())
+    }
+
+    fn group(&mut self, group: &Group) -> Result<()> {
+        self.layout.group(&mut self.text, group);
+        Ok(())
+    }
+
+    fn row(&mut self, body: &Body<'_>) -> Result<()> {
+        self.layout.row(&mut self.text, body);
+        Ok(())
+    }
+
+    fn end(&mut self, rows: u64) -> Result<()> {
+        self.layout.end(&mut self.text, rows);
+        Ok(())
+    }
+
+    fn made(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+    }
 }
 
 /// All that is known before the first row.
@@ -35,13 +91,19 @@ pub(super) struct Head {
 }
 
 /// The layout of a report's format.
-pub(super) fn of(head: Head, groups: Arc<Vec<Group>>) -> Box<dyn Layout> {
-    match head.summary.format {
-        ReportFormat::Json => Box::new(json::Json::new(head)),
-        ReportFormat::Ndjson => Box::new(json::Ndjson::new(head)),
-        ReportFormat::Csv => Box::new(csv::Csv::new(head.columns)),
-        ReportFormat::Html => Box::new(html::Html::new(head, groups)),
+pub(super) fn of(head: Head, groups: Arc<Vec<Group>>) -> Result<Box<dyn Layout>> {
+    fn text(layout: impl TextLayout + 'static) -> Box<dyn Layout> {
+        Box::new(Text { layout, text: String::with_capacity(2 * WRITE_BYTES) })
     }
+
+    Ok(match head.summary.format {
+        ReportFormat::Json => text(json::Json::new(head)),
+        ReportFormat::Ndjson => text(json::Ndjson::new(head)),
+        ReportFormat::Csv => text(csv::Csv::new(head.columns)),
+        ReportFormat::Html => text(html::Html::new(head, groups)),
+        #[cfg(feature = "parquet")]
+        ReportFormat::Parquet => Box::new(super::parquet::Parquet::new(head)?),
+    })
 }
 
 impl Head {
@@ -61,6 +123,10 @@ impl Head {
             #[serde(serialize_with = "checkpoint")]
             checkpoint: &'a Checkpoint,
             vkey: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            rules: &'a [Rule],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            findings: Option<&'a Findings>,
         }
 
         let summary = &self.summary;
@@ -72,6 +138,8 @@ impl Head {
             group_by: &summary.group_by,
             checkpoint: &summary.checkpoint,
             vkey: &summary.vkey,
+            rules: &summary.rules,
+            findings: summary.findings.as_ref(),
         };
         serde_json::to_string(&members).expect("a head is plain data")
     }

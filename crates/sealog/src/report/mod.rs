@@ -10,6 +10,8 @@ mod html;
 mod json;
 mod layout;
 mod options;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod source;
 
 pub use options::{MAX_REPORT_FIELDS, MAX_REPORT_GROUP_FIELDS, ReportFormat, ReportOptions};
@@ -30,13 +32,15 @@ use self::source::{Group, Grouped, Page, Scan, Source, count_groups};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Outcome, Receipt, Severity};
 use crate::log::AuditLog;
-use crate::query::{Matcher, Selection, StatsOptions, TimeRange, count, stats};
+use crate::query::{Evaluation, Findings, Matcher, Rule, Selection, StatsOptions, TimeRange, count, stats};
 use crate::tree::Checkpoint;
 
 /// The action of the event that a report is.
 const REPORT_GENERATED: &str = "sealog.report.generated";
-/// How much text is gathered before it is written, in bytes.
+/// How much is gathered before it is written, in bytes.
 const WRITE_BYTES: usize = 64 * 1024;
+/// The most findings in a report, the newest; all of them are counted.
+pub const MAX_REPORT_FINDINGS: usize = 1_000;
 /// Pages on their way from the log to the writer.
 const PAGES_AHEAD: usize = 1;
 
@@ -74,6 +78,13 @@ pub struct ReportSummary {
     /// By what the rows are put together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub group_by: Vec<String>,
+    /// The rules whose findings were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// What the rules find among its events, the newest first, where there were rules: all are counted, and at
+    /// most [`MAX_REPORT_FINDINGS`] are here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
     /// The checkpoint of the state that the report shows: it holds every event of it, and none that came
     /// later.
     #[serde(serialize_with = "layout::checkpoint")]
@@ -126,7 +137,7 @@ impl AuditLog {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` when a field or the filter is wrong; `LimitExceeded` past [`MAX_REPORT_GROUPS`], or
+    /// `InvalidArgument` when a field, the filter or a rule is wrong; `LimitExceeded` past [`MAX_REPORT_GROUPS`], or
     /// when the filter is too large for the event; `Storage` when `writer` fails; otherwise as
     /// [`AuditLog::search`] and [`AuditLog::log`]. What was written until then is not whole, and all formats
     /// but CSV show that by their missing end.
@@ -141,6 +152,10 @@ impl AuditLog {
         let range = options.range.within(options.filter.from_timestamp, options.filter.to_timestamp);
         (matcher.from, matcher.to) = (range.start().unwrap_or(i64::MIN), range.end().unwrap_or(i64::MAX));
         let (source, checkpoint, vkey) = self.sealed(self.scope.and(matcher)).await?;
+        let evaluation = match &options.rules[..] {
+            [] => None,
+            rules => Some(Evaluation::new(&source.selection, rules, range).map_err(|error| error.inside("/rules"))?),
+        };
 
         let mut told = Told {
             summary: ReportSummary {
@@ -152,6 +167,8 @@ impl AuditLog {
                 filter: options.filter.clone(),
                 fields: options.fields.clone(),
                 group_by: options.group_by.clone(),
+                rules: options.rules.clone(),
+                findings: None,
                 checkpoint,
                 vkey,
                 bytes: 0,
@@ -173,6 +190,9 @@ impl AuditLog {
             ReportFormat::Html => Some(self.chart_data(&source, range).await?),
             _ => None,
         };
+        if let Some(evaluation) = evaluation {
+            told.summary.findings = Some(self.report_findings(evaluation, told.summary.checkpoint.size()).await?);
+        }
         let group_by = columns.groups.clone();
         let mut groups = Arc::new(Vec::new());
         if !group_by.is_empty() {
@@ -180,7 +200,7 @@ impl AuditLog {
             told.summary.group_count = Some(groups.len() as u64);
         }
         let head = Head { columns, summary: told.summary.clone(), stats: chart_data };
-        let out = Out::new(writer, layout::of(head, groups.clone()), groups.clone(), total, progress);
+        let out = Out::new(writer, layout::of(head, groups.clone())?, groups.clone(), total, progress);
 
         let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
         let (log, runtime) = (self.clone(), Handle::current());
@@ -206,6 +226,17 @@ impl AuditLog {
         // What has come since is sealed by another checkpoint.
         view.size = checkpoint.size();
         Ok((Source { log: self.clone(), view: Arc::new(view), selection }, checkpoint, vkey))
+    }
+
+    /// What rules find among the events of the report.
+    async fn report_findings(&self, evaluation: Evaluation, size: u64) -> Result<Findings> {
+        let evaluated = self.evaluate(evaluation, size, i64::MIN).await;
+        let evaluation = evaluated.map_err(|error| match error.pointer() {
+            Some(_) => error.inside("/rules"),
+            None => error,
+        })?;
+        let standing = evaluation.standing(i64::MIN);
+        self.told(&evaluation, standing.newest(MAX_REPORT_FINDINGS)).await
     }
 
     async fn chart_data(&self, source: &Source, range: TimeRange) -> Result<crate::Stats> {
@@ -289,6 +320,9 @@ impl Told {
             "checkpointSize": summary.checkpoint.size(), "generatedAt": summary.generated_at,
             "sha256": summary.sha256,
         });
+        if let Some(findings) = &summary.findings {
+            metadata["findingCount"] = json!(findings.total);
+        }
         if self.is_scoped {
             metadata["scoped"] = json!(true);
         }
@@ -299,14 +333,13 @@ impl Told {
     }
 }
 
-/// The text on its way out.
+/// The report on its way out.
 struct Out<W, P> {
     writer: W,
     layout: Box<dyn Layout>,
     groups: Arc<Vec<Group>>,
     /// The group that the last row was in.
     group: Option<usize>,
-    text: String,
     rows: u64,
     total: u64,
     bytes: u64,
@@ -316,12 +349,11 @@ struct Out<W, P> {
 
 impl<W: Write, P: FnMut(ReportProgress)> Out<W, P> {
     fn new(writer: W, layout: Box<dyn Layout>, groups: Arc<Vec<Group>>, total: u64, progress: P) -> Self {
-        let (text, digest) = (String::with_capacity(2 * WRITE_BYTES), Sha256::new());
-        Self { writer, layout, groups, group: None, text, rows: 0, total, bytes: 0, digest, progress }
+        Self { writer, layout, groups, group: None, rows: 0, total, bytes: 0, digest: Sha256::new(), progress }
     }
 
     fn all(&mut self, receiver: &mut mpsc::Receiver<Step>) -> Result<()> {
-        self.layout.begin(&mut self.text);
+        self.layout.begin()?;
         self.flow(WRITE_BYTES)?;
         loop {
             match receiver.blocking_recv() {
@@ -330,7 +362,7 @@ impl<W: Write, P: FnMut(ReportProgress)> Out<W, P> {
                 None => return Err(Error::new(ErrorKind::Closed, "the report was given up before its end")),
             }
         }
-        self.layout.end(&mut self.text, self.rows);
+        self.layout.end(self.rows)?;
         self.flow(0)?;
         self.writer.flush().map_err(failed)
     }
@@ -339,10 +371,10 @@ impl<W: Write, P: FnMut(ReportProgress)> Out<W, P> {
         for body in page.bodies() {
             let (group, body) = body?;
             if !self.groups.is_empty() && self.group != Some(group) {
-                self.layout.group(&mut self.text, &self.groups[group]);
+                self.layout.group(&self.groups[group])?;
                 self.group = Some(group);
             }
-            self.layout.row(&mut self.text, &body);
+            self.layout.row(&body)?;
             self.rows += 1;
             self.flow(WRITE_BYTES)?;
         }
@@ -352,11 +384,12 @@ impl<W: Write, P: FnMut(ReportProgress)> Out<W, P> {
 
     /// Writes what is there, once it is more than so many bytes.
     fn flow(&mut self, bytes: usize) -> Result<()> {
-        if self.text.len() > bytes {
-            self.writer.write_all(self.text.as_bytes()).map_err(failed)?;
-            self.digest.update(self.text.as_bytes());
-            self.bytes += self.text.len() as u64;
-            self.text.clear();
+        let made = self.layout.made();
+        if made.len() > bytes {
+            self.writer.write_all(made).map_err(failed)?;
+            self.digest.update(made);
+            self.bytes += made.len() as u64;
+            self.layout.clear();
         }
         Ok(())
     }

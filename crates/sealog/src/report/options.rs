@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "parquet")]
+use super::field::TYPED;
 use super::field::{ALL, Field, READABLE};
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::{Filter, TimeRange};
+use crate::query::{Filter, Rule, TimeRange};
 
 /// The most fields of a report.
 pub const MAX_REPORT_FIELDS: usize = 100;
@@ -28,20 +30,32 @@ pub enum ReportFormat {
     Csv,
     /// One page for a person, with charts, that needs nothing else and can be printed.
     Html,
+    /// A table whose columns have types, for data tools.
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl ReportFormat {
     /// All formats.
-    pub const ALL: [ReportFormat; 4] =
-        [ReportFormat::Json, ReportFormat::Ndjson, ReportFormat::Csv, ReportFormat::Html];
+    pub const ALL: &'static [ReportFormat] = &[
+        ReportFormat::Json,
+        ReportFormat::Ndjson,
+        ReportFormat::Csv,
+        ReportFormat::Html,
+        #[cfg(feature = "parquet")]
+        ReportFormat::Parquet,
+    ];
 
-    /// The word in JSON, which is also what such a file's name ends with: `json`, `ndjson`, `csv`, `html`.
+    /// The word in JSON, which is also what such a file's name ends with: `json`, `ndjson`, `csv`, `html`,
+    /// `parquet`.
     pub fn as_str(self) -> &'static str {
         match self {
             ReportFormat::Json => "json",
             ReportFormat::Ndjson => "ndjson",
             ReportFormat::Csv => "csv",
             ReportFormat::Html => "html",
+            #[cfg(feature = "parquet")]
+            ReportFormat::Parquet => "parquet",
         }
     }
 }
@@ -56,8 +70,9 @@ impl FromStr for ReportFormat {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == text).ok_or_else(|| {
-            let message = format!("unknown format {text:?}; it is one of json, ndjson, csv, html");
+        Self::ALL.iter().copied().find(|format| format.as_str() == text).ok_or_else(|| {
+            let all: Vec<_> = Self::ALL.iter().map(|format| format.as_str()).collect();
+            let message = format!("unknown format {text:?}; it is one of {}", all.join(", "));
             Error::field(ErrorKind::InvalidArgument, "/format", message)
         })
     }
@@ -74,7 +89,7 @@ impl FromStr for ReportFormat {
 ///     .fields(["time", "actorId", "metadata.method"])
 ///     .group_by(["actorId"]);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct ReportOptions {
@@ -88,12 +103,15 @@ pub struct ReportOptions {
     /// (`metadata.method`) or as a JSON Pointer (`/metadata/a.b`), and the timestamp as `time` (RFC 3339)
     /// or `date` (its day), both in UTC. At most [`MAX_REPORT_FIELDS`].
     ///
-    /// Unless given, JSON and NDJSON have the events whole, in the very bytes that were sealed, CSV has
-    /// every field, and HTML those that a person reads.
+    /// Unless given, JSON and NDJSON have the events whole, in the very bytes that were sealed, CSV and
+    /// Parquet have every field, and HTML those that a person reads.
     pub fields: Vec<String>,
     /// Puts the rows with equal values in these fields together, each group with its count. At most
     /// [`MAX_REPORT_GROUP_FIELDS`], and [`MAX_REPORT_GROUPS`](crate::MAX_REPORT_GROUPS) groups.
     pub group_by: Vec<String>,
+    /// What these rules find among the events of the report is told in it, as
+    /// [`AuditLog::backtest`](crate::AuditLog::backtest) finds it; nothing unless given.
+    pub rules: Vec<Rule>,
     /// Who asks, as the `actorId` of the event that the report is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
@@ -114,6 +132,7 @@ impl ReportOptions {
             filter: Filter::new(),
             fields: Vec::new(),
             group_by: Vec::new(),
+            rules: Vec::new(),
             requested_by: None,
         }
     }
@@ -142,6 +161,12 @@ impl ReportOptions {
         self
     }
 
+    /// Sets the rules whose findings are told.
+    pub fn rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        self.rules = rules.into_iter().collect();
+        self
+    }
+
     /// Sets who asks.
     pub fn requested_by(mut self, actor: impl Into<String>) -> Self {
         self.requested_by = Some(actor.into());
@@ -158,18 +183,30 @@ impl ReportOptions {
             ReportFormat::Json | ReportFormat::Ndjson => None,
             ReportFormat::Csv => Some(usual(&ALL)?),
             ReportFormat::Html => Some(usual(&READABLE)?),
+            #[cfg(feature = "parquet")]
+            ReportFormat::Parquet => Some(usual(&TYPED)?),
         };
         Ok(Columns { groups, rows })
     }
 }
 
 /// What is written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Columns {
     /// What the rows are grouped by.
     pub(super) groups: Vec<Field>,
     /// What of each event; `None` for all of it.
     pub(super) rows: Option<Vec<Field>>,
+}
+
+impl Columns {
+    /// The fields of the group, and those behind them: in a table a field has one column.
+    pub(super) fn in_a_table(self) -> (Vec<Field>, Vec<Field>) {
+        let Self { groups, rows } = self;
+        let mut fields = rows.unwrap_or_default();
+        fields.retain(|field| !groups.iter().any(|group| group.name == field.name));
+        (groups, fields)
+    }
 }
 
 fn parsed(place: &str, names: &[String], most: usize) -> Result<Vec<Field>> {

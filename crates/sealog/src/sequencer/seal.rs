@@ -2,7 +2,8 @@
 
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::journal::{Batch, Head, Row, StoredCheckpoint, Transaction};
+use crate::index::Key;
+use crate::journal::{Batch, Head, OwnKind, Row, StoredCheckpoint, Transaction};
 use crate::log::Rejected;
 use crate::policy::Prepared;
 use crate::tree::{self, Frontier, Hash, Node};
@@ -13,6 +14,7 @@ pub(super) struct Contents<'a> {
     pub(super) next_vkey: Option<&'a str>,
     pub(super) rejected: &'a [Rejected],
     pub(super) sampled: u64,
+    pub(super) state: &'a [(&'static str, i64)],
 }
 
 /// What came of it: the log's size, its new checkpoint where it has grown, and where each body ends.
@@ -45,6 +47,7 @@ pub(super) fn seal_and_store(
         next_vkey: contents.next_vkey,
         rejected: contents.rejected,
         sampled: contents.sampled,
+        state: contents.state,
     })?;
     Ok(Stored { size, note, ends: sealed.ends })
 }
@@ -88,7 +91,8 @@ impl<'a> Sealed<'a> {
                 start = end;
                 let commitment = tree::commitment(&salt, body);
                 frontier.append(&commitment, &mut |node| nodes.push(node));
-                Row { id: &event.id, digest: event.digest, commitment, salt, body }
+                let own = event.facts.text(Key::Action).and_then(OwnKind::of_action);
+                Row { id: &event.id, digest: event.digest, commitment, salt, body, own }
             })
             .collect();
         Ok(Self { rows, nodes, frontier, ends })

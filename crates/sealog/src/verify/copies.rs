@@ -44,7 +44,7 @@ pub(super) struct Copy<'a> {
     pub(super) seq: u64,
     pub(super) commitment: &'a [u8],
     pub(super) salt: &'a [u8],
-    body: &'a [u8],
+    pub(super) body: &'a [u8],
 }
 
 /// What a row's commitment must be, where its salt is one, and what its body says.

@@ -1,9 +1,11 @@
 //! The last steps of a check: the changes of keys, and what stands beyond the tree or beside it.
 
+use std::collections::BTreeSet;
+
 use super::{Check, KEY_ROTATED};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Record;
-use crate::journal::{Census, Snapshot};
+use crate::journal::{Census, OwnKind, Snapshot};
 
 impl Check {
     /// Each change of keys must be an event that the old key signed.
@@ -53,6 +55,24 @@ impl Check {
                     "a checkpoint",
                     "none",
                 );
+            }
+        }
+        Ok(())
+    }
+
+    /// Each event of the log's own that carries state must be found as such, and nothing else.
+    pub(super) fn own_events(&mut self, snapshot: &mut dyn Snapshot) -> Result<()> {
+        let total = self.frontier.size();
+        for kind in [OwnKind::Settings, OwnKind::Hold, OwnKind::Removal] {
+            let seen: BTreeSet<_> = self.own.iter().filter(|(of, _)| *of == kind).map(|(_, seq)| *seq).collect();
+            let entered: BTreeSet<_> = snapshot.own(kind, 0)?.into_iter().filter(|seq| *seq < total).collect();
+            for seq in seen.difference(&entered) {
+                self.report(*seq, "column", "an event of the log's own is not entered as one", "an entry", "none");
+            }
+            // What could not be read was reported with the rows.
+            let readable = self.damaged_from.unwrap_or(u64::MAX);
+            for seq in entered.difference(&seen).filter(|seq| **seq < readable) {
+                self.report(*seq, "column", "an event is entered as one of the log's own", "no entry", "one");
             }
         }
         Ok(())

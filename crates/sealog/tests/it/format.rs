@@ -167,7 +167,7 @@ async fn a_log_is_what_the_format_document_says() {
     let key_file = std::fs::read_to_string(fixture.dir.path().join("audit.db.key")).unwrap();
 
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!((pragma("application_id"), pragma("user_version")), (0x5365_614c, 1));
+    assert_eq!((pragma("application_id"), pragma("user_version")), (0x5365_614c, 2));
 
     // Events, their commitments and their entries.
     let events = events(&db);

@@ -29,7 +29,8 @@ use crate::log::Rejected;
 pub(crate) const APPLICATION_ID: i32 = 0x5365_614c;
 
 /// The schema's migrations, in order; the file's version is how many have run.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_journal.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_journal.sql"), include_str!("migrations/0002_own_events.sql")];
 
 /// How long a writer waits for the write lock that another one holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::frame::Unpacker;
 use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, schema, storage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Census, Entry, Head, Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{Census, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::log::Rejected;
 use crate::tree::Hash;
 
@@ -58,19 +58,21 @@ impl Snapshot for View<'_> {
     }
 
     fn find(&mut self, id: &str) -> Result<Option<Entry>> {
-        let Some((seq, tree, digest)) = find_id(self.connection, id)? else { return Ok(None) };
-        let mut timestamp = None;
-        self.rows(seq, seq + 1, &mut |_, row| {
-            timestamp = timestamp_of(row.body);
-            Ok(())
-        })?;
+        let Some((seq, tree, digest, removed)) = find_id(self.connection, id)? else { return Ok(None) };
+        let mut timestamp = removed;
+        if removed.is_none() {
+            self.rows(seq, seq + 1, &mut |_, row| {
+                timestamp = timestamp_of(row.body);
+                Ok(())
+            })?;
+        }
         let timestamp = timestamp.ok_or_else(|| {
             Error::new(
                 ErrorKind::Integrity,
                 format!("seq {seq}: expected the event with id {id:?}, found none that can be read"),
             )
         })?;
-        Ok(Some(Entry { seq, tree_size: seq.saturating_add(tree), digest, timestamp }))
+        Ok(Some(Entry { seq, tree_size: seq.saturating_add(tree), digest, timestamp, removed: removed.is_some() }))
     }
 
     fn place(&mut self, id: &str) -> Result<Option<u64>> {
@@ -78,7 +80,7 @@ impl Snapshot for View<'_> {
     }
 
     fn entered(&mut self, id: &str) -> Result<Option<(u64, u64)>> {
-        Ok(find_id(self.connection, id)?.map(|(seq, tree, _)| (seq, seq.saturating_add(tree))))
+        Ok(find_id(self.connection, id)?.map(|(seq, tree, ..)| (seq, seq.saturating_add(tree))))
     }
 
     fn strange_schema(&mut self) -> Result<Vec<(String, String, String)>> {
@@ -91,6 +93,12 @@ impl Snapshot for View<'_> {
             Ok(Census { ids: row.get(0)?, events: row.get(1)?, nodes: row.get(2)?, stray_checkpoints: row.get(3)? })
         });
         census.map_err(storage)
+    }
+
+    fn own(&mut self, kind: OwnKind, from: u64) -> Result<Vec<u64>> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/own.sql")).map_err(storage)?;
+        let rows = statement.query_map(params![kind as u8, from], |row| row.get(0)).map_err(storage)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(storage)
     }
 
     fn rows(&mut self, from: u64, to: u64, each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>) -> Result<()> {
@@ -110,7 +118,9 @@ impl Snapshot for View<'_> {
             let commitments = column(row, 2)?;
             let salts = column(row, 3)?;
             let count = usize::try_from(count).ok().filter(|count| {
-                count.checked_mul(32) == Some(commitments.len()) && count.checked_mul(16) == Some(salts.len())
+                // Where no event of the frame is left, it has no salts.
+                let salted = salts.is_empty() || count.checked_mul(16) == Some(salts.len());
+                count.checked_mul(32) == Some(commitments.len()) && salted
             });
             let count = count.ok_or_else(|| {
                 Error::new(
@@ -131,7 +141,7 @@ impl Snapshot for View<'_> {
             for index in first..last {
                 let row = StoredRow {
                     commitment: &commitments[index * 32..][..32],
-                    salt: &salts[index * 16..][..16],
+                    salt: salts.get(index * 16..index * 16 + 16).unwrap_or_default(),
                     body: self.unpacker.body(index),
                 };
                 each(seq + index as u64, row)?;
@@ -205,6 +215,11 @@ impl Snapshot for View<'_> {
         rows.collect::<rusqlite::Result<_>>().map_err(storage)
     }
 
+    fn state(&mut self, name: &str) -> Result<Option<i64>> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/state.sql")).map_err(storage)?;
+        optional(statement.query_row(params![name], |row| row.get(0)))
+    }
+
     fn sampled(&mut self) -> Result<u64> {
         count(self.connection, include_str!("queries/sampled.sql"))
     }
@@ -228,16 +243,20 @@ impl Snapshot for View<'_> {
 
 pub(super) fn read_head(connection: &Connection) -> Result<Head> {
     let mut statement = connection.prepare_cached(include_str!("queries/head.sql")).map_err(storage)?;
-    let head =
-        optional(statement.query_row([], |row| Ok(Head { checkpoint: read_checkpoint(row)?, vkey: row.get(3)? })))?;
+    let head = optional(statement.query_row([], |row| {
+        Ok(Head { checkpoint: read_checkpoint(row)?, vkey: row.get(3)?, settings: row.get(4)?, removal: row.get(5)? })
+    }))?;
     head.ok_or_else(|| Error::new(ErrorKind::Integrity, "expected at least one checkpoint in the log, found none"))
 }
 
-type IdRow = (u64, u64, Option<[u8; 16]>);
+/// The seq, the size of the tree counted from it, the digest, and the timestamp where the event was removed.
+type IdRow = (u64, u64, Option<[u8; 16]>, Option<i64>);
 
 pub(super) fn find_id(connection: &Connection, id: &str) -> Result<Option<IdRow>> {
     let mut statement = connection.prepare_cached(include_str!("queries/find_id.sql")).map_err(storage)?;
-    optional(statement.query_row(params![IdKey::from(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))))
+    optional(
+        statement.query_row(params![IdKey::from(id)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))),
+    )
 }
 
 fn unpacked_rows(

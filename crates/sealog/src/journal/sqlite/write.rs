@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior, params};
+use serde_json::Value;
 
 use super::frame::{FRAME_EVENTS, Frame, Packer, Unpacker, next_frame};
 use super::place::Place;
 use super::read::{View, read_head};
 use super::{FRAME_AT_ONCE_EVENTS, IdKey, check_version, optional, storage};
-use crate::error::Result;
-use crate::journal::{Batch, Entry, Head, Journal, Row, Snapshot, StoredCheckpoint, StoredRow, Transaction};
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::{Batch, Entry, Head, Journal, Rewritten, Row, Snapshot, StoredCheckpoint, StoredRow, Transaction};
+use crate::log::missing_event;
 
 /// Rows are packed once there are this many: a few full frames.
 const PACK_FROM_EVENTS: usize = 4 * FRAME_EVENTS;
@@ -109,6 +111,16 @@ impl Journal for SqliteJournal {
         }
         Ok(self.unpacked >= PACK_FROM_EVENTS)
     }
+
+    /// What was rewritten is zeroed in the file (`secure_delete`), but the write-ahead log holds older pages
+    /// until it is cut off.
+    fn scrub(&mut self) -> Result<bool> {
+        let busy: i64 = self
+            .connection
+            .query_row(include_str!("queries/truncate_wal.sql"), [], |row| row.get(0))
+            .map_err(storage)?;
+        Ok(busy == 0)
+    }
 }
 
 struct SqliteTransaction<'a> {
@@ -128,8 +140,64 @@ impl Transaction for SqliteTransaction<'_> {
         View { connection: &self.transaction, unpacker: self.unpacker }.find(id)
     }
 
+    fn snapshot(&mut self) -> Box<dyn Snapshot + '_> {
+        Box::new(View { connection: &self.transaction, unpacker: self.unpacker })
+    }
+
+    fn rewrite(&mut self, mut rows: &[Rewritten]) -> Result<()> {
+        let mut remove = self.transaction.prepare_cached(include_str!("queries/remove_id.sql")).map_err(storage)?;
+        for row in rows {
+            let found = remove
+                .execute(params![IdKey::from(&*row.id), IdKey::from(&*row.removed_id), row.timestamp])
+                .map_err(storage)?;
+            if found != 1 {
+                let message = format!("seq {}: expected an entry for the event's id, found none", row.seq);
+                return Err(Error::new(ErrorKind::Integrity, message));
+            }
+        }
+        while let Some(first) = rows.first() {
+            let done = rewrite_frame(&self.transaction, self.packer, self.unpacker, rows)?;
+            if done == 0 {
+                let found = self
+                    .transaction
+                    .prepare_cached(include_str!("queries/rewrite_event.sql"))
+                    .and_then(|mut update| update.execute(params![first.seq, first.salt, first.body]))
+                    .map_err(storage)?;
+                if found != 1 {
+                    return Err(missing_event(first.seq));
+                }
+            }
+            rows = &rows[done.max(1)..];
+        }
+        Ok(())
+    }
+
+    fn forget_rejected(&mut self, unwanted: &dyn Fn(&Value) -> bool) -> Result<u64> {
+        let mut statement =
+            self.transaction.prepare_cached(include_str!("queries/rejected_copies.sql")).map_err(storage)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(storage)?;
+        let rows: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>().map_err(storage)?;
+        let mut forgotten = 0;
+        for (number, copy) in rows {
+            if serde_json::from_str(&copy).is_ok_and(|copy| unwanted(&copy)) {
+                self.transaction
+                    .execute(include_str!("queries/forget_rejected.sql"), params![number])
+                    .map_err(storage)?;
+                forgotten += 1;
+            }
+        }
+        Ok(forgotten)
+    }
+
     fn commit(self: Box<Self>, batch: &Batch<'_>) -> Result<()> {
         insert_ids(&self.transaction, batch)?;
+        for (seq, row) in (batch.first_seq..).zip(batch.rows) {
+            if let Some(kind) = row.own {
+                self.transaction
+                    .execute(include_str!("queries/insert_own.sql"), params![kind as u8, seq])
+                    .map_err(storage)?;
+            }
+        }
         if insert_rows(&self.transaction, self.packer, batch.first_seq, batch.rows)? == Form::Rows {
             *self.unpacked += batch.rows.len();
         }
@@ -162,6 +230,9 @@ impl Transaction for SqliteTransaction<'_> {
             self.transaction
                 .execute(include_str!("queries/add_sampled.sql"), params![batch.sampled])
                 .map_err(storage)?;
+        }
+        for (name, value) in batch.state {
+            self.transaction.execute(include_str!("queries/set_state.sql"), params![name, value]).map_err(storage)?;
         }
         self.transaction.commit().map_err(storage)
     }
@@ -215,6 +286,47 @@ fn insert_frames(connection: &Connection, packer: &mut Packer, mut seq: u64, mut
         rows = later;
     }
     Ok(())
+}
+
+/// Rewrites the events of one frame: that of the first row. Answers how many of the rows it held; none when the
+/// first row is in no frame.
+fn rewrite_frame(
+    connection: &Connection,
+    packer: &mut Packer,
+    unpacker: &mut Unpacker,
+    rows: &[Rewritten],
+) -> Result<usize> {
+    /// The first seq, the count, the salts and the bodies.
+    type Stored = (u64, u64, Vec<u8>, Vec<u8>);
+
+    let wanted = rows[0].seq;
+    let mut statement = connection.prepare_cached(include_str!("queries/frames.sql")).map_err(storage)?;
+    let frame = statement
+        .query_row(params![wanted, wanted + 1], |row| Ok((row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?)));
+    let Some((first, count, mut salts, bodies)): Option<Stored> = optional(frame)? else { return Ok(0) };
+    let end = first.saturating_add(count);
+    if !(first..end).contains(&wanted) {
+        return Ok(0);
+    }
+    let held = rows.partition_point(|row| row.seq < end);
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    unpacker.unpack(first, count, &bodies)?;
+    salts.resize(count * 16, 0);
+    let mut stored: Vec<_> = (0..count)
+        .map(|index| StoredRow { commitment: &[], salt: &salts[index * 16..][..16], body: unpacker.body(index) })
+        .collect();
+    for row in &rows[..held] {
+        let slot = &mut stored[(row.seq - first) as usize];
+        (slot.salt, slot.body) = (&row.salt, &row.body);
+    }
+    let is_empty = stored.iter().all(|row| row.body.is_empty());
+    let frame = packer.pack(&stored)?;
+    let salts = if is_empty { Vec::new() } else { frame.salts };
+    connection
+        .prepare_cached(include_str!("queries/rewrite_frame.sql"))
+        .and_then(|mut update| update.execute(params![first, salts, frame.bodies]))
+        .map_err(storage)?;
+    Ok(held)
 }
 
 /// Packs the oldest rows, each stretch of neighbours on its own, if there are enough of them for full

@@ -45,7 +45,7 @@ impl Bursts {
         let goes_on = self.burst.as_ref().is_some_and(|burst| burst.latest > before);
         let complete = if goes_on { None } else { self.burst.take() };
         let burst = self.burst.get_or_insert_with(|| {
-            let raised = Raised { evidence: Evidence::new(), threshold, until: i64::MIN };
+            let raised = Raised { evidence: Evidence::new(), threshold, until: i64::MIN, by: place.1 };
             Box::new(Burst { raised, latest, counted_to: 0 })
         });
         if goes_on && alarmed {

@@ -42,6 +42,8 @@ pub(super) struct Raised {
     pub(super) threshold: u64,
     /// Until when it stands, if nothing else happens: the first millisecond at which it does not.
     pub(super) until: i64,
+    /// The seq of the event that made it a finding, as soon as one did.
+    pub(super) by: u64,
 }
 
 /// A finding of one of many rules.

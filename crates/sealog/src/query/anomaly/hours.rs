@@ -40,7 +40,11 @@ impl Hours {
             Some(at) => at,
             None => self.begin(number, latest, sensitivity, min_weeks, &mut complete),
         };
-        self.open[at].raised.evidence.add(place);
+        let raised = &mut self.open[at].raised;
+        raised.evidence.add(place);
+        if raised.evidence.count == raised.threshold {
+            raised.by = place.1;
+        }
         complete
     }
 
@@ -67,7 +71,8 @@ impl Hours {
         let threshold = threshold(&self.before(number, first), sensitivity, min_weeks);
         let until = number.saturating_add(2).saturating_mul(HOUR_MS);
         let at = self.open.partition_point(|hour| hour.number < number);
-        self.open.insert(at, Hour { number, raised: Raised { evidence: Evidence::new(), threshold, until } });
+        self.open
+            .insert(at, Hour { number, raised: Raised { evidence: Evidence::new(), threshold, until, by: u64::MAX } });
         at
     }
 

@@ -103,6 +103,13 @@ impl Machine {
         }
     }
 
+    /// What the event at `seq`, the last one of its group, has made a finding.
+    pub(super) fn raised_by(&self, seq: u64, group: Option<&Arc<str>>) -> Option<Found> {
+        let state = &self.groups.get(&group.cloned())?.state;
+        let raised = state.open().find(|raised| raised.by == seq)?.clone();
+        Some(Found { rule: self.rule, group: group.cloned(), raised })
+    }
+
     /// Forgets the group that was silent for longest; what it has found stays found.
     fn forget(&mut self, complete: &mut dyn FnMut(Found)) {
         let Some((_, key)) = self.by_last.pop_first() else { return };

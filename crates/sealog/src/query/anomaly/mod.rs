@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use found::Found;
 pub use found::MAX_FINDING_IDS;
+pub(crate) use rule::validate as validate_rules;
 pub use rule::{
     DEFAULT_MIN_WEEKS, DEFAULT_SENSITIVITY, GroupBy, HISTORY_WEEKS, MAX_RULE_NAME_BYTES, MAX_RULES, MAX_THRESHOLD,
     MAX_WINDOW_MS, Rule, RuleKind,
@@ -154,7 +155,7 @@ impl AuditLog {
             while evaluation.running[rule].next < size {
                 let selection = evaluation.running[rule].selection.clone();
                 let fed = self.ask(selection, move |view, selection, snapshot| {
-                    let Evaluation { running, complete, .. } = &mut evaluation;
+                    let Evaluation { running, complete, live, .. } = &mut evaluation;
                     let Running { machine, group_by, next, .. } = &mut running[rule];
                     *next = feed::page(view, selection, *group_by, *next..size, snapshot, &mut |place, group| {
                         machine.feed(place, group, &mut |found| {
@@ -162,6 +163,11 @@ impl AuditLog {
                                 complete.add(found);
                             }
                         });
+                        if let Some((since, fresh)) = live
+                            && place.1 >= *since
+                        {
+                            fresh.extend(machine.raised_by(place.1, group));
+                        }
                     })?;
                     Ok(evaluation)
                 });
@@ -227,6 +233,8 @@ pub(crate) struct Evaluation {
     running: Vec<Running>,
     /// What can no longer grow.
     complete: Collected,
+    /// Where rules run live: what events from this seq on have made findings, as it was then.
+    live: Option<(u64, Vec<Found>)>,
 }
 
 struct Running {
@@ -246,6 +254,14 @@ pub(crate) struct Standing {
     pub(crate) until: Option<i64>,
 }
 
+impl Standing {
+    /// The newest of them; all stay counted.
+    pub(crate) fn newest(mut self, most: usize) -> Self {
+        self.found.truncate(most);
+        self
+    }
+}
+
 impl Evaluation {
     pub(crate) fn new(scope: &Selection, rules: &[Rule], range: TimeRange) -> Result<Self> {
         rule::validate(rules)?;
@@ -258,7 +274,30 @@ impl Evaluation {
             Ok::<_, Error>(Running { selection: scope.and(matcher), group_by: rule.group_by, machine, next: 0 })
         });
         let running = running.collect::<Result<_>>()?;
-        Ok(Self { rules: rules.to_vec(), running, complete: Collected::default() })
+        Ok(Self { rules: rules.to_vec(), running, complete: Collected::default(), live: None })
+    }
+
+    /// Rules that run live from `since` on, the log being as of `at_ms` there: of what came before they see enough to
+    /// know what goes on.
+    pub(crate) fn live(rules: &[Rule], since: u64, at_ms: i64) -> Result<Self> {
+        let mut evaluation = Self::new(&Selection::default(), rules, (..).into())?;
+        for (rule, running) in rules.iter().zip(&mut evaluation.running) {
+            let before = match rule.kind {
+                RuleKind::Threshold { window_ms, .. } => window_ms.saturating_mul(2),
+                RuleKind::Unusual { .. } => i64::from(HISTORY_WEEKS + 1) * 7 * 24 * hours::HOUR_MS,
+            };
+            let mut matcher = Matcher::new(&rule.filter)?;
+            matcher.from = matcher.from.max(at_ms.saturating_sub(before));
+            running.selection = running.selection.and(matcher);
+        }
+        evaluation.live = Some((since, Vec::new()));
+        Ok(evaluation)
+    }
+
+    /// What has become a finding since the last time this was asked.
+    pub(crate) fn take_fresh(&mut self) -> Standing {
+        let found = self.live.as_mut().map(|(_, fresh)| std::mem::take(fresh)).unwrap_or_default();
+        Standing { total: found.len() as u64, found, until: None }
     }
 
     /// The findings that stand at `at` or later, those that may still grow among them.

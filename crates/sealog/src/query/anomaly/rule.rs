@@ -322,7 +322,7 @@ impl Rule {
 }
 
 /// Checks rules that are evaluated together.
-pub(super) fn validate(rules: &[Rule]) -> Result<()> {
+pub(crate) fn validate(rules: &[Rule]) -> Result<()> {
     if rules.len() > MAX_RULES {
         return Err(wrong("", format!("there are {} rules; MAX_RULES is {MAX_RULES}", rules.len())));
     }

@@ -1,1 +1,1 @@
-SELECT seq, tree, digest FROM event_id WHERE id = ?1
+SELECT seq, tree, digest, removed FROM event_id WHERE id = ?1

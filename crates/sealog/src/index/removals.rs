@@ -1,0 +1,102 @@
+//! Removals that the segments do not know of yet.
+//!
+//! The index learns of a removal from its receipt, which comes to it like every event. From then on queries leave out
+//! what it covers; later the segments that hold some of it are written anew, so that its words are in no file.
+
+use std::sync::Arc;
+
+use super::{Entry, Key};
+use crate::journal::OwnKind;
+use crate::log::record_of;
+use crate::ranges::Ranges;
+use crate::retention::Covered;
+
+/// What one receipt covers.
+#[derive(Debug, Clone)]
+struct Noted {
+    receipt: u64,
+    seqs: Ranges,
+    /// Something is left of the events, which the segments do not hold.
+    remains: bool,
+}
+
+/// What was removed and is still in segments.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    noted: Vec<Noted>,
+    /// All of their seqs.
+    seqs: Arc<Ranges>,
+    /// Somebody waits for it.
+    in_a_hurry: bool,
+    /// Rounds since the last receipt came.
+    quiet_rounds: u32,
+}
+
+impl Pending {
+    pub(super) fn note(&mut self, receipt: u64, covered: &Covered) {
+        if covered.seqs.is_empty() || self.noted.iter().any(|noted| noted.receipt == receipt) {
+            return;
+        }
+        Arc::make_mut(&mut self.seqs).add_all(&covered.seqs);
+        self.noted.push(Noted { receipt, seqs: covered.seqs.clone(), remains: !covered.remains.is_empty() });
+        self.quiet_rounds = 0;
+    }
+
+    /// The segments are without what the receipts before `seq` cover.
+    pub(super) fn settle(&mut self, seq: u64) {
+        let before = self.noted.len();
+        self.noted.retain(|noted| noted.receipt >= seq);
+        if self.noted.len() < before {
+            let mut seqs = Ranges::default();
+            self.noted.iter().for_each(|noted| seqs.add_all(&noted.seqs));
+            self.seqs = Arc::new(seqs);
+        }
+        self.in_a_hurry &= !self.noted.is_empty();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.noted.is_empty()
+    }
+
+    /// What queries leave out of the segments.
+    pub(super) fn seqs(&self) -> Arc<Ranges> {
+        self.seqs.clone()
+    }
+
+    /// Whether answers are not what they should be yet: what is left of some events is in no segment.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.noted.iter().any(|noted| noted.remains)
+    }
+
+    pub(super) fn hurry(&mut self) {
+        self.in_a_hurry = true;
+    }
+
+    pub(super) fn round(&mut self) {
+        self.quiet_rounds += 1;
+    }
+
+    /// Whether it is time to write the segments anew. While receipts come, more of them will.
+    pub(super) fn is_due(&self) -> bool {
+        !self.noted.is_empty() && (self.in_a_hurry || self.quiet_rounds >= 2)
+    }
+
+    /// The seq after the last receipt.
+    pub(super) fn next(&self) -> u64 {
+        self.noted.iter().map(|noted| noted.receipt + 1).max().unwrap_or(0)
+    }
+}
+
+/// The removal receipts among these events, each with its seq.
+pub(super) fn receipts(first_seq: u64, entries: &[Option<Entry>]) -> impl Iterator<Item = (u64, Covered)> {
+    (first_seq..).zip(entries).filter_map(|(seq, entry)| {
+        let entry = entry.as_ref()?;
+        let kind = entry.facts.text(Key::Action).and_then(OwnKind::of_action);
+        if kind != Some(OwnKind::Removal) {
+            return None;
+        }
+        // One that cannot be read is for `verify` to report.
+        let covered = Covered::of_record(&record_of(seq, entry.body()).ok()?).ok()??;
+        Some((seq, covered))
+    })
+}

@@ -1,0 +1,1 @@
+UPDATE sealog_rejected SET copy = NULL WHERE number = ?1

@@ -1,0 +1,1 @@
+INSERT INTO own_event (kind, seq) VALUES (?1, ?2)

@@ -1,0 +1,1 @@
+SELECT number, copy FROM sealog_rejected WHERE copy IS NOT NULL ORDER BY number

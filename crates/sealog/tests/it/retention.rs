@@ -1,0 +1,316 @@
+//! What is removed leaves a receipt and nothing else: clean-ups, holds, erasures.
+
+use std::collections::BTreeMap;
+
+use sealog::{
+    AuditLog, CategoryRetention, CleanupOptions, Erasure, ErasureMode, ErrorKind, Event, Filter, HoldOptions,
+    PageOptions, Proof, Severity, Subject,
+};
+use serde_json::json;
+
+use crate::support::{Fixture, NOW_MS, check, receipt, report};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+async fn all(log: &AuditLog) -> Vec<u64> {
+    log.read(0, 10_000).await.unwrap().events.iter().map(sealog::Record::seq).collect()
+}
+
+/// Whether the bytes are in any file of the folder, packed or not: the journal is read through SQLite as well.
+fn holds(fixture: &Fixture, word: &str) -> bool {
+    let raw = fixture.all_bytes();
+    let found = |bytes: &[u8]| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+    let mut packed = Vec::new();
+    let connection = fixture.raw();
+    let mut statement = connection.prepare("SELECT bodies FROM frame").unwrap();
+    for bodies in statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap() {
+        packed.extend(zstd::decode_all(&bodies.unwrap()[..]).unwrap());
+    }
+    found(&raw) || found(&packed)
+}
+
+#[tokio::test]
+async fn what_was_kept_long_enough_goes_and_leaves_a_receipt() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    log.update_settings(|settings| {
+        settings.custom_retention = vec![
+            CategoryRetention { category: "debug".to_owned(), retention_days: Some(1) },
+            CategoryRetention { category: "tax".to_owned(), retention_days: None },
+        ];
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let mut events = Vec::new();
+    for i in 0..200 {
+        let event = Event::new("record.viewed").id(format!("id-{i}")).actor(format!("u-{}", i % 7));
+        events.push(match i % 4 {
+            0 => event.severity(Severity::Critical),
+            1 => event.retention_category("debug"),
+            2 => event.retention_category("tax"),
+            _ => event,
+        });
+    }
+    log.log_bulk(events.clone()).await.unwrap();
+    let proof = log.proof(4).await.unwrap().to_text();
+    let vkey = log.vkey().await.unwrap();
+    assert_eq!(log.cleanup(&CleanupOptions::new()).await.unwrap().removed, 0);
+
+    fixture.clock.advance(2 * DAY_MS);
+    let dry = log.cleanup(&CleanupOptions::new().dry_run(true)).await.unwrap();
+    assert_eq!((dry.removed, dry.by_category.clone()), (50, BTreeMap::from([("debug".to_owned(), 50)])));
+    assert_eq!((dry.oldest, dry.newest), (Some(NOW_MS), Some(NOW_MS)));
+    assert_eq!(check(&log).await, 201);
+    let done = log.cleanup(&CleanupOptions::new().batch_size(16)).await.unwrap();
+    assert_eq!((done.removed, done.by_severity, done.scrubbed), (50, dry.by_severity, true));
+    check(&log).await;
+    assert_eq!(log.count(&Filter::new().retention_category("debug")).await.unwrap(), 0);
+
+    fixture.clock.advance(100 * DAY_MS);
+    assert_eq!(log.cleanup(&CleanupOptions::new()).await.unwrap().removed, 50);
+    fixture.clock.advance(300 * DAY_MS);
+    assert_eq!(log.cleanup(&CleanupOptions::new()).await.unwrap().removed, 50);
+    check(&log).await;
+    let kept = log.search(&Filter::new().action("record.viewed"), &PageOptions::new().limit(100)).await.unwrap();
+    assert_eq!(kept.events.len(), 50);
+    assert!(kept.events.iter().all(|record| record.retention_category.as_deref() == Some("tax")));
+
+    // Receipts tell what went and why, and proofs of what went hold for ever.
+    let (applied, page) = (Filter::new().action("sealog.retention.applied"), PageOptions::new().limit(100));
+    let receipts = log.search(&applied, &page).await.unwrap().events;
+    let count: u64 = receipts.iter().map(|receipt| receipt.metadata.as_ref().unwrap()["count"].as_u64().unwrap()).sum();
+    assert_eq!(count, 150);
+    assert_eq!(receipts[0].metadata.as_ref().unwrap()["settingsSeq"], json!(0));
+    assert!(Proof::parse(&proof).unwrap().verify(&vkey).is_ok());
+    let error = log.proof(4).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(log.get("id-3").await.unwrap_err().message().contains("was removed"));
+
+    // Sent again, they are known, and nothing comes back.
+    let size = check(&log).await;
+    let again = log.log_bulk(events).await.unwrap();
+    assert_eq!(check(&log).await, size);
+    for (i, logged) in again.into_iter().enumerate() {
+        let receipt = receipt(logged);
+        assert_eq!((receipt.seq, receipt.existed, receipt.removed), (1 + i as u64, true, i % 4 != 2), "{receipt:?}");
+        assert_eq!((receipt.timestamp, receipt.tree_size), (NOW_MS, 201));
+    }
+    // And another one under the id of one that is gone is it, since nobody knows any more.
+    let other = receipt(log.log(Event::new("other").id("id-3")).await.unwrap());
+    assert!(other.removed && other.seq == 4);
+    log.reindex().await.unwrap();
+    assert_eq!(log.count(&Filter::new().action("record.viewed")).await.unwrap(), 50);
+}
+
+#[tokio::test]
+async fn a_history_that_was_imported_is_as_old_as_its_import() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    let events = (0..40).map(|i| Event::new("old").timestamp(1_000 + i)).collect();
+    log.log_bulk(events).await.unwrap();
+    assert_eq!(log.cleanup(&CleanupOptions::new()).await.unwrap().removed, 0);
+    assert_eq!(log.cleanup(&CleanupOptions::new().older_than_days(1)).await.unwrap().removed, 0);
+    fixture.clock.advance(DAY_MS);
+    assert_eq!(log.cleanup(&CleanupOptions::new().older_than_days(1)).await.unwrap().removed, 40);
+    check(&log).await;
+}
+
+#[tokio::test]
+async fn a_clean_up_ends_whatever_the_oldest_are() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    let critical = (0..300).map(|_| Event::new("a").severity(Severity::Critical)).collect();
+    log.log_bulk(critical).await.unwrap();
+    log.log_bulk((0..300).map(|_| Event::new("b")).collect()).await.unwrap();
+    fixture.clock.advance(400 * DAY_MS);
+    let options = CleanupOptions::new().older_than_days(90).preserve_severity(Severity::Critical).batch_size(10);
+    assert_eq!(log.cleanup(&options).await.unwrap().removed, 300);
+    assert_eq!(log.cleanup(&options).await.unwrap().removed, 0);
+    assert_eq!(log.count(&Filter::new().action("a")).await.unwrap(), 300);
+    check(&log).await;
+}
+
+#[tokio::test]
+async fn nothing_under_a_hold_goes() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    let events = (0..100).map(|i| Event::new("a").actor(format!("u-{}", i % 2)).metadata(json!({"case": i % 10})));
+    log.log_bulk(events.collect()).await.unwrap();
+    let hold = log.place_hold(HoldOptions::new(Filter::new().actor("u-1"), "case 7").owner("legal")).await.unwrap();
+    assert_eq!(log.holds().await.unwrap(), std::slice::from_ref(&hold));
+    fixture.clock.advance(DAY_MS);
+    let old = CleanupOptions::new().older_than_days(1);
+    let done = log.cleanup(&old).await.unwrap();
+    assert_eq!((done.removed, done.held), (50, 50));
+    let erased = log.erase(&Erasure::new(Subject::actor("u-1"), "gdpr-17")).await.unwrap();
+    assert_eq!((erased.removed, erased.held), (0, 50));
+    assert_eq!(log.lift_hold("nothing", "done").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(log.lift_hold(&hold.id, "").await.unwrap_err().pointer(), Some("/reason"));
+    assert_eq!(log.lift_hold(&hold.id, "closed").await.unwrap(), hold);
+    assert_eq!(log.holds().await.unwrap(), []);
+    assert_eq!(log.cleanup(&old).await.unwrap().removed, 50);
+    check(&log).await;
+    // Holds and receipts stay, whatever is asked.
+    fixture.clock.advance(4000 * DAY_MS);
+    assert_eq!(log.cleanup(&CleanupOptions::new().older_than_days(0)).await.unwrap().removed, 0);
+    let actions: Vec<_> = log.read(100, 100).await.unwrap().events.iter().map(|record| record.action.clone()).collect();
+    assert_eq!(
+        actions,
+        [
+            "sealog.hold.placed",
+            "sealog.retention.applied",
+            "sealog.erasure.applied",
+            "sealog.hold.lifted",
+            "sealog.retention.applied"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn erased_words_are_in_no_file() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    for round in 0..3 {
+        let events = (0..60).map(|i| {
+            let event = Event::new("user.login").resource("invoice", format!("i-{i}"));
+            if i % 20 == 7 {
+                event
+                    .id(format!("zebra-{round}-{i}"))
+                    .actor("zebra@example.com")
+                    .actor_name("Zebedee Quagga")
+                    .metadata(json!({"note": "quagga stripes"}))
+            } else {
+                event.actor("u-1").metadata(json!({"seen": "by zebra@example.com today"}))
+            }
+        });
+        log.log_bulk(events.collect()).await.unwrap();
+        log.log(Event::new("single").actor("zebra@example.com").id(format!("zebra-{round}"))).await.unwrap();
+    }
+    // Into segments, so that there is something to write anew.
+    log.close().await.unwrap();
+    let log = fixture.builder().tail_events(16).open().await.unwrap();
+    assert_eq!(log.count(&Filter::new().text("stripes")).await.unwrap(), 9);
+    assert!(holds(&fixture, "quagga") && holds(&fixture, "zebra-1"));
+
+    let erased = log.erase(&Erasure::new(Subject::actor("zebra@example.com"), "gdpr-17").case("2026-7")).await.unwrap();
+    assert_eq!((erased.removed, erased.reduced, erased.held, erased.scrubbed), (12, 0, 0, true));
+    check(&log).await;
+    for word in ["quagga", "Quagga", "stripes", "zebra-"] {
+        assert!(!holds(&fixture, word), "{word}");
+    }
+    assert_eq!(log.count(&Filter::new().text("stripes")).await.unwrap(), 0);
+    // Others mention the address, and that goes where it is asked for.
+    assert!(holds(&fixture, "zebra@example.com"));
+    let erasure = Erasure::new(Subject::actor("zebra@example.com"), "gdpr-17").mentions(true);
+    assert_eq!(log.erase(&erasure.clone().dry_run(true)).await.unwrap().reduced, 171);
+    let erased = log.erase(&erasure).await.unwrap();
+    assert_eq!((erased.removed, erased.reduced, erased.scrubbed), (0, 171, true));
+    check(&log).await;
+    assert!(!holds(&fixture, "zebra"));
+    assert_eq!(log.count(&Filter::new().text("\"by ERASED today\"")).await.unwrap(), 171);
+    assert_eq!(log.erase(&erasure).await.unwrap().reduced, 0);
+
+    let receipts = log.search(&Filter::new().action("sealog.erasure.applied"), &PageOptions::new()).await.unwrap();
+    let metadata = receipts.events.last().unwrap().metadata.clone().unwrap();
+    assert_eq!((&metadata["reason"], &metadata["case"]), (&json!("gdpr-17"), &json!("2026-7")));
+    assert_eq!(metadata["subject"], json!(erased.subject));
+    log.reindex().await.unwrap();
+    assert_eq!(log.count(&Filter::new().text("\"by ERASED today\"")).await.unwrap(), 171);
+    log.close().await.unwrap();
+    assert!(!holds(&fixture, "zebra"));
+}
+
+#[tokio::test]
+async fn what_is_left_of_an_event_is_sealed_by_the_receipt() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    let event = Event::new("user.login")
+        .id("e-1")
+        .actor("ada")
+        .actor_type("user")
+        .actor_name("Ada")
+        .resource("session", "s-1")
+        .severity(Severity::Warning)
+        .ip_address("203.0.113.9")
+        .tag("web")
+        .tenant("acme")
+        .timestamp(NOW_MS - 5);
+    log.log(event.clone()).await.unwrap();
+    log.log_bulk((0..64).map(|_| Event::new("other").actor("ada")).collect()).await.unwrap();
+    let proof = log.proof(0).await.unwrap();
+    let erasure = Erasure::new(Subject::actor("ada"), "gdpr-17").mode(ErasureMode::Fields);
+    assert_eq!(log.erase(&erasure).await.unwrap().reduced, 65);
+    check(&log).await;
+
+    let left = log.get("e-1").await.unwrap();
+    assert_eq!((left.action.as_str(), left.severity, left.timestamp()), ("user.login", Severity::Warning, NOW_MS - 5));
+    assert_eq!((left.actor_id.as_deref(), left.actor_type.as_deref()), (Some("[ERASED]"), Some("user")));
+    assert_eq!((left.resource_id.as_deref(), left.tenant.as_deref()), (Some("s-1"), Some("acme")));
+    assert_eq!((&left.actor_name, &left.ip_address, left.tags.len()), (&None, &None, 0));
+    assert_ne!(left.id(), "e-1");
+    assert_eq!(log.get(left.id()).await.unwrap(), left);
+    assert_eq!(log.count(&Filter::new().actor("[ERASED]")).await.unwrap(), 65);
+    assert!(proof.verify(&log.vkey().await.unwrap()).is_ok());
+    let error = log.proof(0).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::NotFound && error.message().contains("a part"), "{error}");
+    let again = receipt(log.log(event).await.unwrap());
+    assert_eq!((again.seq, again.removed, again.timestamp), (0, true, NOW_MS - 5));
+
+    // Then all of it, by age.
+    fixture.clock.advance(DAY_MS);
+    assert_eq!(log.cleanup(&CleanupOptions::new().older_than_days(1)).await.unwrap().removed, 65);
+    check(&log).await;
+    assert!(receipt(log.log(Event::new("x").id("e-1")).await.unwrap()).removed);
+    assert_eq!(all(&log).await, [65, 66]);
+}
+
+/// Invariant 8: each body that is gone without a receipt, or back in spite of one, is named.
+#[tokio::test]
+async fn a_removal_without_its_receipt_is_found() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    log.log_bulk((0..100).map(|i| Event::new("a").actor(format!("u-{}", i % 4))).collect()).await.unwrap();
+    for _ in 0..5 {
+        log.log(Event::new("b").actor("u-9")).await.unwrap();
+    }
+    fixture.clock.advance(DAY_MS);
+    let backup = fixture.dir.path().join("backup.db");
+    fixture.raw().execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+    log.erase(&Erasure::new(Subject::actor("u-3"), "x")).await.unwrap();
+    log.erase(&Erasure::new(Subject::actor("u-2"), "x").mode(ErasureMode::Fields)).await.unwrap();
+    check(&log).await;
+    let problems = || async {
+        let problems = report(&log).await.problems;
+        problems.into_iter().map(|problem| (problem.seq, problem.code)).collect::<Vec<_>>()
+    };
+
+    // A body more is gone.
+    let raw = fixture.raw();
+    raw.execute("UPDATE event SET body = x'', salt = zeroblob(16) WHERE seq = 102", []).unwrap();
+    assert_eq!(problems().await[0], (102, "missing"));
+    raw.execute_batch(&format!("ATTACH '{}' AS backup", backup.display())).unwrap();
+    raw.execute("REPLACE INTO event SELECT * FROM backup.event WHERE seq = 102", []).unwrap();
+    check(&log).await;
+
+    // What was removed is back.
+    raw.execute_batch("CREATE TEMP TABLE kept AS SELECT * FROM frame").unwrap();
+    raw.execute("REPLACE INTO frame SELECT * FROM backup.frame", []).unwrap();
+    let found = problems().await;
+    assert!(found.contains(&(3, "restored")) && found.contains(&(2, "commitment")), "{found:?}");
+    raw.execute("REPLACE INTO frame SELECT * FROM kept", []).unwrap();
+    check(&log).await;
+
+    // A receipt is not entered: what it covers is not covered.
+    raw.execute("DELETE FROM own_event WHERE kind = 2 AND seq = 105", []).unwrap();
+    let found = problems().await;
+    assert!(found.contains(&(3, "missing")) && found.contains(&(105, "column")), "{found:?}");
+    raw.execute("INSERT INTO own_event VALUES (2, 105), (2, 7)", []).unwrap();
+    let found = problems().await;
+    assert!(found.iter().any(|(_, code)| *code == "receipt"), "{found:?}");
+    raw.execute("DELETE FROM own_event WHERE seq = 7", []).unwrap();
+    check(&log).await;
+    for action in ["sealog.retention.applied", "sealog.erasure.applied", "sealog.hold.placed"] {
+        assert_eq!(log.log(Event::new(action)).await.unwrap_err().kind(), ErrorKind::ReservedAction);
+    }
+}
