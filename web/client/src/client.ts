@@ -5,16 +5,24 @@ import { isObject, toJson, type JsonObject } from "./json.js";
 import { Connection } from "./live/connection.js";
 import { Redactor, type Redactable, type RedactionOptions } from "./redact.js";
 import { reportOf } from "./report.js";
+import { configOf, settingsPatch } from "./settings.js";
 import { environment, retrying, Transport, type Credential, type Environment, type RetryOptions } from "./transport.js";
 import type {
   Anomaly,
   AnomalyPattern,
   AuditEventInput,
+  AuditLogConfig,
   AuditLogEntry,
   AuditLogStats,
   ChangeEventInput,
+  CleanupOptions,
+  ConfigOptions,
+  ErasureArgs,
+  ErasureReport,
+  Hold,
   MintTokenArgs,
   PaginatedResult,
+  PlaceHoldArgs,
   QueryByActionArgs,
   QueryByActorArgs,
   QueryByResourceArgs,
@@ -61,6 +69,8 @@ export interface WatchOptions {
 /** So long an answer may take, in milliseconds. The server's own limit for a question is the same. */
 const TIMEOUT_MS = 30_000;
 const RETRY: RetryOptions = { maxAttempts: 8, baseMs: 200, maxMs: 10_000 };
+/** For what would be there twice if it were asked for twice: whoever asks looks whether it is there. */
+const ONCE: RetryOptions = { ...RETRY, maxAttempts: 1 };
 /** The server logs up to a thousand lines, or a mebibyte of them, in one transaction. */
 const BATCH = {
   maxBatchEvents: 1_000,
@@ -288,13 +298,42 @@ export class AuditLog {
   }
 
   /** A token with which a browser sees what the scope selects, and nothing else, for a short time. */
-  async mintToken({ scope, ...rest }: MintTokenArgs): Promise<ViewToken> {
-    const body = JSON.stringify({ scope: filterBody(scope), ...rest });
-    const minted = await this.#json({ path: "/v1/tokens", query: "", body });
-    if (!isObject(minted) || typeof minted.token !== "string") {
-      throw new SealogError("bad_answer", "the answer holds no token");
-    }
-    return minted as unknown as ViewToken;
+  mintToken({ scope, ...rest }: MintTokenArgs): Promise<ViewToken> {
+    return this.#told("POST", "/v1/tokens", "token", { scope: filterBody(scope), ...rest });
+  }
+
+  /** Removes what was kept long enough, and answers how many events went. What a hold selects stays. */
+  async cleanup(options: CleanupOptions = {}): Promise<number> {
+    return (await this.#told<{ removed: number }>("POST", "/v1/cleanup", "removed", options)).removed;
+  }
+
+  /** How the log keeps and hides. */
+  async getConfig(): Promise<AuditLogConfig> {
+    return configOf(await this.#told("GET", "/v1/settings", "customRetention"));
+  }
+
+  /** Changes what is named, for all who use the log, and answers how it is then. It is an event of the log. */
+  async updateConfig(options: ConfigOptions): Promise<AuditLogConfig> {
+    return configOf(await this.#told("PATCH", "/v1/settings", "customRetention", settingsPatch(options)));
+  }
+
+  /** Keeps from every clean-up what the filter selects, until the hold is lifted. */
+  placeHold({ filter, ...rest }: PlaceHoldArgs): Promise<Hold> {
+    return this.#told("POST", "/v1/holds", "id", { ...rest, filter: filterBody(filter) }, ONCE);
+  }
+
+  /** The holds that are in force, the oldest first. */
+  async listHolds(): Promise<Hold[]> {
+    return (await this.#told<{ holds: Hold[] }>("GET", "/v1/holds", "holds")).holds;
+  }
+
+  liftHold(id: string, reason: string): Promise<Hold> {
+    return this.#told("POST", `/v1/holds/${encodeURIComponent(id)}/lift`, "id", { reason }, ONCE);
+  }
+
+  /** Erases an actor's or a resource's data. Proofs that were made before stay valid. */
+  erase(args: ErasureArgs): Promise<ErasureReport> {
+    return this.#told("POST", "/v1/erasures", "removed", args);
   }
 
   #prepare(input: AuditEventInput | ChangeEventInput): { json: string; id: string } {
@@ -324,6 +363,16 @@ export class AuditLog {
   #json({ path, query, body }: Question): Promise<unknown> {
     const asked = { method: body === undefined ? "GET" : "POST", path, query, ...(body === undefined ? {} : { body }) };
     return this.#retrying(() => this.#transport.json(asked));
+  }
+
+  /** Asks for an object, which has at least the member that is named. */
+  async #told<T>(method: string, path: string, member: string, body?: unknown, retry = this.#retry): Promise<T> {
+    const asked = { method, path, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    const answer = await retrying(this.#transport, retry, undefined, () => this.#transport.json(asked));
+    if (!isObject(answer) || !(member in answer)) {
+      throw new SealogError("bad_answer", `the answer holds no ${member}`);
+    }
+    return answer as T;
   }
 
   #retrying<T>(ask: () => Promise<T>): Promise<T> {

@@ -199,3 +199,47 @@ export interface MintTokenArgs {
   /** Who it is for: the actor of what is logged of its reads. */
   subject?: string;
 }
+
+export interface CleanupOptions {
+  /** What is at least so many days old; as the settings say of each kind unless given. */
+  olderThanDays?: number;
+  /** Removes no events of these severities. */
+  preserveSeverity?: Severity[];
+  /** Removes events of this retention category only. */
+  retentionCategory?: string;
+  /** How many events are looked at in one transaction, 1 to 65,536. */
+  batchSize?: number;
+  /** Removes nothing, and counts what would go. */
+  dryRun?: boolean;
+}
+
+/** All settings of a log, as the server has them. */
+export type Settings = Schemas["Settings"];
+
+/** How a log keeps and hides: the settings by the names that callers know. */
+export interface AuditLogConfig {
+  /** How many days events are kept; `null` is for ever. */
+  defaultRetentionDays: number | null;
+  /** The same of critical ones. */
+  criticalRetentionDays: number | null;
+  /** The same of retention categories. */
+  customRetention: { category: string; retentionDays: number | null }[];
+  /** Which fields the server hides, besides its default names. */
+  piiFieldsToRedact: string[];
+  samplingEnabled: boolean;
+  /** Which share of `info` events is kept, 0 to 1. */
+  samplingRate: number;
+  /** All of them. */
+  settings: Settings;
+}
+
+export type ConfigOptions = Partial<Omit<AuditLogConfig, "piiFieldsToRedact">> & {
+  /** Names, or names with how they are hidden; `hash` is the server's alone. */
+  piiFieldsToRedact?: (string | { name: string; mode?: "redact" | "mask" | "remove" | "hash" })[];
+};
+
+/** What no clean-up may touch. */
+export type Hold = Given<Schemas["Hold"]>;
+export type PlaceHoldArgs = Omit<Given<Schemas["PlaceHold"]>, "filter"> & { filter: QueryFilters };
+export type ErasureArgs = Given<Schemas["Erasure"]>;
+export type ErasureReport = Schemas["ErasureReport"];

@@ -132,7 +132,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * What the saved rules find
+         * @description With `standing` what stands now, else all that was found in the range. Asked with `Accept: text/event-stream`,
+         *     it answers frames `findings`: what stands now, and again when that changes, by the rules as they were when the
+         *     stream began.
+         */
+        get: operations["getAnomalies"];
         put?: never;
         /**
          * What rules find
@@ -140,6 +146,50 @@ export interface paths {
          *     changes, at most four times a second.
          */
         post: operations["findAnomalies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/cleanup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove what was kept long enough
+         * @description As the settings say of each kind of event, or what is older than `olderThanDays`. With `dryRun` it only counts.
+         *     Every removal leaves a receipt, `sealog.retention.applied`; what a hold selects stays. It answers when all is
+         *     done, which may take a while; when the connection breaks off, what was removed until then is, and the next one
+         *     goes on.
+         */
+        post: operations["cleanUp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase somebody's data
+         * @description Of one actor or resource. The receipt, `sealog.erasure.applied`, names the subject by a keyed hash. Proofs that
+         *     were made before stay valid. With `dryRun` it only counts.
+         */
+        post: operations["erase"];
         delete?: never;
         options?: never;
         head?: never;
@@ -215,6 +265,47 @@ export interface paths {
         get: operations["getProof"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The holds that are in force */
+        get: operations["listHolds"];
+        put?: never;
+        /**
+         * Place a hold
+         * @description Nothing that its filter selects is removed until it is lifted. It is an event, `sealog.hold.placed`.
+         */
+        post: operations["placeHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/holds/{id}/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lift a hold
+         * @description It is an event, `sealog.hold.lifted`.
+         */
+        post: operations["liftHold"];
         delete?: never;
         options?: never;
         head?: never;
@@ -340,6 +431,71 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The saved rules */
+        get: operations["listRules"];
+        /**
+         * Replace the saved rules
+         * @description All of them. It is a change of the settings, and an event as such.
+         */
+        put: operations["replaceRules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Save a rule
+         * @description Under the name in the address: in the place of the one that has it, or behind the others.
+         */
+        put: operations["saveRule"];
+        post?: never;
+        /** Remove a rule */
+        delete: operations["removeRule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The settings */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change the settings
+         * @description A JSON Merge Patch (RFC 7396): what is named takes the place of what was there, and `null` brings back the
+         *     default. To keep events for ever, give `"forever"` for a number of days. It is an event,
+         *     `sealog.settings.changed`, and holds at once.
+         */
+        patch: operations["changeSettings"];
         trace?: never;
     };
     "/v1/stats": {
@@ -477,6 +633,59 @@ export interface components {
             /** Format: int64 */
             warning: number;
         };
+        /** @description How long events of one retention category are kept. */
+        CategoryRetention: {
+            category: string;
+            /**
+             * Format: int32
+             * @description For ever where it is `null`.
+             */
+            retentionDays?: number | null;
+        };
+        /** @description What a clean-up removes. */
+        Cleanup: {
+            /**
+             * Format: int32
+             * @description How many events are looked at in one transaction, 1 to 65,536; 4,096 unless given.
+             */
+            batchSize?: number | null;
+            /** @description Removes nothing, and counts what would go. */
+            dryRun?: boolean | null;
+            /**
+             * Format: int32
+             * @description What is at least so many days old; as the settings say of each kind unless given.
+             */
+            olderThanDays?: number | null;
+            /** @description Removes no events of these severities. */
+            preserveSeverity?: components["schemas"]["Severity"][] | null;
+            /** @description Removes events of this retention category only. */
+            retentionCategory?: string | null;
+        };
+        /** @description What a clean-up did, or would do. */
+        CleanupReport: {
+            /** @description How many of each retention category went. */
+            byCategory: {
+                [key: string]: number;
+            };
+            bySeverity: components["schemas"]["BySeverity"];
+            dryRun: boolean;
+            /**
+             * Format: int64
+             * @description How many would have gone, but for a hold.
+             */
+            held: number;
+            /** Format: int64 */
+            newest?: number | null;
+            /** Format: int64 */
+            oldest?: number | null;
+            /**
+             * Format: int64
+             * @description How many events went.
+             */
+            removed: number;
+            /** @description Whether nothing of it is in any file any more. */
+            scrubbed: boolean;
+        };
         /** @description What was taken of a witness. */
         CosignaturesTaken: {
             /**
@@ -513,6 +722,52 @@ export interface components {
             path: string;
             /** @description The value that is there now. */
             value?: unknown;
+        };
+        /** @description An erasure: whose data, and why. */
+        Erasure: {
+            /** @description The number that the case has elsewhere. */
+            case?: string | null;
+            /** @description Erases nothing, and counts what would go. */
+            dryRun?: boolean | null;
+            /** @description Whether the subject's id also goes where other events mention it. */
+            mentions?: boolean | null;
+            mode?: components["schemas"]["ErasureMode"] | null;
+            /** @description Why, as a code such as `gdpr-17`, which must not tell of whom it is. */
+            reason: string;
+            subject: components["schemas"]["Subject"];
+        };
+        /**
+         * @description What of the subject's events goes: all of them, or what tells of whom they are.
+         * @enum {string}
+         */
+        ErasureMode: "events" | "fields";
+        /** @description What an erasure did, or would do. */
+        ErasureReport: {
+            dryRun: boolean;
+            /**
+             * Format: int64
+             * @description How many would have gone, but for a hold.
+             */
+            held: number;
+            /**
+             * Format: int64
+             * @description Of how many events a part went.
+             */
+            reduced: number;
+            /**
+             * Format: int64
+             * @description Of how many rows that were set aside the copy went.
+             */
+            rejected: number;
+            /**
+             * Format: int64
+             * @description How many events went.
+             */
+            removed: number;
+            /** @description Whether nothing of it is in any file any more. */
+            scrubbed: boolean;
+            /** @description What the receipts name the subject by: a keyed hash. */
+            subject: string;
         };
         /**
          * @description What happened. Only the action is required. With `before`, `after` or both it is a change, and its diff is
@@ -665,23 +920,53 @@ export interface components {
             /** @description Always `ok`. */
             status: string;
         };
+        /** @description A hold that is in force. */
+        Hold: {
+            filter: components["schemas"]["Filter"];
+            /** @description Its id, which is that of the event that placed it. */
+            id: string;
+            owner?: string | null;
+            /**
+             * Format: int64
+             * @description When it was placed, milliseconds since the Unix epoch.
+             */
+            placedAt: number;
+            reason: string;
+            /**
+             * Format: int64
+             * @description The seq of the event that placed it.
+             */
+            seq: number;
+        };
+        /** @description The holds that are in force. */
+        HoldList: {
+            /** @description The oldest first. */
+            holds: components["schemas"]["Hold"][];
+        };
         /** @description All keys. */
         KeyList: {
             /** @description The oldest first; those that were taken back or have ended among them. */
             keys: components["schemas"]["ApiKey"][];
+        };
+        /** @description Why a hold is lifted. */
+        LiftHold: {
+            /** @description Why. */
+            reason: string;
         };
         /** @description A report to be made. */
         MakeReport: {
             /** @description What of each event, in this order: `time`, `actorId`, `metadata.method`, … */
             fields?: string[];
             filter?: components["schemas"]["Filter"] | null;
-            /** @description `json`, `ndjson`, `csv` or `html`. */
+            /** @description `json`, `ndjson`, `csv`, `html`, or `parquet` where the server was built with it. */
             format: string;
             /** @description Puts the rows with equal values in these fields together. */
             groupBy?: string[];
             range?: components["schemas"]["TimeRange"] | null;
             /** @description Who asks, where a service asks for somebody: the actor of the report's event. The caller unless given. */
             requestedBy?: string | null;
+            /** @description What these rules find among the events of the report is told in it. */
+            rules?: components["schemas"]["Rule"][] | null;
         };
         /** @description A view token to be minted. */
         MintToken: {
@@ -708,11 +993,25 @@ export interface components {
             /** @description The token: what goes behind `Authorization: Bearer `. */
             token: string;
         };
+        /** @description Rules that take the place of those that were there. */
+        NewRules: {
+            /** @description At most a hundred, each by a name of its own. */
+            rules: components["schemas"]["Rule"][];
+        };
         /**
          * @description How what was tried ended.
          * @enum {string}
          */
         Outcome: "success" | "failure" | "denied";
+        /** @description A hold to place. */
+        PlaceHold: {
+            /** @description Which events are held; those that come later too. */
+            filter: components["schemas"]["Filter"];
+            /** @description Who asked for it. */
+            owner?: string | null;
+            /** @description Why. It stands in the log for good: a case number says enough. */
+            reason: string;
+        };
         /** @description `application/problem+json` (RFC 9457). */
         Problem: {
             /** @description What went wrong, for programs: a stable word such as `invalid_event`. */
@@ -855,10 +1154,35 @@ export interface components {
             /** Format: int64 */
             windowMs?: number | null;
         };
+        /** @description Rules. */
+        RuleList: {
+            rules: components["schemas"]["Rule"][];
+        };
         /** @description A key with its secret, which is told this once. */
         SecretKey: components["schemas"]["ApiKey"] & {
             /** @description The key: what goes behind `Authorization: Bearer `. */
             key: string;
+        };
+        /** @description What a log keeps, hides and looks for. */
+        Settings: {
+            /**
+             * Format: int32
+             * @description The same of events of the severity `critical`; 365 by default.
+             */
+            criticalRetentionDays?: number | null;
+            /** @description The same of events of a retention category, whatever their severity. */
+            customRetention?: components["schemas"]["CategoryRetention"][] | null;
+            /**
+             * Format: int32
+             * @description How many days events are kept; 90 by default, for ever where it is `null` (in a change, `"forever"`).
+             */
+            defaultRetentionDays?: number | null;
+            /** @description What is hidden and sampled away, as docs/POLICY.md has it. */
+            policy?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Rules that are evaluated as events arrive. */
+            rules?: components["schemas"]["Rule"][] | null;
         };
         /**
          * @description How much an event matters, least first.
@@ -885,6 +1209,12 @@ export interface components {
             topActors: components["schemas"]["TopEntry"][];
             /** Format: int64 */
             total: number;
+        };
+        /** @description Whose data is erased: an actor's, by id, or a resource's. */
+        Subject: {
+            actor: string;
+        } | {
+            resource: components["schemas"]["Resource"];
         };
         Suggestions: {
             /** @description The values with their counts, the most frequent first. */
@@ -1133,6 +1463,43 @@ export interface operations {
             };
         };
     };
+    getAnomalies: {
+        parameters: {
+            query?: {
+                /** @description The first millisecond of the range, since the Unix epoch */
+                from?: number;
+                /** @description The first millisecond after it */
+                to?: number;
+                /** @description Only what stands at the end of the range */
+                standing?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The findings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_argument` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     findAnomalies: {
         parameters: {
             query?: never;
@@ -1157,6 +1524,72 @@ export interface operations {
                 };
             };
             /** @description `invalid_argument`: the pointer names the rule and its field */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cleanUp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Cleanup"];
+            };
+        };
+        responses: {
+            /** @description What went, or would go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CleanupReport"];
+                };
+            };
+            /** @description `invalid_argument` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    erase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Erasure"];
+            };
+        };
+        responses: {
+            /** @description What went, or would go */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureReport"];
+                };
+            };
+            /** @description `invalid_argument` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1379,6 +1812,95 @@ export interface operations {
             };
         };
     };
+    listHolds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The holds */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HoldList"];
+                };
+            };
+        };
+    };
+    placeHold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaceHold"];
+            };
+        };
+        responses: {
+            /** @description The hold */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
+                };
+            };
+            /** @description `invalid_argument` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    liftHold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The hold's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LiftHold"];
+            };
+        };
+        responses: {
+            /** @description The hold that was lifted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listKeys: {
         parameters: {
             query?: never;
@@ -1532,6 +2054,7 @@ export interface operations {
                     "application/x-ndjson": string;
                     "text/csv": string;
                     "text/html": string;
+                    "application/vnd.apache.parquet": number[];
                 };
             };
             /** @description `invalid_argument` */
@@ -1622,6 +2145,181 @@ export interface operations {
                 };
             };
             /** @description `invalid_argument` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleList"];
+                };
+            };
+        };
+    };
+    replaceRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRules"];
+            };
+        };
+        responses: {
+            /** @description The rules as they are then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleList"];
+                };
+            };
+            /** @description `invalid_argument`: the pointer names the rule and its field */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    saveRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rule"];
+            };
+        };
+        responses: {
+            /** @description The rules as they are then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleList"];
+                };
+            };
+            /** @description `invalid_argument`: the pointer names the field */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules as they are then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleList"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings as they are now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+        };
+    };
+    changeSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Settings"];
+                "application/merge-patch+json": components["schemas"]["Settings"];
+            };
+        };
+        responses: {
+            /** @description The settings as they are then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description `invalid_argument`: the pointer names the setting */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -217,6 +217,42 @@ describe("when the server is bad", () => {
   });
 });
 
+describe("upkeep", () => {
+  const settings = {
+    defaultRetentionDays: null, criticalRetentionDays: 365, rules: [],
+    customRetention: [{ category: "c", retentionDays: null }],
+    policy: { redactFields: [{ name: "email", mode: "hash" }], sampling: 0.5 },
+  };
+
+  test("the settings have the names that callers know", async () => {
+    const { log, requests } = answering(json(settings));
+    expect(await log.getConfig()).toEqual({
+      defaultRetentionDays: null, criticalRetentionDays: 365, customRetention: [{ category: "c", retentionDays: null }],
+      piiFieldsToRedact: ["email"], samplingEnabled: true, samplingRate: 0.5, settings,
+    });
+    await log.updateConfig({
+      defaultRetentionDays: null, criticalRetentionDays: 5, customRetention: [], samplingEnabled: false, samplingRate: 0.1,
+      piiFieldsToRedact: ["a", { name: "b", mode: "hash" }], settings: { policy: { ipAddress: "truncate" } },
+    });
+    await log.updateConfig({ samplingRate: 0.1 });
+    await log.updateConfig({});
+    expect(requests.slice(1).map(({ request }) => [request.method, JSON.parse(String(request.body))])).toEqual([
+      ["PATCH", {
+        defaultRetentionDays: "forever", criticalRetentionDays: 5, customRetention: [],
+        policy: { ipAddress: "truncate", sampling: 1, redactFields: [{ name: "a" }, { name: "b", mode: "hash" }] },
+      }],
+      ["PATCH", { policy: { sampling: 0.1 } }],
+      ["PATCH", {}],
+    ]);
+  });
+
+  test("what is no answer to it is an error", async () => {
+    const { log } = answering(json({}));
+    await expect(log.getConfig()).rejects.toMatchObject({ code: "bad_answer" });
+    await expect(log.cleanup()).rejects.toMatchObject({ code: "bad_answer" });
+  });
+});
+
 describe("asking", () => {
   const record = {
     id: "e-1", seq: 7, timestamp: 5, recordedAt: 6, action: "a", severity: "info",

@@ -161,6 +161,33 @@ describe("everything the client can ask", () => {
   });
 });
 
+test("settings, clean-ups, holds and erasures", async () => {
+  const log = client();
+  const before = await log.getConfig();
+  expect(before).toMatchObject({ defaultRetentionDays: 90, criticalRetentionDays: 365, samplingRate: 1, piiFieldsToRedact: [] });
+  const options = { defaultRetentionDays: null, customRetention: [{ category: "short", retentionDays: 1 }], piiFieldsToRedact: ["nickname"] };
+  expect(await log.updateConfig(options)).toMatchObject(options);
+  expect(await log.updateConfig({ samplingRate: 0.5 })).toMatchObject({ ...options, samplingRate: 0.5, samplingEnabled: true });
+  expect(await log.updateConfig({ samplingEnabled: false })).toMatchObject({ ...options, samplingRate: 1 });
+  await expect(log.updateConfig({ defaultRetentionDays: 0 })).rejects.toMatchObject({ code: "invalid_argument", pointer: "/defaultRetentionDays" });
+  const id = await log.log({ action: "keep.named", metadata: { nickname: "z" } });
+  expect((await log.get(id))!.metadata).toEqual({ nickname: "[REDACTED]" });
+
+  const old = Date.now() - 40 * 24 * 3600 * 1000;
+  await log.logBulk(range(6).map((n) => ({ action: "keep.old", actorId: `k-${n}`, timestamp: old, severity: n < 2 ? ("critical" as const) : ("info" as const) })));
+  const hold = await log.placeHold({ filter: { actorIds: ["k-5"] }, reason: "case 7" });
+  expect((await log.listHolds()).map((held) => held.id)).toEqual([hold.id]);
+  expect(await log.cleanup({ olderThanDays: 30, preserveSeverity: ["critical"], dryRun: true })).toBe(3);
+  expect(await log.cleanup({ olderThanDays: 30, preserveSeverity: ["critical"], batchSize: 2 })).toBe(3);
+  expect(await log.cleanup({ olderThanDays: 30, preserveSeverity: ["critical"] })).toBe(0);
+  await log.liftHold(hold.id, "closed");
+  expect(await log.cleanup({ olderThanDays: 30, retentionCategory: "none" })).toBe(0);
+  expect(await log.erase({ subject: { actor: "k-0" }, reason: "gdpr-17" })).toMatchObject({ removed: 1 });
+  expect((await log.queryByAction({ action: "keep.old" })).map(({ actorId }) => actorId).sort()).toEqual(["k-1", "k-5"]);
+  await log.updateConfig({ defaultRetentionDays: 90, customRetention: [], piiFieldsToRedact: [] });
+  server.run("verify");
+});
+
 describe("when things go wrong", () => {
   test("nothing is lost or doubled while the server is killed and started again, and a watcher sees it all once", async () => {
     const log = client({ retry: { maxAttempts: 60, baseMs: 50, maxMs: 500 } });
