@@ -6,10 +6,11 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs that tests run.
-TEST_NEEDS := curl duckdb sqlite3 npm
+TEST_NEEDS := chromium curl duckdb npm sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
-	web/client/package-lock.json web/client/src/generated
+	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json
+NPM_CI := npm ci --no-audit --no-fund --prefer-offline
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
 BENCH_NEEDS := sqlite3
@@ -27,7 +28,8 @@ test: ## Run every test there is
 	cargo test --workspace --all-features --locked
 	cargo run --quiet --locked -p sealog --example embed
 	cargo run --quiet --locked -p sealog --example in_your_transaction
-	cd web/client && npm ci --no-audit --no-fund --prefer-offline && npm run build && npm test
+	cd web/client && $(NPM_CI) && npm run build && npm test
+	cd examples/notes/page && $(NPM_CI) && npm run build && npm test
 
 check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	scripts/need cargo-deny g++

@@ -57,6 +57,8 @@ export type Fault =
   | "silent"
   /** Something else answers. */
   | "page"
+  /** Somebody answers that other events are logged. */
+  | "stranger"
   /** A proxy says no. */
   | "bad gateway"
   /** The server says that it is busy. */
@@ -81,6 +83,8 @@ export class FakeServer {
         throw new TypeError("fetch failed");
       case "page":
         return new Response("<!doctype html><p>Sign in</p>", { headers: { "content-type": "text/html" } });
+      case "stranger":
+        return new Response('{"line":1,"id":"x","seq":1}\n{"receipts":[{"id":"x","seq":1}]}\n');
       case "bad gateway":
         return new Response("<h1>502</h1>", { status: 502 });
       case "busy":

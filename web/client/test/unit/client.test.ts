@@ -119,7 +119,7 @@ describe("logging", () => {
 });
 
 describe("when the server is bad", () => {
-  const fault = fc.constantFrom<Fault>("none", "lost", "stored but lost", "cut", "silent", "page", "bad gateway", "busy", "half");
+  const fault = fc.constantFrom<Fault>("none", "lost", "stored but lost", "cut", "silent", "page", "stranger", "bad gateway", "busy", "half");
 
   test("nothing is lost, doubled or out of order, whatever becomes of requests and answers", async () => {
     await fc.assert(

@@ -42,6 +42,13 @@ test("only one function asks for a connection", () => {
   expect(source.match(/\{ type: "connect", /g)).toHaveLength(1);
 });
 
+test("what the README shows of a page is what the example does", () => {
+  const [, shown] = /```tsx\n([^]*?)```/.exec(read("README.md"))!;
+  expect(read("examples/notes/page/src/history.tsx")).toBe(shown);
+});
+
 test("the lock file names no registry", () => {
-  expect(read("web/client/package-lock.json")).not.toMatch(/"resolved": "https?:(?!\/\/registry\.npmjs\.org\/)/);
+  for (const path of ["web/client/package-lock.json", "examples/notes/page/package-lock.json"]) {
+    expect(read(path)).not.toMatch(/"resolved": "https?:(?!\/\/registry\.npmjs\.org\/)/);
+  }
 });

@@ -205,9 +205,11 @@ describe("live stream", () => {
 
   test("invariant 7: the pauses grow with the failures in a row, within bounds, and are no shorter than the server asks", () => {
     holds((seen) => {
-      for (const { after, effects } of seen) {
+      for (const { before, after, effects, now } of seen) {
         for (const effect of effects) {
           if (effect.type === "wait") {
+            const wasWell = before.phase === "open" && before.hasTold && now - before.openedAt >= MIN_HEALTHY_MS;
+            expect(after.failures).toBe(wasWell ? 1 : before.failures + 1);
             const most = Math.min(MAX_BACKOFF_MS, after.retryMs * 2 ** (after.failures - 1));
             expect(effect.ms).toBeGreaterThanOrEqual(most / 2);
             expect(effect.ms).toBeLessThanOrEqual(most);
