@@ -10,6 +10,8 @@ TEST_NEEDS := chromium curl duckdb npm sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
 	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json
+# What the web tests build is what was tested before them.
+export SEALOG_BUILD := --workspace --all-features
 NPM_CI := npm ci --no-audit --no-fund --prefer-offline
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.

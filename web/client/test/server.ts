@@ -10,10 +10,16 @@ import { ROOT } from "./contract.js";
 
 let program: string | undefined;
 
+/**
+ * Which packages are built, and with what. `make test` names those that it has just tested, so that nothing is
+ * compiled twice.
+ */
+const BUILD = (process.env.SEALOG_BUILD ?? "-p sealog-cli").split(" ");
+
 /** The program, built from this repository. */
 export function sealog(): string {
   if (program === undefined) {
-    const args = ["build", "-p", "sealog-cli", "--locked", "--message-format=json-render-diagnostics"];
+    const args = ["build", ...BUILD, "--bins", "--locked", "--message-format=json-render-diagnostics"];
     const out = execFileSync("cargo", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 });
     const artifacts = out.split("\n").filter((line) => line.includes('"executable":"'));
     program = artifacts.map((line) => (JSON.parse(line) as { executable: string }).executable).find((path) => /sealog(\.exe)?$/.test(path));

@@ -8,6 +8,8 @@ import { createInterface } from "node:readline";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
+/** Which packages are built, and with what: see `make test`. */
+const BUILD = (process.env.SEALOG_BUILD ?? "-p sealog-notes").split(" ");
 const PAGE = join(import.meta.dirname, "..");
 const data = mkdtempSync(join(tmpdir(), "sealog-notes-"));
 let program: string;
@@ -30,10 +32,11 @@ async function kill(signal: NodeJS.Signals): Promise<void> {
 }
 
 beforeAll(async () => {
-  const args = ["build", "-p", "sealog-notes", "--locked", "--message-format=json-render-diagnostics"];
+  const args = ["build", ...BUILD, "--bins", "--locked", "--message-format=json-render-diagnostics"];
   const out = execFileSync("cargo", args, { cwd: PAGE, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 });
   const artifacts = out.split("\n").filter((line) => line.includes('"executable":"'));
-  program = (JSON.parse(artifacts.at(-1)!) as { executable: string }).executable;
+  const programs = artifacts.map((line) => (JSON.parse(line) as { executable: string }).executable);
+  program = programs.find((path) => path.endsWith("/sealog-notes"))!;
   await start();
   const executablePath = execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim();
   browser = await chromium.launch({
