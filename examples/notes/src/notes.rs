@@ -13,7 +13,9 @@ use crate::sessions::user_of;
 use crate::{App, Failure};
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/api/notes", get(list).post(create)).route("/api/notes/{id}", get(read).put(update).delete(remove))
+    Router::new()
+        .route("/api/notes", get(list).post(create))
+        .route("/api/notes/{id}", get(read).put(update).delete(remove))
 }
 
 #[derive(Serialize)]
@@ -92,8 +94,7 @@ async fn update(
     changing(&app, &headers, |tx, user| {
         let before = Note::find(tx, &id)?;
         let note = Note { id, title: new.title, body: new.body };
-        let change =
-            Change::new(actions::RECORD_UPDATED, "note", &note.id).before(before.state()).after(note.state());
+        let change = Change::new(actions::RECORD_UPDATED, "note", &note.id).before(before.state()).after(note.state());
         app.log.log_in(tx, change.with(|event| event.actor(user)).into())?;
         // A title that is too long fails here: the event above goes with the rest of the transaction.
         tx.execute("UPDATE note SET title = ?2, body = ?3 WHERE id = ?1", [&note.id, &note.title, &note.body])?;
