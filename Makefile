@@ -6,7 +6,7 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs that tests run.
-TEST_NEEDS := chromium curl duckdb npm sqlite3
+TEST_NEEDS := chromium curl duckdb npm openssl sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
 	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json

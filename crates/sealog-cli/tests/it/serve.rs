@@ -380,3 +380,43 @@ async fn invariant_1_a_server_that_is_killed_loses_nothing_and_repeats_nothing()
         assert_eq!(seen, seqs, "a watcher missed or repeated something");
     }
 }
+
+/// With a certificate, connections are encrypted, and those that are not get nothing.
+#[cfg(feature = "tls")]
+#[test]
+fn connections_are_encrypted() {
+    let folder = Folder::new();
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .args(["-keyout", "key.pem", "-out", "chain.pem"])
+        .current_dir(folder.0.path())
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let arguments = ["--listen", "127.0.0.1:0", "--tls-certificate", "chain.pem", "--tls-key", "key.pem"];
+    let mut command = folder.command(&[&["serve", "--json"], &arguments[..]].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("its output is piped")).read_line(&mut line).expect("it says so");
+    let said: Value = serde_json::from_str(&line).expect("JSON");
+    let url = said["url"].as_str().expect("an address").to_owned();
+    let get = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("curl");
+        let output = command.args(["-s", "-m", "10"]).args(arguments);
+        let output = output.current_dir(folder.0.path()).output().expect("curl runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let encrypted = get(&["--cacert", "chain.pem", &format!("{url}/healthz")]);
+    let plain = get(&[&format!("{}/healthz", url.replace("https", "http"))]);
+    let strange = get(&[&format!("{url}/healthz")]);
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    assert!(url.starts_with("https://"));
+    assert_eq!(encrypted, (true, r#"{"status":"ok"}"#.to_owned()));
+    assert!(!plain.0 && !strange.0, "{plain:?} {strange:?}");
+    // A key that is not the certificate's is said to be none.
+    folder.write("other.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let said = folder.said(2, &["serve", "--tls-certificate", "chain.pem", "--tls-key", "other.pem"]);
+    assert!(said.contains("chain.pem: "), "{said}");
+}

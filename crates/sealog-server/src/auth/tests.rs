@@ -223,3 +223,39 @@ async fn what_is_in_scope_is_found_by_its_place() {
     let proof = fixture.ask("globex", "GET /v1/events/seq:9/proof", "").await;
     assert_eq!(proof.status, 200, "{}", proof.text());
 }
+
+#[tokio::test]
+async fn pages_of_others_may_not_ask_from_a_browser() {
+    let closed = Fixture::filled().await;
+    let preflight = "OPTIONS /v1/events\norigin: https://app.example.com\naccess-control-request-method: GET\n\
+                     access-control-request-headers: authorization";
+    let allowed = "access-control-allow-origin";
+    assert!(closed.ask("", preflight, "").await.headers.get(allowed).is_none());
+    let asked = "GET /v1/events\norigin: https://app.example.com";
+    assert!(closed.ask("reader", asked, "").await.headers.get(allowed).is_none());
+
+    let mut options = Options::default();
+    options.cors_origins.push("https://app.example.com".to_owned());
+    let mut open = Fixture::with(options).await;
+    open.make_keys().await;
+    let answer = open.ask("", preflight, "").await;
+    assert_eq!(answer.headers[allowed], "https://app.example.com");
+    assert_eq!(open.ask("reader", asked, "").await.headers[allowed], "https://app.example.com");
+    let other = asked.replace("app.", "evil.");
+    assert!(open.ask("reader", &other, "").await.headers.get(allowed).is_none());
+}
+
+#[tokio::test]
+async fn a_request_has_the_id_that_its_client_gave_it_or_another_one() {
+    let fixture = Fixture::new().await;
+    let id = async |given: &str| {
+        let mut request = fixture.request("", "GET /healthz", "");
+        request.headers_mut().insert("x-request-id", given.parse().expect("a header"));
+        let answer = fixture.send(request).await;
+        answer.headers()["x-request-id"].to_str().expect("text").to_owned()
+    };
+    assert_eq!(id("web-1.a:7").await, "web-1.a:7");
+    for given in ["", "a b", "<x>", &"x".repeat(129)] {
+        assert_eq!(id(given).await.len(), 36, "{given}");
+    }
+}

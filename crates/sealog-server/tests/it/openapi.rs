@@ -59,3 +59,50 @@ fn what_is_referred_to_is_there() {
         assert!(document.pointer(pointer).is_some(), "{reference} is not there");
     }
 }
+
+/// The names of a schema's properties.
+fn properties(document: &Value, schema: &str) -> Vec<String> {
+    let properties = document["components"]["schemas"][schema]["properties"].as_object();
+    properties.unwrap_or_else(|| panic!("{schema} has no properties")).keys().cloned().collect()
+}
+
+/// The schemas are written beside the library's types, so they are held against them: a name that the library
+/// does not know is an error there that says which names it does know.
+#[test]
+fn what_is_described_is_what_the_library_reads() {
+    let document: Value = serde_json::from_str(&sealog_server::openapi()).expect("JSON");
+    let reads = |schema: &str, read: &dyn Fn(&str) -> Result<(), String>| {
+        let known = read(r#"{"no such name": 1}"#).expect_err("an unknown name is an error");
+        let names = properties(&document, schema);
+        assert!(!names.is_empty());
+        for name in &names {
+            assert!(known.contains(&format!("`{name}`")), "{schema} describes {name:?}, and the library says: {known}");
+        }
+        let expected = known.split("expected").nth(1).unwrap_or_default();
+        (names, expected.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect::<Vec<_>>())
+    };
+    let text = |error: serde_json::Error| error.to_string();
+    let (described, read) = reads("Event", &|json| match sealog::Event::from_json(json) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    });
+    // What the log sets itself is refused from callers, by another check.
+    let missing: Vec<_> = read.iter().filter(|name| !described.contains(name)).collect();
+    assert_eq!(missing, ["diff", "seq", "recordedAt"]);
+    let (described, read) = reads("Filter", &|json| match sealog::Filter::from_json(json) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.message().to_owned()),
+    });
+    // Lists also go by the names of single fields.
+    let single = ["severity", "action", "actorId", "actorType", "resourceType", "tags", "outcome", "ipAddress"];
+    let missing = read.iter().filter(|name| !described.contains(name) && !single.contains(&name.as_str()));
+    assert_eq!(missing.collect::<Vec<_>>(), ["retentionCategory"]);
+    let all = |schema: &str, read: &dyn Fn(&str) -> Result<(), String>| {
+        let (described, read) = reads(schema, read);
+        let missing: Vec<_> = read.iter().filter(|name| !described.contains(name)).collect();
+        assert!(missing.is_empty(), "{schema} does not describe {missing:?}");
+    };
+    all("Settings", &|json| serde_json::from_str::<sealog::Settings>(json).map(drop).map_err(text));
+    all("Cleanup", &|json| serde_json::from_str::<sealog::CleanupOptions>(json).map(drop).map_err(text));
+    all("Erasure", &|json| serde_json::from_str::<sealog::Erasure>(json).map(drop).map_err(text));
+}
