@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useRef, useSyncExternalStore } from "react";
+import { useCallback, useMemo, useState, useSyncExternalStore } from "react";
 import type { QueryRef } from "./api.js";
 import { LOADING, type Answers, type LiveResult, type LiveStatus, type SearchData } from "./streams.js";
 import type { QuestionName } from "../wire.js";
@@ -43,7 +43,18 @@ interface Arguments {
  * would ask without end; so times that only moved on a little are taken for those before.
  */
 function useSteady<T>(args: T): T {
-  const held = useRef<{ text: string; times: number[]; args: T }>(undefined);
+  const next = timed(args);
+  // State and not a ref: React may drop a render's effects when nothing that it knows of has changed.
+  const [held, setHeld] = useState(next);
+  const isSteady = held.text === next.text && held.times.every((time, at) => Math.abs(time - next.times[at]!) < STEADY_MS);
+  if (!isSteady) {
+    setHeld(next);
+  }
+  return isSteady ? held.args : args;
+}
+
+/** Arguments, with the times in them apart. */
+function timed<T>(args: T): { text: string; times: number[]; args: T } {
   const times: number[] = [];
   const text = JSON.stringify(args, (name, value: unknown) => {
     if ((name === "fromTimestamp" || name === "toTimestamp") && typeof value === "number") {
@@ -52,12 +63,7 @@ function useSteady<T>(args: T): T {
     }
     return value;
   });
-  const before = held.current;
-  const isSteady = before?.text === text && before.times.every((time, at) => Math.abs(time - times[at]!) < STEADY_MS);
-  if (!isSteady) {
-    held.current = { text, times, args };
-  }
-  return held.current!.args;
+  return { text, times, args };
 }
 
 function useStream<Name extends QuestionName>(ref: QueryRef<Name>, args: Arguments[Name] | Skip) {

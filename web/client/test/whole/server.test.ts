@@ -266,6 +266,39 @@ describe("when things go wrong", () => {
     shown.stop();
   });
 
+  test("a watch ends with its signal or its loop, and says when it cannot go on", async () => {
+    const log = client();
+    const bad = client({ apiKey: "sealog_0_x" });
+    await expect(bad.watch().next()).rejects.toMatchObject({ code: "unauthenticated", status: 401 });
+    await expect(log.watch({ actions: ["*"] }).next()).rejects.toMatchObject({ code: "invalid_argument", status: 400 });
+    const signal = AbortSignal.timeout(100);
+    expect(await log.watch({ actions: ["watch.never"] }, { signal }).next()).toEqual({ done: true, value: undefined });
+    expect(await log.watch({}, { signal }).next()).toEqual({ done: true, value: undefined });
+    // From now on, and from where it was left.
+    const watch = log.watch({ actions: ["watch.me"] });
+    const first = watch.next();
+    const ids: string[] = [];
+    const logging = setInterval(() => void log.log({ action: "watch.me" }).then((id) => ids.push(id)), 50);
+    const { value } = (await first) as { value: AuditLogEntry };
+    clearInterval(logging);
+    await watch.return();
+    await log.flush();
+    await log.logBulk(range(700).map(() => ({ action: "watch.me" })));
+    const rest: AuditLogEntry[] = [];
+    for await (const entry of log.watch({ actions: ["watch.me"] }, { afterSeq: value.seq })) {
+      rest.push(entry);
+      if (rest.length % 100 === 0) {
+        // Whoever is slow loses nothing.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      if (rest.length >= 700 + ids.length - ids.indexOf(value.id) - 1) {
+        break;
+      }
+    }
+    expect(new Set(rest.map(({ seq }) => seq)).size).toBe(rest.length);
+    expect(rest.every(({ seq }, at) => seq > (rest[at - 1]?.seq ?? value.seq))).toBe(true);
+  });
+
   test("no server at all is an error that says so", async () => {
     const log = new AuditLog({ url: "http://127.0.0.1:9", retry: { maxAttempts: 2, baseMs: 1 }, timeoutMs: 500 });
     await expect(log.log({ action: "a" })).rejects.toMatchObject({ code: "network", retryable: true });
