@@ -16,13 +16,13 @@ NPM_CI := npm ci --no-audit --no-fund --prefer-offline
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
 BENCH_NEEDS := sqlite3
-BENCH ?= ingest query report serve
+BENCH ?= ingest query report cleanup rules serve
 BENCH_ARGS ?=
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Write, ask, prove and verify a log in a temporary folder
+demo: ## Write, ask, prove, partly forget and verify a log in a temporary folder
 	cargo run --release --locked -p sealog-cli -- demo
 
 test: ## Run every test there is

@@ -46,6 +46,15 @@ impl Input {
         Ok(Self { name: source.to_owned(), count: events.len(), bytes, events })
     }
 
+    /// Events of the generator that are made as they are needed.
+    pub(crate) fn counted(count: usize, bytes: u64) -> Self {
+        Self { name: "generator".to_owned(), count, bytes, events: Vec::new() }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count as u64
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

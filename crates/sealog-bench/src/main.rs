@@ -3,6 +3,7 @@
 //! Exit codes: 0 when every hold holds, 1 when one does not, 2 for wrong usage, 3 when a contestant
 //! or the machine failed.
 
+mod cleanups;
 mod ingest;
 mod input;
 mod machine;
@@ -11,6 +12,7 @@ mod peers;
 mod query;
 mod report;
 mod reports;
+mod rules;
 mod serve;
 
 use std::path::{Path, PathBuf};
@@ -55,6 +57,10 @@ enum Name {
     Serve,
     /// Events out: a CSV report.
     Report,
+    /// Half of the events removed: the oldest, and every second one.
+    Cleanup,
+    /// Events in, with rules that are evaluated as they arrive.
+    Rules,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -99,7 +105,7 @@ fn run(args: &Args) -> Result<bool> {
         }
         Name::Query => {
             if args.input != "generator" {
-                return Err("query makes its own events; --input is for ingest and report".into());
+                return Err("query makes its own events; --input is for ingest, report and rules".into());
             }
             let report = query::run(args.scale, &dir)?;
             print(args, &report)?;
@@ -107,6 +113,19 @@ fn run(args: &Args) -> Result<bool> {
         }
         Name::Report => {
             let report = reports::run(&args.input, args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+        Name::Cleanup => {
+            if args.input != "generator" {
+                return Err("cleanup makes its own events; --input is for ingest, report and rules".into());
+            }
+            let report = cleanups::run(args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+        Name::Rules => {
+            let report = rules::run(&args.input, args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }

@@ -150,8 +150,8 @@ impl fmt::Display for Report {
         if self.machine.is_volatile() {
             writeln!(f, "         this disk is memory: nothing below was durable (see --dir)")?;
         }
-        let (events, bytes) = (self.input.events.len(), self.input.bytes());
-        writeln!(f, "input    {}: {} events, {} bytes", self.input.name(), count(events as u64), count(bytes))?;
+        let (events, bytes) = (self.input.count(), self.input.bytes());
+        writeln!(f, "input    {}: {} events, {} bytes", self.input.name(), count(events), count(bytes))?;
         for section in &self.sections {
             writeln!(f, "\n{section}")?;
         }

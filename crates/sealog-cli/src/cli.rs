@@ -28,6 +28,10 @@ Examples:
   sealog anomalies --since 7d                   Failed logins in a row, and the like
   sealog tail --follow
   sealog report --since 30d -o month.html       For an auditor: a page, or csv, json, ndjson
+  sealog settings set '{\"defaultRetentionDays\": 30}'
+  sealog cleanup --dry-run                      What was kept long enough; without it, it goes
+  sealog holds place actor:u-17 --reason 'case 2026-114' --owner legal
+  sealog erase --actor u-17 --reason gdpr-17    The right to be forgotten, with a receipt
   sealog verify --vkey \"$(sealog key show)\"     Check the whole log
   sealog proof 42 --output 42.tlog-proof        Prove one event to somebody else
   sealog serve                                  The same over HTTP
@@ -158,6 +162,10 @@ pub(crate) enum Command {
     Rules(commands::rules::RulesArgs),
     Tail(commands::tail::Tail),
     Report(Box<commands::report::ReportArgs>),
+    Settings(commands::settings::SettingsArgs),
+    Cleanup(commands::cleanup::Cleanup),
+    Holds(commands::holds::HoldsArgs),
+    Erase(commands::erase::Erase),
     Get(commands::get::Get),
     Verify(commands::verify::Verify),
     Proof(commands::proof::ProofArgs),

@@ -88,6 +88,38 @@ pub(crate) fn cell(text: &str, columns: usize) -> String {
     text + &" ".repeat(missing)
 }
 
+/// A table with a line for each row, and above them the titles. Where it is wider than `columns`, those give way
+/// that `gives_way` names, one after the other, each down to the width that stands with it.
+pub(crate) fn table<const N: usize>(
+    titles: [&str; N],
+    styles: [Style; N],
+    rows: &[[String; N]],
+    gives_way: &[(usize, usize)],
+    columns: Option<usize>,
+) -> String {
+    let mut widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].width()).fold(titles[column].width(), usize::max)
+    });
+    if let Some(columns) = columns {
+        for (column, least) in gives_way {
+            let all = widths.iter().map(|width| 2 + width).sum::<usize>();
+            widths[*column] -= all.saturating_sub(columns).min(widths[*column].saturating_sub(*least));
+        }
+    }
+    let line = |cells: [&str; N], styles: [Style; N]| {
+        let mut line = String::new();
+        for (place, (text, style)) in cells.into_iter().zip(styles).enumerate() {
+            let filled = cell(text, widths[place]);
+            let shown = if place + 1 == N { filled.trim_end() } else { &filled };
+            let _ = write!(line, "  {style}{shown}{style:#}");
+        }
+        line.push('\n');
+        line
+    };
+    let rows = rows.iter().map(|row| line(std::array::from_fn(|column| &*row[column]), styles));
+    std::iter::once(line(titles, [DIM; N])).chain(rows).collect()
+}
+
 /// An argument as a shell takes it.
 pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=".contains(c);

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
-use crate::event::{DiffKind, DiffOp, Event};
+use crate::event::{DiffKind, Event, Step};
 
 /// The canonical JSON of `value`.
 pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
@@ -44,28 +44,29 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) {
 
 /// Appends the canonical JSON of an object: its members by the UTF-16 code units of their names.
 pub(crate) fn write_object(out: &mut Vec<u8>, map: &Map<String, Value>) {
-    fn write_members<'a>(out: &mut Vec<u8>, members: impl Iterator<Item = (&'a String, &'a Value)>) {
-        out.push(b'{');
-        for (i, (name, value)) in members.enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            write_string(out, name);
-            out.push(b':');
-            write_value(out, value);
+    out.push(b'{');
+    for (i, (name, value)) in members(map).enumerate() {
+        if i > 0 {
+            out.push(b',');
         }
-        out.push(b'}');
+        write_string(out, name);
+        out.push(b':');
+        write_value(out, value);
     }
+    out.push(b'}');
+}
 
+/// The members in the order of canonical JSON.
+pub(crate) fn members(map: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
     // A map is usually in this order already; only with `preserve_order`, or with names beyond the
     // basic multilingual plane, it is not.
-    if map.keys().is_sorted_by(|a, b| compare_names(a, b) == Ordering::Less) {
-        write_members(out, map.iter());
-    } else {
-        let mut members: Vec<_> = map.iter().collect();
-        members.sort_unstable_by(|a, b| compare_names(a.0, b.0));
-        write_members(out, members.into_iter());
+    let is_sorted = map.keys().is_sorted_by(|a, b| compare_names(a, b) == Ordering::Less);
+    let mut sorted = Vec::new();
+    if !is_sorted {
+        sorted.extend(map);
+        sorted.sort_unstable_by(|a, b| compare_names(a.0, b.0));
     }
+    map.iter().take(if is_sorted { map.len() } else { 0 }).chain(sorted)
 }
 
 /// The order of RFC 8785, section 3.2.3: by UTF-16 code units.
@@ -206,6 +207,8 @@ pub(crate) struct Sealable {
     recorded_at: usize,
     /// Where `,"seq":…` goes.
     seq: usize,
+    /// Where `,"diff":…` stands, or would.
+    diff: usize,
 }
 
 /// An event is nobody's business in a message for developers.
@@ -233,6 +236,11 @@ impl Sealable {
         self.bytes.len() + MAX_SEAL_BYTES
     }
 
+    /// Where in it the members from `diff` on begin: sealed or not.
+    pub(crate) fn diff(&self) -> usize {
+        self.diff
+    }
+
     /// The canonical JSON without `recordedAt` and `seq`.
     pub(crate) fn unsealed(&self) -> &[u8] {
         &self.bytes
@@ -242,19 +250,55 @@ impl Sealable {
 /// The most that sealing adds: two names and two numbers of 20 characters.
 const MAX_SEAL_BYTES: usize = ",\"recordedAt\":,\"seq\":".len() + 40;
 
+/// Writes the documents of an event into its canonical JSON.
+pub(crate) trait Documents {
+    fn metadata(&self, out: &mut Vec<u8>, metadata: &Map<String, Value>);
+    fn before(&self, out: &mut Vec<u8>, before: &Value);
+    fn after(&self, out: &mut Vec<u8>, after: &Value);
+    /// The whole member with its name, and nothing when there is no diff.
+    fn diff(&self, out: &mut Vec<u8>, event: &Event);
+}
+
+/// Writes all that is there.
+pub(crate) struct AsTheyAre;
+
+impl Documents for AsTheyAre {
+    fn metadata(&self, out: &mut Vec<u8>, metadata: &Map<String, Value>) {
+        write_object(out, metadata);
+    }
+
+    fn before(&self, out: &mut Vec<u8>, before: &Value) {
+        write_value(out, before);
+    }
+
+    fn after(&self, out: &mut Vec<u8>, after: &Value) {
+        write_value(out, after);
+    }
+
+    fn diff(&self, out: &mut Vec<u8>, event: &Event) {
+        if let Some(ops) = &event.diff {
+            out.extend_from_slice(DIFF_MEMBER);
+            write_list(out, ops, |out, op| write_step(out, &op.step(), |out, value, _| write_value(out, value)));
+        }
+    }
+}
+
+/// What comes before the list of operations.
+pub(crate) const DIFF_MEMBER: &[u8] = b",\"diff\":";
+
 /// Writes an event's canonical JSON straight from its fields, ready for its place. `recorded_at` and
 /// `seq` of the event itself are passed over.
-pub(crate) fn sealed_parts(event: &Event) -> Sealable {
+pub(crate) fn sealed_parts(event: &Event, documents: &dyn Documents) -> Sealable {
     with_scratch(|scratch| {
-        let (recorded_at, seq) = write_members(scratch, event, false);
-        Sealable { bytes: scratch.as_slice().into(), recorded_at, seq }
+        let [diff, recorded_at, seq] = write_members(scratch, event, documents, false);
+        Sealable { bytes: scratch.as_slice().into(), recorded_at, seq, diff }
     })
 }
 
 /// Gives `read` the canonical JSON of an event as it is.
 pub(crate) fn with_event<T>(event: &Event, read: impl FnOnce(&[u8]) -> T) -> T {
     with_scratch(|scratch| {
-        write_members(scratch, event, true);
+        write_members(scratch, event, &AsTheyAre, true);
         read(scratch)
     })
 }
@@ -278,19 +322,13 @@ fn with_scratch<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     written
 }
 
-/// Writes the members in the order of their JSON names, and answers where `recordedAt` and `seq`
+/// Writes the members in the order of their JSON names, and answers where `diff`, `recordedAt` and `seq`
 /// belong. `action` is always there and always first, so each of the others begins with a comma.
-fn write_members(out: &mut Vec<u8>, event: &Event, with_place: bool) -> (usize, usize) {
+fn write_members(out: &mut Vec<u8>, event: &Event, documents: &dyn Documents, with_place: bool) -> [usize; 3] {
     fn text(out: &mut Vec<u8>, member: &[u8], field: Option<&String>) {
         if let Some(text) = field {
             out.extend_from_slice(member);
             write_string(out, text);
-        }
-    }
-    fn value(out: &mut Vec<u8>, member: &[u8], field: Option<&Value>) {
-        if let Some(value) = field {
-            out.extend_from_slice(member);
-            write_value(out, value);
         }
     }
     fn texts(out: &mut Vec<u8>, member: &[u8], field: &[String]) {
@@ -324,7 +362,7 @@ fn write_members(out: &mut Vec<u8>, event: &Event, with_place: bool) -> (usize, 
         tags,
         tenant,
         retention_category,
-        diff,
+        diff: _,
         seq,
         recorded_at,
     } = event;
@@ -334,18 +372,22 @@ fn write_members(out: &mut Vec<u8>, event: &Event, with_place: bool) -> (usize, 
     text(out, b",\"actorId\":", actor_id.as_ref());
     text(out, b",\"actorName\":", actor_name.as_ref());
     text(out, b",\"actorType\":", actor_type.as_ref());
-    value(out, b",\"after\":", after.as_ref());
-    value(out, b",\"before\":", before.as_ref());
-    texts(out, b",\"changed\":", changed);
-    if let Some(ops) = diff {
-        out.extend_from_slice(b",\"diff\":");
-        write_list(out, ops, write_op);
+    if let Some(after) = after {
+        out.extend_from_slice(b",\"after\":");
+        documents.after(out, after);
     }
+    if let Some(before) = before {
+        out.extend_from_slice(b",\"before\":");
+        documents.before(out, before);
+    }
+    texts(out, b",\"changed\":", changed);
+    let diff_place = out.len();
+    documents.diff(out, event);
     text(out, b",\"id\":", id.as_ref());
     text(out, b",\"ipAddress\":", ip_address.as_ref());
     if let Some(map) = metadata {
         out.extend_from_slice(b",\"metadata\":");
-        write_object(out, map);
+        documents.metadata(out, map);
     }
     text(out, b",\"onBehalfOf\":", on_behalf_of.as_ref());
     if let Some(outcome) = outcome {
@@ -377,7 +419,7 @@ fn write_members(out: &mut Vec<u8>, event: &Event, with_place: bool) -> (usize, 
     }
     text(out, b",\"userAgent\":", user_agent.as_ref());
     out.push(b'}');
-    (recorded_at_place, seq_place)
+    [diff_place, recorded_at_place, seq_place]
 }
 
 fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
@@ -391,24 +433,24 @@ fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T
     out.push(b']');
 }
 
-fn write_op(out: &mut Vec<u8>, op: &DiffOp) {
-    let DiffOp { op, old, path, value } = op;
+/// Appends one step of a diff. `write` appends a value, and is told whether it is the new one.
+pub(crate) fn write_step(out: &mut Vec<u8>, step: &Step<'_>, write: impl Fn(&mut Vec<u8>, &Value, bool)) {
     out.push(b'{');
-    if let Some(old) = old {
+    if let Some(old) = step.old {
         out.extend_from_slice(b"\"old\":");
-        write_value(out, old);
+        write(out, old, false);
         out.push(b',');
     }
-    out.extend_from_slice(match op {
+    out.extend_from_slice(match step.op {
         DiffKind::Add => b"\"op\":\"add\"".as_slice(),
         DiffKind::Remove => b"\"op\":\"remove\"",
         DiffKind::Replace => b"\"op\":\"replace\"",
     });
     out.extend_from_slice(b",\"path\":");
-    write_string(out, path);
-    if let Some(value) = value {
+    write_string(out, step.path);
+    if let Some(value) = step.value {
         out.extend_from_slice(b",\"value\":");
-        write_value(out, value);
+        write(out, value, true);
     }
     out.push(b'}');
 }

@@ -557,6 +557,27 @@ pub struct DiffOp {
     pub value: Option<Value>,
 }
 
+/// A step of a diff whose values stand elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<'a> {
+    pub(crate) op: DiffKind,
+    pub(crate) old: Option<&'a Value>,
+    pub(crate) path: &'a str,
+    pub(crate) value: Option<&'a Value>,
+}
+
+impl DiffOp {
+    pub(crate) fn step(&self) -> Step<'_> {
+        Step { op: self.op, old: self.old.as_ref(), path: &self.path, value: self.value.as_ref() }
+    }
+}
+
+impl From<Step<'_>> for DiffOp {
+    fn from(Step { op, old, path, value }: Step<'_>) -> Self {
+        Self { op, old: old.cloned(), path: path.to_owned(), value: value.cloned() }
+    }
+}
+
 /// What one step of a diff does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -118,14 +118,23 @@ impl Work {
             let is_last = *self.stopped.borrow();
             self.size.mark_unchanged();
             let Some(shared) = self.log.upgrade() else { return };
-            let result = self.look(&AuditLog::of(shared), is_last).await;
+            let log = AuditLog::of(shared);
+            let evaluated = self.look(&log, is_last).await;
+            let cleaned = match self.cleanup_every {
+                Some(every) if !is_last && log.shared.index.is_written_here() => self.clean(&log, every).await,
+                _ => Ok(()),
+            };
+            drop(log);
             {
                 let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
-                upkeep.error = result.err().map(|error| error.to_string());
+                upkeep.error = evaluated.and(cleaned).err().map(|error| error.to_string());
                 upkeep.evaluated_to = self.rules.as_ref().map_or(upkeep.evaluated_to, |rules| rules.next);
             }
             if is_last {
                 return;
+            }
+            if *self.stopped.borrow() {
+                continue;
             }
             // Until there is something new, or it is time to see whether anything else is to do.
             let news = pin!(async {
@@ -155,10 +164,7 @@ impl Work {
         } else {
             self.evaluate(log, current.seq, &current.settings.rules, is_last).await?;
         }
-        match self.cleanup_every {
-            Some(every) if !is_last => self.clean(log, every).await,
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     async fn evaluate(&mut self, log: &AuditLog, settings: Option<u64>, rules: &[Rule], is_last: bool) -> Result<()> {
@@ -191,12 +197,21 @@ impl Work {
         Ok(())
     }
 
-    async fn clean(&self, log: &AuditLog, every: Duration) -> Result<()> {
+    /// Cleans up when it is time to, unless it is told to stop meanwhile: what is not removed yet is for the next time.
+    async fn clean(&mut self, log: &AuditLog, every: Duration) -> Result<()> {
         let now_ms = log.shared.clock.now_ms();
         let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
         let last = log.snapshot(|snapshot| snapshot.state(CLEANED)).await?;
-        if last.is_some_and(|last| now_ms.saturating_sub(last) < every_ms) {
+        // A time that is yet to come was told by a clock that was wrong.
+        if last.is_some_and(|last| last <= now_ms && now_ms.saturating_sub(last) < every_ms) {
             return Ok(());
+        }
+        let options = CleanupOptions::new();
+        let cleaning = pin!(log.cleanup(&options));
+        let stopped = pin!(self.stopped.changed());
+        match select(cleaning, stopped).await {
+            Either::Left((cleaned, _)) => drop(cleaned?),
+            Either::Right(_) => return Ok(()),
         }
         log.change(move |work| {
             work.state.push((CLEANED, now_ms));
@@ -204,18 +219,27 @@ impl Work {
         })
         .await?;
         self.upkeep.lock().unwrap_or_else(PoisonError::into_inner).cleaned_at = Some(now_ms);
-        log.cleanup(&CleanupOptions::new()).await.map(drop)
+        Ok(())
     }
 }
 
 impl Running {
-    /// Begins where rules were evaluated last: here, or by whoever did it before; or where they were saved.
+    /// Begins where rules were evaluated last, here or by whoever did it before; or where they were saved, if there
+    /// were none before.
     async fn begin(log: &AuditLog, settings: Option<u64>, rules: &[Rule], since: Option<u64>) -> Result<Self> {
         let since = if let Some(since) = since {
             since
         } else {
-            let stored = log.snapshot(|snapshot| snapshot.state(EVALUATED)).await?;
-            stored.and_then(|stored| u64::try_from(stored).ok()).or(settings).unwrap_or(0)
+            let (stored, size) =
+                log.snapshot(|snapshot| Ok((snapshot.state(EVALUATED)?, snapshot.head()?.checkpoint.size))).await?;
+            let stored = stored.and_then(|stored| u64::try_from(stored).ok()).map(|stored| stored.min(size));
+            let saved = match settings {
+                Some(seq) => log.read(seq, 1).await?.events.pop(),
+                None => None,
+            };
+            let had_rules = saved.as_ref().and_then(|record| record.before.as_ref()?.get("rules")?.as_array());
+            let began = if had_rules.is_some_and(|rules| !rules.is_empty()) { None } else { settings };
+            stored.max(began).unwrap_or(0)
         };
         // The first event that they have not seen says what time it was.
         let first = log.read(since, 1).await?.events.pop();
@@ -243,7 +267,7 @@ async fn store(log: &AuditLog, findings: &[Finding], rules: &[Rule], next: Optio
 /// What tells a finding from every other one: it is the same whoever finds it.
 fn identity(finding: &Finding) -> String {
     let Finding { rule, group_by, group, threshold, window_ms, first, last, .. } = finding;
-    json!([rule, group_by, group, threshold, window_ms, first.id, last.id]).to_string()
+    json!([rule, group_by, group, threshold, window_ms, first.seq, last.seq]).to_string()
 }
 
 fn event(finding: &Finding, rule: Option<&Rule>) -> Event {

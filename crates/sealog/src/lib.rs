@@ -59,7 +59,7 @@ pub use retention::{
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
-pub use serving::Selector;
+pub use serving::{Examined, Selector};
 pub use settings::{CategoryRetention, MAX_CUSTOM_RETENTION, MAX_RETENTION_DAYS, Settings};
 pub use tree::{Checkpoint, Cosignature, Key, Proof, ProvenEvent, Witness};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};

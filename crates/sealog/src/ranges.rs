@@ -22,7 +22,23 @@ impl Ranges {
     }
 
     pub(crate) fn add_all(&mut self, other: &Self) {
-        other.0.iter().for_each(|range| self.add(range.clone()));
+        let mut all = std::mem::take(&mut self.0);
+        all.extend(other.0.iter().cloned());
+        // Two runs in order, which sorting merges.
+        all.sort_by_key(|range| range.start);
+        for range in all {
+            match self.0.last_mut().filter(|last| range.start <= last.end) {
+                Some(last) => last.end = last.end.max(range.end),
+                None => self.0.push(range),
+            }
+        }
+    }
+
+    /// The ranges that have something of `seqs`.
+    pub(crate) fn within(&self, seqs: &Range<u64>) -> &[Range<u64>] {
+        let first = self.0.partition_point(|range| range.end <= seqs.start);
+        let last = first + self.0[first..].partition_point(|range| range.start < seqs.end);
+        &self.0[first..last]
     }
 
     pub(crate) fn contains(&self, seq: u64) -> bool {
@@ -32,8 +48,7 @@ impl Ranges {
 
     /// Whether one of `seqs` is in it.
     pub(crate) fn overlaps(&self, seqs: &Range<u64>) -> bool {
-        let next = self.0.partition_point(|range| range.end <= seqs.start);
-        self.0.get(next).is_some_and(|range| range.start < seqs.end)
+        !self.within(seqs).is_empty()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -121,7 +136,10 @@ mod tests {
             prop_assert_eq!(ranges.len(), set.len() as u64);
             prop_assert!((0..80).all(|seq| ranges.contains(seq) == set.contains(&seq)));
             prop_assert!((0..80).all(|seq| ranges.overlaps(&(seq..seq + 3)) == set.range(seq..seq + 3).next().is_some()));
-            prop_assert_eq!(set.into_iter().collect::<Ranges>(), ranges.clone());
+            prop_assert_eq!(set.iter().copied().collect::<Ranges>(), ranges.clone());
+            let mut both = set.into_iter().filter(|seq| seq % 3 == 0).collect::<Ranges>();
+            both.add_all(&ranges);
+            prop_assert_eq!(&both, &ranges);
             if !ranges.is_empty() {
                 prop_assert_eq!(Ranges::parse(&ranges.to_string()), Some(ranges));
             }

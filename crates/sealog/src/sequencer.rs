@@ -17,15 +17,15 @@ use crate::anchor::Anchor;
 use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Receipt};
-use crate::index::{Entry as TailEntry, Index};
+use crate::index::{Entry as TailEntry, Index, Key};
 use crate::journal::{Entry, Head, Journal, Transaction};
 use crate::keyfile::KeySource;
 use crate::log::Rejected;
 use crate::meter::Meter;
 use crate::policy::{Compiled, Prepared};
 use crate::sampled::Sampled;
-use crate::settings::{Current, Effective};
-use crate::tree::{self, Hash, Key};
+use crate::settings::{Current, Effective, SETTINGS_CHANGED};
+use crate::tree::{self, Hash, Key as SigningKey};
 use crate::verify::KEY_ROTATED;
 
 /// A batch takes no further request once it has so many events: other processes wait for it.
@@ -117,7 +117,7 @@ type Answer = Result<Vec<Place>, Refused>;
 /// The thread's state.
 pub(crate) struct Sequencer {
     pub(crate) journal: Box<dyn Journal>,
-    pub(crate) key: Key,
+    pub(crate) key: SigningKey,
     pub(crate) key_source: KeySource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) current: Arc<Current>,
@@ -295,9 +295,14 @@ impl Sequencer {
         let size = stored.size;
         self.show(head.checkpoint.size, &events, &stored.ends, bodies);
         self.publish(stored, now_ms, false);
-        let mut transaction = self.journal.begin()?;
-        let newest = transaction.head()?.settings;
-        self.current.refresh(newest, &mut *transaction.snapshot())?;
+        let is_settings = |event: &&Prepared| event.facts.text(Key::Action) == Some(SETTINGS_CHANGED);
+        if events.iter().any(is_settings)
+            && let Ok(mut transaction) = self.journal.begin()
+            && let Ok(head) = transaction.head()
+        {
+            // Who fails here learns of the change with the next batch.
+            let _ = self.current.refresh(head.settings, &mut *transaction.snapshot());
+        }
         let place = |(seq, event): (u64, &&Prepared)| {
             let place = Place { seq, timestamp: event.timestamp, tree_size: None, existed: false, removed: false };
             receipt((*event).clone(), &place, size)
@@ -460,7 +465,7 @@ fn gather(
 }
 
 /// The key that signs the next checkpoint, taken from the key file where another process has changed it.
-fn adopt_key<'a>(key: &'a mut Key, source: &KeySource, head: &Head) -> Result<&'a tree::Signer> {
+fn adopt_key<'a>(key: &'a mut SigningKey, source: &KeySource, head: &Head) -> Result<&'a tree::Signer> {
     if key.signer_for(&head.vkey).is_none()
         && let Some(reloaded) = source.load()?.filter(|key| key.signer_for(&head.vkey).is_some())
     {

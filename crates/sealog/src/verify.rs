@@ -9,20 +9,22 @@ mod ends;
 
 use std::cell::RefCell;
 use std::fmt::Display;
+use std::sync::mpsc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
-use self::copies::Copies;
+use self::copies::{Computed, Copies};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::Reader;
-use crate::journal::{Head, OwnKind, Signer, Snapshot, StoredCheckpoint};
+use crate::journal::{Entered, Head, OwnKind, Signer, Snapshot, StoredCheckpoint};
+use crate::log::missing_event;
 use crate::retention::Removals;
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 
 /// How many events are read under one snapshot.
-const STRIDE_EVENTS: u64 = 4096;
+const STRIDE_EVENTS: u64 = 16_384;
 /// A report names at most so many problems; a log with more is beyond naming them.
 const MAX_PROBLEMS: usize = 1000;
 /// The event that says that another key signs from there on.
@@ -103,6 +105,10 @@ pub struct VerifyReport {
     pub vkeys: Vec<String>,
     /// How many checkpoints were checked, the given ones included.
     pub checkpoints: u64,
+    /// Of how many events nothing is left, as removal receipts say.
+    pub removed: u64,
+    /// Of how many events a part is left that a removal receipt seals.
+    pub reduced: u64,
     /// On what the result rests.
     pub trust: Trust,
     /// What is wrong, in the order it was found; empty when the log is whole. At most 1,000.
@@ -160,6 +166,8 @@ pub(crate) fn verify(
         root: BASE64_STANDARD.encode(check.frontier.root()),
         vkeys: check.signers.into_iter().map(|signer| signer.vkey).collect(),
         checkpoints: check.checkpoints,
+        removed: check.removals.gone.len(),
+        reduced: check.removals.remains.len() as u64,
         trust: match (&options.vkey, options.checkpoints.is_empty()) {
             (None, true) => Trust::SelfConsistent,
             (Some(_), true) => Trust::Key,
@@ -184,17 +192,20 @@ pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
         })?;
     }
     if let Some((salt, left)) = &found {
-        let mut is_reduced = || {
+        let computed = tree::commitment(salt, left.as_bytes());
+        if sealed.as_deref() != Some(&computed[..]) {
             let mut removals = Removals::default();
             removals.read(snapshot)?;
-            Ok::<_, Error>(removals.remains.get(&seq) == Some(&tree::commitment(salt, left.as_bytes())))
-        };
-        let is_gone = left.is_empty();
-        if is_gone || sealed.as_deref() != Some(&tree::commitment(salt, left.as_bytes())[..]) && is_reduced()? {
-            let what = if is_gone { "the event" } else { "a part of the event" };
-            let message =
-                format!("{what} at seq {seq} was removed, so it cannot be proven; a removal receipt says why");
-            return Err(Error::new(ErrorKind::NotFound, message));
+            let is_gone = left.is_empty();
+            if is_gone && removals.gone.contains(seq) || removals.remains.get(&seq) == Some(&computed) {
+                let what = if is_gone { "the event" } else { "a part of the event" };
+                let message =
+                    format!("{what} at seq {seq} was removed, so it cannot be proven; a removal receipt says why");
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
+            if is_gone {
+                return Err(missing_event(seq));
+            }
         }
     }
     let (salt, canonical) = found.ok_or_else(|| {
@@ -277,19 +288,26 @@ impl Check {
         let (head, signers) = reader.snapshot(|snapshot| Ok((snapshot.head()?.checkpoint, snapshot.signers()?)))?;
         self.signers = signers;
         *total = head.size;
-        let total = head.size;
         self.key(vkey);
-        let mut given = self.sort_given(given, total, vkey);
+        let mut given = self.sort_given(given, *total, vkey);
         loop {
-            self.stride(reader, total, &mut given)?;
-            progress(VerifyProgress { checked: self.frontier.size(), total });
-            if self.frontier.size() >= total || self.problems.len() >= MAX_PROBLEMS {
+            self.stride(reader, *total, &mut given)?;
+            progress(VerifyProgress { checked: self.frontier.size(), total: *total });
+            if self.problems.len() >= MAX_PROBLEMS {
                 break;
+            }
+            if self.frontier.size() >= *total {
+                // What a receipt covers that came meanwhile is covered once the receipt is checked too.
+                if self.removals.next <= *total {
+                    break;
+                }
+                *total = reader.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
             }
         }
         reader.snapshot(|snapshot| {
             self.handovers(snapshot)?;
             self.own_events(snapshot)?;
+            self.removed_ids(snapshot)?;
             self.ends(snapshot)
         })
     }
@@ -410,16 +428,35 @@ impl Check {
         total: u64,
         commitments: &mut Vec<Hash>,
     ) -> Result<()> {
-        let mut ids = Vec::with_capacity((to - from) as usize);
-        let mut copies = Copies::default();
-        let read = snapshot.rows(from, to, &mut |seq, row| {
-            copies.push(seq, row);
-            if copies.is_full() {
-                self.copied(from, &mut copies, commitments, &mut ids);
+        let mut ids = (Vec::with_capacity((to - from) as usize), Vec::with_capacity((to - from) as usize));
+        // While some rows are read, others are computed.
+        let read = std::thread::scope(|scope| {
+            let (sender, full) = mpsc::sync_channel::<Copies>(1);
+            let (done, computed) = mpsc::channel();
+            scope.spawn(move || {
+                for copies in full {
+                    let values = copies.computed();
+                    let _ = done.send((copies, values));
+                }
+            });
+            let mut copies = Copies::default();
+            let read = snapshot.rows(from, to, &mut |seq, row| {
+                copies.push(seq, row);
+                if copies.is_full() {
+                    let _ = sender.send(std::mem::take(&mut copies));
+                    while let Ok((copies, values)) = computed.try_recv() {
+                        self.copied(from, &copies, values, commitments, &mut ids);
+                    }
+                }
+                Ok(())
+            });
+            let _ = sender.send(copies);
+            drop(sender);
+            for (copies, values) in computed {
+                self.copied(from, &copies, values, commitments, &mut ids);
             }
-            Ok(())
+            read
         });
-        self.copied(from, &mut copies, commitments, &mut ids);
         match read {
             Ok(()) => {
                 while from + (commitments.len() as u64) < to {
@@ -445,17 +482,50 @@ impl Check {
             }
             Err(error) => return Err(error),
         }
-        for (seq, id) in ids {
-            match snapshot.entered(&id) {
-                Ok(Some((place, tree_size))) if place == seq => self.entered_tree(seq, tree_size, total),
-                Ok(Some((place, _))) => self.report(seq, "column", "the id is entered for another event", seq, place),
-                Ok(None) => self.report(seq, "column", "the id is not entered", format!("an entry for {id:?}"), "none"),
-                Err(error) if error.kind() == ErrorKind::Integrity => {
-                    let expected = format!("an entry for {id:?}");
-                    self.report(seq, "column", "what is entered for the id cannot be read", expected, error.message());
+        self.ids(snapshot, &ids, total)
+    }
+
+    /// Checks what is entered for the ids of events.
+    fn ids(&mut self, snapshot: &mut dyn Snapshot, ids: &(Vec<u64>, Vec<String>), total: u64) -> Result<()> {
+        match snapshot.entered(&ids.1) {
+            Ok(entered) => {
+                for ((seq, id), entered) in ids.0.iter().zip(&ids.1).zip(entered) {
+                    match entered {
+                        Some(Entered { seq: place, .. }) if place != *seq => {
+                            self.report(*seq, "column", "the id is entered for another event", seq, place);
+                        }
+                        Some(Entered { tree_size, removed, .. }) => {
+                            self.entered_tree(*seq, tree_size, total);
+                            if removed.is_some() != self.removals.remains.contains_key(seq) {
+                                let message = "what is entered of the event's removal is not so";
+                                let (expected, found) =
+                                    if removed.is_some() { ("none", "one") } else { ("one", "none") };
+                                self.report(*seq, "column", message, expected, found);
+                            }
+                        }
+                        None => {
+                            self.report(
+                                *seq,
+                                "column",
+                                "the id is not entered",
+                                format!("an entry for {id:?}"),
+                                "none",
+                            );
+                        }
+                    }
                 }
-                Err(error) => return Err(error),
             }
+            Err(error) if error.kind() == ErrorKind::Integrity && ids.0.len() == 1 => {
+                let expected = format!("an entry for {:?}", ids.1[0]);
+                self.report(ids.0[0], "column", "what is entered for the id cannot be read", expected, error.message());
+            }
+            // One of them cannot be read: find out which.
+            Err(error) if error.kind() == ErrorKind::Integrity => {
+                for (seq, id) in ids.0.iter().zip(&ids.1) {
+                    self.ids(snapshot, &(vec![*seq], vec![id.clone()]), total)?;
+                }
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -487,8 +557,15 @@ impl Check {
 
     /// Checks the rows that were copied: their commitments as stored, and their ids as the bodies have
     /// them.
-    fn copied(&mut self, from: u64, copies: &mut Copies, commitments: &mut Vec<Hash>, ids: &mut Vec<(u64, String)>) {
-        for (copy, (computed, columns)) in copies.rows().zip(copies.computed()) {
+    fn copied(
+        &mut self,
+        from: u64,
+        copies: &Copies,
+        values: Vec<Computed>,
+        commitments: &mut Vec<Hash>,
+        ids: &mut (Vec<u64>, Vec<String>),
+    ) {
+        for (copy, (computed, says)) in copies.rows().zip(values) {
             let seq = copy.seq;
             while from + (commitments.len() as u64) < seq {
                 self.missing(from + commitments.len() as u64, commitments);
@@ -496,6 +573,10 @@ impl Check {
             let stored = Hash::try_from(copy.commitment).unwrap_or_default();
             if copy.body.is_empty() {
                 if self.removals.gone.contains(seq) {
+                    if copy.salt.iter().any(|byte| *byte != 0) {
+                        let message = "the event is gone and its salt is not, with which it could be guessed";
+                        self.report(seq, "column", message, "no salt", "one");
+                    }
                     commitments.push(stored);
                 } else {
                     self.missing(seq, commitments);
@@ -513,18 +594,17 @@ impl Check {
                 let found = computed.map_or_else(|| format!("a salt of {} bytes", copy.salt.len()), |hash| hex(&hash));
                 self.report(seq, "commitment", "the event is not the one that was sealed", hex(&expected), found);
             }
-            match columns {
-                Ok(columns) => {
-                    if columns.action == KEY_ROTATED {
+            match says {
+                Ok(says) => {
+                    if says.is_rotation {
                         self.rotations.push(seq);
                     }
-                    if let Some(kind) = OwnKind::of_action(&columns.action) {
-                        self.own.push((kind, seq));
+                    self.own.extend(says.own.map(|kind| (kind, seq)));
+                    if says.seq != seq {
+                        self.report(seq, "column", "the event belongs to another place", seq, says.seq);
                     }
-                    if columns.seq != seq {
-                        self.report(seq, "column", "the event belongs to another place", seq, columns.seq);
-                    }
-                    ids.push((seq, columns.id.into_owned()));
+                    ids.0.push(seq);
+                    ids.1.push(says.id);
                 }
                 Err(error) => {
                     self.report(seq, "column", "the event cannot be read", "canonical JSON with id and seq", error);
@@ -532,7 +612,6 @@ impl Check {
             }
             commitments.push(stored);
         }
-        copies.clear();
     }
 
     /// Compares the tree so far with each checkpoint of just this size.

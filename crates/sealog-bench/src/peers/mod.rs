@@ -16,7 +16,7 @@ use tokio::sync::{Barrier, mpsc, oneshot};
 pub(crate) use self::append::{Append, AppendCalls};
 pub(crate) use self::auditlog::AuditlogCrate;
 pub(crate) use self::sealog::{Sealog, SealogCalls, load};
-pub(crate) use self::table::{Table, TableCalls, open as open_table, write as write_table};
+pub(crate) use self::table::{Table, TableCalls, connect as connect_table, open as open_table, write as write_table};
 
 use crate::measure::Run;
 use crate::{Error, Result};
@@ -134,13 +134,15 @@ mod tests {
     #[test]
     fn every_contestant_acknowledges_every_event_and_leaves_files() {
         let grouped = TableCalls { group: BATCH_EVENTS };
-        let contestants: [&dyn Contestant; 7] = [
+        let contestants: [&dyn Contestant; 9] = [
             &Append,
             &AppendCalls,
-            &Table,
+            &Table { full_text: false },
+            &Table { full_text: true },
             &TableCalls { group: 1 },
             &grouped,
-            &Sealog { full_text: true },
+            &Sealog { full_text: true, rules: false },
+            &Sealog { full_text: true, rules: true },
             &SealogCalls,
         ];
         for contestant in contestants {
@@ -155,7 +157,7 @@ mod tests {
     #[test]
     fn a_contestant_stops_when_its_time_is_up() {
         let dir = tempfile::tempdir().unwrap();
-        let run = Table.run(dir.path(), crate::input::generated(10), Duration::ZERO).unwrap();
+        let run = Table { full_text: false }.run(dir.path(), crate::input::generated(10), Duration::ZERO).unwrap();
         assert_eq!(run.events, 0);
     }
 }

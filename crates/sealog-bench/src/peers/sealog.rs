@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sealog::{AuditLog, Event};
+use sealog::{AuditLog, Event, Rule};
 use tokio::runtime::Runtime;
 
 use super::{Contestant, batches, run_tasks, runtime};
@@ -17,17 +17,30 @@ const IN_FLIGHT: usize = 4;
 /// `log_bulk` in batches, until all events are in the index and the log is closed.
 pub(crate) struct Sealog {
     pub(crate) full_text: bool,
+    /// Whether the built-in rules are saved, and so evaluated as events arrive.
+    pub(crate) rules: bool,
 }
 
 impl Contestant for Sealog {
     fn name(&self) -> &'static str {
-        if self.full_text { "sealog, full text" } else { "sealog" }
+        match (self.full_text, self.rules) {
+            (_, true) => "sealog, full text and rules",
+            (true, false) => "sealog, full text",
+            (false, false) => "sealog",
+        }
     }
 
     fn run(&self, dir: &Path, events: Vec<Event>, budget: Duration) -> Result<Run> {
         let runtime = runtime()?;
         let builder = AuditLog::builder(dir.join("audit.db")).full_text(self.full_text);
         let log = runtime.block_on(builder.open())?;
+        if self.rules {
+            let save = |settings: &mut sealog::Settings| {
+                settings.rules = Rule::built_in();
+                Ok(())
+            };
+            runtime.block_on(log.update_settings(save))?;
+        }
         let batches: Vec<_> = batches(events.into_iter()).collect();
 
         let start = Instant::now();

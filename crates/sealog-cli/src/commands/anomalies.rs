@@ -1,13 +1,12 @@
 //! `sealog anomalies`
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sealog::{Finding, Findings, Rule, RuleKind};
+use sealog::{AuditLog, Finding, Findings, Rule, RuleKind};
 
 use super::asking::{answer, moment, now_ms};
-use super::{name_of, read_text};
+use super::{name_of, read_text, unless_damaged};
 use crate::cli::Shared;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -29,7 +28,8 @@ Examples:
   sealog anomalies --now
   sealog rules > rules.json && sealog anomalies --rules rules.json
 
-Without --rules, the built-in rules are used, which `sealog rules` prints and explains.")]
+Without --rules, the rules are used that the log has saved, or else the built-in ones; `sealog rules`
+prints and explains them.")]
 pub(crate) struct Anomalies {
     /// Rules as JSON, in the form that `sealog rules` prints; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -51,12 +51,16 @@ pub(crate) struct Anomalies {
 
 impl Anomalies {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
-        let rules = self.rules.as_deref().map_or_else(|| Ok(Rule::built_in()), read_rules)?;
+        let given = self.rules.as_deref().map(read_rules).transpose()?;
         let now_ms = now_ms();
         let time = |option, text: &Option<String>| text.as_deref().map(|text| moment(option, text, now_ms)).transpose();
         let from = time("--since", &self.since)?.unwrap_or(i64::MIN);
         let to = time("--until", &self.until)?.unwrap_or(i64::MAX);
         let log = shared.open_to_read().await?;
+        let rules = match given {
+            Some(rules) => rules,
+            None => saved_or_built_in(&log).await?.0,
+        };
         let mut found = if self.now {
             answer(&log, log.detect_anomalies(&rules, from..to)).await?
         } else {
@@ -74,6 +78,13 @@ impl Anomalies {
         more(&found);
         Ok(())
     }
+}
+
+/// The rules that the log's settings hold, or the built-in ones where they hold none; and whether they are the saved
+/// ones.
+pub(super) async fn saved_or_built_in(log: &AuditLog) -> Result<(Vec<Rule>, bool), Failure> {
+    let saved = log.settings().await.map_err(unless_damaged)?.rules;
+    Ok(if saved.is_empty() { (Rule::built_in(), false) } else { (saved, true) })
 }
 
 pub(super) fn read_rules(path: &Path) -> Result<Vec<Rule>, Failure> {
@@ -97,30 +108,16 @@ fn more(found: &Findings) {
 
 /// A finding a line: when it began, what was found, of whom, how many events, and in which time.
 pub(super) fn table(findings: &[Finding], rules: &[Rule], columns: Option<usize>) -> String {
-    let header = ["from (UTC)", "rule", "group", "events", "within"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(header).chain(findings.iter().map(|finding| row(finding, rules))).collect();
-    let mut widths: [usize; 5] =
-        std::array::from_fn(|column| rows.iter().map(|row| render::width(&row[column])).max().unwrap_or_default());
-    if let Some(columns) = columns {
-        // The names give way, first that of the group, and then what they were found by.
-        for (column, least) in [(2, MIN_NAME_COLUMNS), (1, MIN_NAME_COLUMNS), (4, 0)] {
-            let all = widths.iter().map(|width| 2 + width).sum::<usize>();
-            widths[column] -= all.saturating_sub(columns).min(widths[column].saturating_sub(least));
-        }
-    }
-    let mut text = String::new();
-    for (place, row) in rows.iter().enumerate() {
-        let [time, rule, group, count, why] = std::array::from_fn(|column| render::cell(&row[column], widths[column]));
-        let why = why.trim_end();
-        let line = if place == 0 {
-            format!("  {DIM}{time}  {rule}  {group}  {count}  {why}{DIM:#}")
-        } else {
-            let (rule, group) = (format!("{BOLD}{rule}{BOLD:#}"), format!("{NAME}{group}{NAME:#}"));
-            format!("  {DIM}{time}{DIM:#}  {rule}  {group}  {WARN}{count}{WARN:#}  {DIM}{why}{DIM:#}")
-        };
-        let _ = writeln!(text, "{line}");
-    }
-    text
+    let rows: Vec<_> = findings.iter().map(|finding| row(finding, rules)).collect();
+    // The names give way, first that of the group, and then what they were found by.
+    let gives_way = [(2, MIN_NAME_COLUMNS), (1, MIN_NAME_COLUMNS), (4, 0)];
+    render::table(
+        ["from (UTC)", "rule", "group", "events", "within"],
+        [DIM, BOLD, NAME, WARN, DIM],
+        &rows,
+        &gives_way,
+        columns,
+    )
 }
 
 fn row(finding: &Finding, rules: &[Rule]) -> [String; 5] {

@@ -35,9 +35,14 @@ pub(crate) struct WithFilter {
 impl WithFilter {
     /// The filter. Several arguments are one, as if a space stood between them.
     pub(super) fn read(&self) -> Result<Filter, Failure> {
-        let (text, now_ms) = (self.filter.join(" "), now_ms());
-        Filter::parse(&text, now_ms).map_err(|error| shown_in(&text, error, now_ms))
+        read_filter(&self.filter)
     }
+}
+
+/// The filter in these arguments.
+pub(super) fn read_filter(arguments: &[String]) -> Result<Filter, Failure> {
+    let (text, now_ms) = (arguments.join(" "), now_ms());
+    Filter::parse(&text, now_ms).map_err(|error| shown_in(&text, error, now_ms))
 }
 
 /// The time that an option says, as people write it, and as this program shows it.

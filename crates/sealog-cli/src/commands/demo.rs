@@ -1,12 +1,13 @@
 //! `sealog demo`
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 use sealog::{
-    AuditLog, Event, Logged, Proof, Record, ReportFormat, ReportOptions, Rule, Severity, VerifyOptions, actions,
+    AuditLog, Erasure, ErasureReport, Event, Filter, Logged, Proof, Record, ReportFormat, ReportOptions, Rule,
+    Severity, Subject, VerifyOptions, actions,
 };
 use serde_json::{Map, Value, json};
 
@@ -23,12 +24,16 @@ const START_MS: i64 = 1_772_434_800_000;
 const BATCH_EVENTS: usize = 1_000;
 /// From how many of the newest events the story is told.
 const RECENT: u64 = 4_000;
+/// From how many events on somebody may be the one who is forgotten.
+const FORGOTTEN_EVENTS: usize = 3;
+/// Why.
+pub(super) const FORGOTTEN_FOR: &str = "gdpr-17";
 
-/// See what it does: a company's day, sealed, asked about, proven and verified
+/// See what it does: a company's day, sealed, asked about, proven, partly forgotten and verified
 ///
 /// Writes a new log with events of a company that does not exist, tells what happened, asks
-/// for events, statistics and a record's past, shows a hidden secret, proves one event, verifies the
-/// whole, and writes a report as a page. The same seed tells the same story.
+/// for events, statistics, anomalies and a record's past, shows a hidden secret, proves one event, erases a
+/// person, verifies the whole, and writes a report as a page. The same seed tells the same story.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -117,6 +122,15 @@ impl Demo {
         let proven = picked.or(recent.last()).map_or(0, Record::seq);
         let proof_file = dir.join(format!("event-{proven}.tlog-proof"));
         let proof = log.proof(proven).await?.to_text();
+        let secret = match &written.secret {
+            Some((seq, sent)) => log.read(*seq, 1).await?.events.pop().map(|record| (record, sent)),
+            None => None,
+        };
+        let kept = [picked, secret.as_ref().map(|(record, _)| record)];
+        let forgotten = match whom(&recent, &kept) {
+            Some(id) => Some(forget(log, id).await?),
+            None => None,
+        };
         std::fs::write(&proof_file, proof).map_err(|error| Failure::file("write", &proof_file, &error))?;
         let vkey = log.vkey().await?;
         // From the file, as whoever receives it would.
@@ -136,14 +150,10 @@ impl Demo {
                 "log": path.display().to_string(), "seed": self.seed, "events": size, "questions": questions.json(),
                 "ingestSeconds": written.seconds, "eventsPerSecond": (size as f64 / written.seconds).round(),
                 "vkey": vkey, "proof": {"seq": proven, "file": proof_file.display().to_string()}, "verify": report,
-                "report": report_file.display().to_string(),
+                "report": report_file.display().to_string(), "erased": forgotten.as_ref().map(|it| &it.report),
                 "verifySeconds": verify_seconds, "ok": report.is_ok(), "kept": self.dir.is_some() || self.stays(),
             }))?;
         } else {
-            let secret = match &written.secret {
-                Some((seq, sent)) => log.read(*seq, 1).await?.events.pop().map(|record| (record, sent)),
-                None => None,
-            };
             let verified = verify::text(&verify::Told {
                 report: &report,
                 signer: Some(&vkey),
@@ -161,6 +171,7 @@ impl Demo {
                 proof: &proof,
                 proof_file: &proof_file,
                 report_file: &report_file,
+                forgotten: forgotten.as_ref(),
                 vkey: &vkey,
                 log: path,
                 verified: &verified,
@@ -170,6 +181,33 @@ impl Demo {
         }
         if report.is_ok() { Ok(()) } else { Err(Failure::Reported(1)) }
     }
+}
+
+/// Somebody who is forgotten, and what that did.
+pub(super) struct Forgotten {
+    pub(super) id: String,
+    pub(super) report: ErasureReport,
+    /// How many events of theirs are found afterwards.
+    pub(super) found: u64,
+}
+
+/// Who is forgotten: a person with few events, none of which is needed for the rest of the story.
+fn whom<'a>(recent: &'a [Record], kept: &[Option<&Record>]) -> Option<&'a str> {
+    let mut events: HashMap<&str, usize> = HashMap::new();
+    for record in recent.iter().filter(|record| record.actor_type.as_deref() == Some("user")) {
+        *events.entry(record.actor_id.as_deref()?).or_default() += 1;
+    }
+    for id in kept.iter().flatten().flat_map(|record| [&record.actor_id, &record.on_behalf_of]).flatten() {
+        events.remove(&**id);
+    }
+    let candidates = events.into_iter().filter(|(_, events)| *events >= FORGOTTEN_EVENTS);
+    candidates.min_by_key(|(id, events)| (*events, *id)).map(|(id, _)| id)
+}
+
+async fn forget(log: &AuditLog, id: &str) -> Result<Forgotten, Failure> {
+    let report = log.erase(&Erasure::new(Subject::actor(id), FORGOTTEN_FOR)).await?;
+    let found = log.count(&Filter::new().actor(id)).await?;
+    Ok(Forgotten { id: id.to_owned(), report, found })
 }
 
 /// Writes the story, one batch being made while another is on its way.

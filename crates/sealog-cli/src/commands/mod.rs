@@ -3,13 +3,17 @@
 pub(crate) mod anomalies;
 mod asking;
 mod budget;
+mod changing;
 pub(crate) mod checkpoint;
+pub(crate) mod cleanup;
 pub(crate) mod completions;
 pub(crate) mod count;
 pub(crate) mod demo;
 pub(crate) mod drain;
+pub(crate) mod erase;
 pub(crate) mod get;
 pub(crate) mod history;
+pub(crate) mod holds;
 pub(crate) mod import;
 mod intake;
 pub(crate) mod key;
@@ -26,6 +30,7 @@ mod screen;
 pub(crate) mod search;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
+pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod stats;
 mod stream;
@@ -59,6 +64,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             Command::Drain(command) => command.run(shared, out, &interrupt).await,
             Command::Tail(command) => command.run(shared, out, &interrupt).await,
             Command::Report(command) => command.run(shared, out, &interrupt).await,
+            Command::Cleanup(command) => command.run(shared, out, &interrupt).await,
+            Command::Erase(command) => command.run(shared, out, &interrupt).await,
             #[cfg(feature = "serve")]
             Command::Serve(command) => command.run(shared, out, &interrupt).await,
             other => {
@@ -81,7 +88,9 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::History(command) => command.run(shared, out).await,
         Command::State(command) => command.run(shared, out).await,
         Command::Anomalies(command) => command.run(shared, out).await,
-        Command::Rules(_) => rules::RulesArgs::run(out),
+        Command::Rules(command) => command.run(shared, out).await,
+        Command::Settings(command) => command.run(shared, out).await,
+        Command::Holds(command) => command.run(shared, out).await,
         Command::Get(command) => command.run(shared, out).await,
         Command::Verify(command) => command.run(shared, out).await,
         Command::Proof(command) => command.run(shared, out).await,
@@ -94,9 +103,13 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Man(command) => command.run(),
         #[cfg(feature = "serve")]
         Command::Serve(_) => unreachable!("run above"),
-        Command::Import(_) | Command::Log(_) | Command::Drain(_) | Command::Tail(_) | Command::Report(_) => {
-            unreachable!("run above")
-        }
+        Command::Import(_)
+        | Command::Log(_)
+        | Command::Drain(_)
+        | Command::Tail(_)
+        | Command::Report(_)
+        | Command::Cleanup(_)
+        | Command::Erase(_) => unreachable!("run above"),
     }
 }
 

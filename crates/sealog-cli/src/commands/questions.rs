@@ -134,6 +134,7 @@ impl Questions {
     }
 }
 
-fn command(text: &mut String, command: &str) {
+/// A command above what it answers.
+pub(super) fn command(text: &mut String, command: &str) {
     let _ = writeln!(text, "  {DIM}${DIM:#} {BOLD}sealog {command}{BOLD:#}");
 }

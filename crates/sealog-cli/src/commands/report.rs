@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use indicatif::{ProgressBar, ProgressStyle};
-use sealog::{AuditLog, ReportFormat, ReportOptions, ReportSummary, Rule};
+use sealog::{AuditLog, ReportFormat, ReportOptions, ReportSummary};
 
-use super::anomalies::read_rules;
+use super::anomalies::{read_rules, saved_or_built_in};
 use super::asking::{WithFilter, answer, moment, now_ms};
 use super::to_file::ToFile;
 use crate::cli::{Shared, Writing, finish};
@@ -60,7 +60,8 @@ pub(crate) struct ReportArgs {
     /// Put the events together that have the same values in these fields, and count them
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     group_by: Vec<String>,
-    /// Tell what the built-in rules find among the events, as `sealog anomalies` does
+    /// Tell what the log's rules find among the events, as `sealog anomalies` does: those that it has saved,
+    /// or else the built-in ones
     #[arg(long)]
     findings: bool,
     /// Tell what these rules find, in the form that `sealog rules` prints; - is standard input
@@ -94,18 +95,17 @@ impl ReportArgs {
         let options = self.options()?;
         if self.read_only {
             let log = shared.open_to_read().await?;
-            return self.write(&log, &options, shared, out, interrupt).await;
+            return self.write(&log, options, shared, out, interrupt).await;
         }
         let writing = Writing { anchor: self.anchor.clone(), ..Writing::default() };
         let log = shared.open_to_write(false, &writing, None).await?;
-        let done = self.write(&log, &options, shared, out, interrupt).await;
+        let done = self.write(&log, options, shared, out, interrupt).await;
         finish(log, done, out).await
     }
 
     fn options(&self) -> Result<ReportOptions, Failure> {
         let rules = match &self.rules {
             Some(path) => read_rules(path)?,
-            None if self.findings => Rule::built_in(),
             None => Vec::new(),
         };
         let now_ms = now_ms();
@@ -130,11 +130,15 @@ impl ReportArgs {
     async fn write(
         &self,
         log: &AuditLog,
-        options: &ReportOptions,
+        mut options: ReportOptions,
         shared: &Shared,
         out: Output,
         interrupt: &Interrupt,
     ) -> Result<(), Failure> {
+        if self.findings && self.rules.is_none() {
+            options.rules = saved_or_built_in(log).await?.0;
+        }
+        let options = &options;
         let Some(path) = self.to_file.path() else {
             generate(log, options, Stopping { writer: io::stdout(), interrupt: interrupt.clone() }).await?;
             return Ok(());

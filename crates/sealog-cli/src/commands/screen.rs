@@ -7,7 +7,8 @@ use std::path::Path;
 use sealog::{Outcome, ProvenEvent, Record, Severity, actions};
 use serde_json::{Map, Value};
 
-use super::questions::Questions;
+use super::demo::{FORGOTTEN_FOR, Forgotten};
+use super::questions::{Questions, command};
 use crate::render::{self, BAD, BOLD, DIM, GOOD, NAME, severity_style};
 
 /// How many lines the story has.
@@ -24,6 +25,7 @@ pub(super) struct Told<'a> {
     pub(super) proof: &'a ProvenEvent,
     pub(super) proof_file: &'a Path,
     pub(super) report_file: &'a Path,
+    pub(super) forgotten: Option<&'a Forgotten>,
     pub(super) vkey: &'a str,
     pub(super) log: &'a Path,
     pub(super) verified: &'a str,
@@ -57,7 +59,14 @@ pub(super) fn text(told: &Told<'_>) -> String {
         secret(&mut text, stored, sent);
     }
     proof(&mut text, told);
-    title(&mut text, "The whole log is checked", "every commitment, the tree, the signatures");
+    if let Some(forgotten) = told.forgotten {
+        forget(&mut text, forgotten);
+    }
+    title(
+        &mut text,
+        "The whole log is checked",
+        "every commitment, the tree, the signatures, and that only what has a receipt is gone",
+    );
     for line in told.verified.lines() {
         let _ = writeln!(text, "  {line}");
     }
@@ -257,6 +266,20 @@ fn proof(text: &mut String, told: &Told<'_>) {
     let _ = writeln!(text, "  {DIM}file{DIM:#}  {}", told.proof_file.display());
 }
 
+fn forget(text: &mut String, forgotten: &Forgotten) {
+    title(text, "Somebody is forgotten", "bodies go, a receipt stays, and so does every proof");
+    let id = render::quoted(&forgotten.id);
+    command(text, &format!("erase --actor {id} --reason {FORGOTTEN_FOR}"));
+    let files = if forgotten.report.scrubbed { "none of the log's files holds anything of it any more" } else { "" };
+    let _ = writeln!(
+        text,
+        "  {GOOD}Erased:{GOOD:#} {}  {DIM}{files}{DIM:#}\n",
+        render::counted(forgotten.report.removed, "event")
+    );
+    command(text, &format!("count actor:{id}"));
+    let _ = writeln!(text, "  {GOOD}{}{GOOD:#}", forgotten.found);
+}
+
 fn next(text: &mut String, told: &Told<'_>) {
     let program = std::env::args().next().unwrap_or_else(|| "sealog".to_owned());
     let quoted = |path: &Path| render::quoted(&path.display().to_string());
@@ -273,6 +296,7 @@ fn next(text: &mut String, told: &Told<'_>) {
         (format!("anomalies --log {log}"), "failed logins in a row, and the like"),
         (format!("get {} --log {log}", told.proof.seq()), "one event, whole"),
         (format!("log user.login --actor you --log {log}"), "one more"),
+        (format!("cleanup --log {log} --older-than 0d --preserve critical --dry-run"), "what a clean-up would remove"),
         (format!("report --log {log} outcome:denied -o denied.csv"), "a table for a spreadsheet"),
         (format!("verify --log {log} --vkey {}", told.vkey), "check the whole again"),
         (format!("verify-proof {proof} --vkey {}", told.vkey), "check the proof, without the log"),

@@ -18,7 +18,8 @@ use crate::render::{self, BAD, BOLD, DIM, GOOD, WARN};
 /// Check the whole log
 ///
 /// Recomputes every commitment and the tree, and checks each checkpoint's signature, that no seq is
-/// missing, and that all columns agree with the sealed bodies. Alone it can only say that the log
+/// missing, and that all columns agree with the sealed bodies. What was removed must have its receipt in
+/// the log (sealog.retention.applied, sealog.erasure.applied), and nothing else may be gone. Alone it can only say that the log
 /// agrees with itself. With --vkey it says that it is this log; with older checkpoints, kept where
 /// the log's owner cannot reach them, that nothing up to them was rewritten.
 ///
@@ -152,6 +153,14 @@ pub(super) fn text(told: &Told<'_>) -> String {
     }
     let given = if compared > 0 { format!(", {compared} of them given") } else { String::new() };
     let _ = writeln!(text, "  {DIM}checkpoints{DIM:#} {} checked{given}", render::count(report.checkpoints));
+    if report.removed + report.reduced > 0 {
+        let reduced = match report.reduced {
+            0 => String::new(),
+            reduced => format!("; of {} more a part", render::count(reduced)),
+        };
+        let removed = render::counted(report.removed, "event");
+        let _ = writeln!(text, "  {DIM}removed    {DIM:#} {removed}{reduced}, as receipts in the log say");
+    }
     if report.is_ok() {
         let _ = writeln!(text, "  {DIM}trust      {DIM:#} {}", trust(report.trust));
         return text;

@@ -41,7 +41,12 @@ impl Which {
                 found => return found.map_err(unless_damaged),
             }
         }
-        let size = render::counted(log.head().await?.size, "event");
+        let size = log.head().await?.size;
+        if seq < size {
+            let message = format!("the event with the seq {seq} was removed; a removal receipt says why");
+            return Err(Failure::NotFound(message));
+        }
+        let size = render::counted(size, "event");
         let or_id = if self.seq.is_none() { ", or with that id" } else { "" };
         Err(Failure::NotFound(format!("there is no event with the seq {seq}{or_id}; the log holds {size}")))
     }

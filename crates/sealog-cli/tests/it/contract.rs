@@ -362,10 +362,16 @@ fn the_demo_proves_and_verifies_what_it_wrote() {
     let shown = folder.expect(0, &["demo", "--dir", "demo", "--seed", "3", "--events", "500"]);
     assert!(shown.contains("Proven") && shown.contains("Whole") && shown.contains("[REDACTED]"), "{shown}");
     assert!(shown.contains("✗ denied   ‼ critical"), "{shown}");
-    // The report is an event, too.
-    assert_eq!(folder.json(0, &["verify", "--log", "demo/audit.db"])["size"], 501);
+    // The report is an event, too, and so is the receipt for what was erased.
+    let verified = folder.json(0, &["verify", "--log", "demo/audit.db"]);
+    let removed = verified["removed"].as_u64().expect("a number");
+    assert_eq!((&verified["size"], removed >= 3), (&json!(502), true), "{verified}");
+    assert!(shown.contains("Somebody is forgotten") && shown.contains(&format!("Erased: {removed} events")), "{shown}");
     let report = std::fs::read_to_string(folder.path("demo/report.html")).expect("a report");
-    assert!(report.contains("<b>500</b> events") && shown.contains("demo/report.html"), "{shown}");
+    assert!(
+        report.contains(&format!("<b>{}</b> events", 501 - removed)) && shown.contains("demo/report.html"),
+        "{shown}"
+    );
     let usual = folder.expect(0, &["demo", "--dir", "usual"]);
     assert!(usual.contains("Anomalies are found") && usual.contains("failed-logins-by-address"), "{usual}");
     let short = folder.expect(0, &["demo", "--dir", "short", "--events", "1"]);

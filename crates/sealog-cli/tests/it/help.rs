@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 28] = [
     "demo",
     "log",
     "import",
@@ -18,6 +18,10 @@ const COMMANDS: [&str; 24] = [
     "rules",
     "tail",
     "report",
+    "settings",
+    "cleanup",
+    "holds",
+    "erase",
     "get",
     "verify",
     "proof",
@@ -42,8 +46,18 @@ fn help(folder: &Folder, arguments: &[&str]) -> String {
 fn the_help_is_what_was_looked_at() {
     let folder = Folder::new();
     let mut all = help(&folder, &["--help"]);
-    let keys: [&[&str]; 4] = [&["key", "show"], &["key", "list"], &["key", "generate"], &["key", "rotate"]];
-    for command in COMMANDS.iter().map(std::slice::from_ref).chain(keys) {
+    let below: [&[&str]; 9] = [
+        &["key", "show"],
+        &["key", "list"],
+        &["key", "generate"],
+        &["key", "rotate"],
+        &["rules", "save"],
+        &["rules", "clear"],
+        &["settings", "set"],
+        &["holds", "place"],
+        &["holds", "lift"],
+    ];
+    for command in COMMANDS.iter().map(std::slice::from_ref).chain(below) {
         let title = command.join(" ");
         all.extend(["\n──── sealog ", &title, " ────\n\n", &help(&folder, &[command, &["--help"]].concat())]);
     }

@@ -10,5 +10,6 @@ mod outside;
 mod processes;
 mod questions;
 mod reports;
+mod retention;
 mod serve;
 mod support;

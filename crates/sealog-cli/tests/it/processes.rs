@@ -331,3 +331,43 @@ async fn a_killed_import_is_finished_by_another() {
     let page = log.read(LINES as u64 - 1, 1).await.expect("the log can be read");
     assert_eq!(page.events[0].timestamp(), LINES as i64 - 1, "the order is the file's");
 }
+
+/// Invariants 1 and 8: a clean-up that is killed has left a receipt for all that it removed, and the next one does the
+/// rest, whatever the first left in the files.
+#[tokio::test]
+async fn a_killed_clean_up_is_finished_by_another() {
+    const LINES: u64 = 20_000;
+    let folder = Folder::new();
+    let line = |i| {
+        let actor = i % 9;
+        format!("{{\"action\": \"n\", \"actorId\": \"u-{actor}\", \"metadata\": {{\"note\": \"swordfish {i}\"}}}}\n")
+    };
+    folder.write("events.ndjson", (0..LINES).map(line).collect::<String>());
+    folder.expect(0, &["import", "events.ndjson"]);
+    let wanted = ["cleanup", "--older-than", "0", "--batch", "64"];
+    let removed = || folder.json(0, &["verify"])["removed"].as_u64().expect("a number");
+    let (mut numbers, mut before, mut in_the_middle) = (Numbers(3), 0, 0);
+    for round in 0..10 {
+        // A machine that is busy needs longer until there is a middle.
+        let patience = if before == 0 { 1 << round } else { 1 };
+        let mut child = folder.command(&wanted).stdout(Stdio::null()).spawn().expect("it starts");
+        std::thread::sleep(Duration::from_micros(patience * (30_000 + numbers.next(120_000))));
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        let now = removed();
+        assert!(now >= before, "{now} are removed, and {before} were");
+        in_the_middle += u32::from((1..LINES).contains(&now));
+        before = now;
+    }
+    assert!(in_the_middle > 0, "killed in the middle, not with {before} events removed");
+    let told = folder.json(0, &wanted);
+    assert_eq!((&told["removed"], &told["scrubbed"]), (&json!(LINES - before), &json!(true)));
+    assert_eq!(removed(), LINES);
+    assert_eq!(folder.json(0, &["count", "action:n"])["count"], 0);
+    let index =
+        std::fs::read_dir(folder.path("audit.db.index")).expect("a folder").map(|entry| entry.expect("one").path());
+    for file in index.chain(["audit.db", "audit.db-wal"].map(|name| folder.path(name))) {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        assert!(!bytes.windows(9).any(|window| window == b"swordfish"), "{}", file.display());
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use sealog::{AuditLog, Filter, Record, Selector};
+use sealog::{AuditLog, Examined, Filter, Record, Selector};
 use tokio::sync::watch;
 
 use super::{Source, frame};
@@ -28,7 +28,8 @@ const MAX_PACE: Duration = Duration::from_millis(40);
 
 /// An event, ready to be sent.
 struct Frame {
-    record: Record,
+    seq: u64,
+    examined: Examined,
     bytes: Bytes,
 }
 
@@ -109,12 +110,12 @@ impl Hub {
         if next < ring.from {
             return Ok(Found::Behind);
         }
-        let first = ring.frames.partition_point(|frame| frame.record.seq() < next);
+        let first = ring.frames.partition_point(|frame| frame.seq < next);
         let mut bytes = 0;
         let mut frames = Vec::new();
         for frame in ring.frames.range(first..) {
             if bytes >= PIECE_BYTES {
-                let next = frame.record.seq();
+                let next = frame.seq;
                 return Ok(Found::Frames(frames, next));
             }
             bytes += frame.bytes.len();
@@ -131,20 +132,21 @@ impl Ring {
         self.frames.clear();
     }
 
-    fn add(&mut self, records: Vec<Record>, next: u64) {
+    fn add(&mut self, records: Vec<Record>, next: u64) -> Result<(), sealog::Error> {
         for record in records {
             let bytes = frame::event(record.seq(), record.canonical_json());
             // The record holds about as much again.
             self.bytes += 2 * bytes.len();
-            self.frames.push_back(Arc::new(Frame { record, bytes }));
+            self.frames.push_back(Arc::new(Frame { seq: record.seq(), examined: Examined::new(record)?, bytes }));
         }
         self.next = next;
         while self.frames.len() > MAX_FRAMES || (self.bytes > MAX_FRAME_BYTES && self.frames.len() > 1) {
             if let Some(oldest) = self.frames.pop_front() {
                 self.bytes -= 2 * oldest.bytes.len();
-                self.from = oldest.record.seq() + 1;
+                self.from = oldest.seq + 1;
             }
         }
+        Ok(())
     }
 }
 
@@ -169,7 +171,7 @@ async fn read(hub: &Weak<Hub>, log: &AuditLog) -> Result<(), sealog::Error> {
                 ring.stop();
                 return Ok(());
             }
-            ring.add(page.events, next);
+            ring.add(page.events, next)?;
             ring.watchers
         };
         hub.news.send_replace(());
@@ -200,7 +202,7 @@ impl Source for Events {
                 Found::Frames(frames, next) => {
                     let mut selected = Vec::with_capacity(frames.len());
                     for frame in frames {
-                        if self.selector.selects(&frame.record)? {
+                        if self.selector.selects_examined(&frame.examined)? {
                             selected.push(frame);
                         }
                     }

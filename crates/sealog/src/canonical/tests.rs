@@ -107,7 +107,7 @@ proptest! {
         let generic = canonical(&serde_json::to_value(&event).unwrap());
 
         let mut sealed = b"before".to_vec();
-        let parts = sealed_parts(&event);
+        let parts = sealed_parts(&event, &AsTheyAre);
         parts.seal(event.recorded_at.unwrap(), event.seq.unwrap(), &mut sealed);
         prop_assert_eq!(std::str::from_utf8(&sealed[6..]).unwrap(), &generic);
         prop_assert!(sealed.len() - 6 <= parts.max_len());
@@ -117,14 +117,14 @@ proptest! {
 
         let back: Event = serde_json::from_str(&generic).unwrap();
         let mut again = Vec::new();
-        sealed_parts(&back).seal(back.recorded_at.unwrap(), back.seq.unwrap(), &mut again);
+        sealed_parts(&back, &AsTheyAre).seal(back.recorded_at.unwrap(), back.seq.unwrap(), &mut again);
         prop_assert_eq!(&again, &sealed[6..]);
     }
 
     #[test]
     fn an_event_without_its_place_is_canonical_too(event in arbitrary::event(false)) {
         let generic = to_vec(&serde_json::to_value(&event).unwrap());
-        let parts = sealed_parts(&event);
+        let parts = sealed_parts(&event, &AsTheyAre);
         prop_assert_eq!(parts.unsealed(), &*generic);
         let written = with_event(&event, <[u8]>::to_vec);
         prop_assert_eq!(written, generic);

@@ -25,32 +25,47 @@ pub(crate) trait Sink<'b> {
 /// What stands in the state before a change stands in the state after it, or else in the diff: so with
 /// a state after it, the one before is not read.
 pub(crate) fn visit<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Result<()> {
-    scan(body, sink)
-        .ok_or_else(|| Error::new(ErrorKind::Integrity, "expected an event's canonical JSON, found something else"))
+    let scan = |mut scanner: Scanner<'b>| {
+        scanner.expect(b'{')?;
+        if scanner.is_closed_at_once(b'}') { Some(()) } else { members(&mut scanner, sink) }
+    };
+    Scanner::new(body).and_then(scan).ok_or_else(no_event)
 }
 
-fn scan<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Option<()> {
-    let mut scanner = Scanner { bytes: body, at: 0 };
+/// As [`visit`], but passes over the members before `from`, where a comma must stand.
+pub(crate) fn visit_from<'b>(body: &'b [u8], from: usize, sink: &mut dyn Sink<'b>) -> Result<()> {
+    let scan = |mut scanner: Scanner<'b>| match scanner.next()? {
+        b',' => members(&mut scanner, sink),
+        _ => None,
+    };
+    body.get(from..).and_then(Scanner::new).and_then(scan).ok_or_else(no_event)
+}
+
+fn no_event() -> Error {
+    Error::new(ErrorKind::Integrity, "expected an event's canonical JSON, found something else")
+}
+
+/// The rest of an event's members.
+fn members<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
     // The names are sorted: "after" comes before "before".
     let mut has_after = false;
-    scanner.object(&mut |scanner, name| match name {
-        b"actorId" | b"id" | b"requestId" | b"resourceId" | b"sessionId" => {
+    scanner.members(&mut |scanner, name| match name.raw {
+        "actorId" | "id" | "requestId" | "resourceId" | "sessionId" => {
             let id = scanner.string()?;
-            sink.id(&unescaped(id)?);
+            sink.id(&id.unescaped()?);
             Some(())
         }
-        b"actorName" | b"metadata" | b"onBehalfOf" => scanner.value(Some(&mut *sink)),
-        b"after" => {
+        "actorName" | "metadata" | "onBehalfOf" => scanner.value(Some(&mut *sink)),
+        "after" => {
             has_after = true;
             scanner.value(Some(&mut *sink))
         }
-        b"before" if !has_after => scanner.value(Some(&mut *sink)),
-        b"diff" => scanner.array(&mut |scanner| {
-            scanner.object(&mut |scanner, name| match name {
-                b"old" => scanner.value(Some(&mut *sink)),
-                b"path" => {
-                    let path = scanner.string()?;
-                    let path = unescaped(path)?;
+        "before" if !has_after => scanner.value(Some(&mut *sink)),
+        "diff" => scanner.array(&mut |scanner| {
+            scanner.object(&mut |scanner, name| match name.raw {
+                "old" => scanner.value(Some(&mut *sink)),
+                "path" => {
+                    let path = scanner.string()?.unescaped()?;
                     sink.changed(&path);
                     sink.text(path);
                     Some(())
@@ -62,14 +77,38 @@ fn scan<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Option<()> {
     })
 }
 
+/// A string as it is written, without its quotes.
+#[derive(Clone, Copy)]
+struct Quoted<'a> {
+    raw: &'a str,
+    escapes: bool,
+}
+
+impl<'a> Quoted<'a> {
+    fn unescaped(self) -> Option<Cow<'a, str>> {
+        if !self.escapes {
+            return Some(self.raw.into());
+        }
+        serde_json::from_str(&["\"", self.raw, "\""].concat()).ok().map(Cow::Owned)
+    }
+}
+
 struct Scanner<'a> {
-    bytes: &'a [u8],
+    text: &'a str,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self { text: std::str::from_utf8(bytes).ok()?, at: 0 })
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
     fn next(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
+        let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
@@ -80,16 +119,18 @@ impl<'a> Scanner<'a> {
 
     /// Whether a list that ends with `close` is empty, which ends it.
     fn is_closed_at_once(&mut self, close: u8) -> bool {
-        let closed = self.bytes.get(self.at) == Some(&close);
+        let closed = self.peek() == Some(close);
         self.at += usize::from(closed);
         closed
     }
 
-    fn object(&mut self, member: &mut dyn FnMut(&mut Self, &[u8]) -> Option<()>) -> Option<()> {
+    fn object(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
-        if self.is_closed_at_once(b'}') {
-            return Some(());
-        }
+        if self.is_closed_at_once(b'}') { Some(()) } else { self.members(member) }
+    }
+
+    /// The members of an object from one of them on, and its end.
+    fn members(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
         loop {
             let name = self.string()?;
             self.expect(b':')?;
@@ -121,11 +162,11 @@ impl<'a> Scanner<'a> {
     fn value(&mut self, mut sink: Option<&mut dyn Sink<'a>>) -> Option<()> {
         let mut depth = 0_usize;
         loop {
-            match *self.bytes.get(self.at)? {
+            match self.peek()? {
                 b'"' => {
                     let text = self.string()?;
                     if let Some(sink) = &mut sink {
-                        sink.text(unescaped(text)?);
+                        sink.text(text.unescaped()?);
                     }
                 }
                 b'{' | b'[' => {
@@ -143,26 +184,21 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What stands between the quotes, as it is written.
-    fn string(&mut self) -> Option<&'a [u8]> {
+    fn string(&mut self) -> Option<Quoted<'a>> {
         self.expect(b'"')?;
         let start = self.at;
+        let mut escapes = false;
         loop {
             match self.next()? {
-                b'"' => return Some(&self.bytes[start..self.at - 1]),
-                b'\\' => self.at += 1,
+                b'"' => return Some(Quoted { raw: self.text.get(start..self.at - 1)?, escapes }),
+                b'\\' => {
+                    escapes = true;
+                    self.at += 1;
+                }
                 _ => {}
             }
         }
     }
-}
-
-fn unescaped(text: &[u8]) -> Option<Cow<'_, str>> {
-    if !text.contains(&b'\\') {
-        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
-    }
-    let quoted = [b"\"", text, b"\""].concat();
-    serde_json::from_slice(&quoted).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
@@ -207,6 +243,20 @@ mod tests {
         assert_eq!((found_all.ids, found_all.changed), (vec!["1".to_owned()], vec!["/k/0".to_owned()]));
         assert_eq!(found(r#"{"before":"only"}"#).unwrap().texts, ["only"]);
         assert_eq!(found("{}"), Some(Found::default()));
+    }
+
+    #[test]
+    fn the_changes_are_found_from_where_the_diff_begins() {
+        let event = crate::Event::new("a").metadata(serde_json::json!({"diff": []}));
+        let event = event.change(serde_json::json!({"k": 1, "diff": 2}), serde_json::json!({"k": 2}));
+        let policy = crate::Policy::default().compile([7; 32]).unwrap();
+        let prepared = policy.apply_own(event, 1, || "i".to_owned()).unwrap();
+        let mut body = Vec::new();
+        prepared.sealable.seal(1, 2, &mut body);
+        let mut found = Found::default();
+        visit_from(&body, prepared.facts.diff.unwrap(), &mut found).unwrap();
+        assert_eq!(found.changed, ["/diff", "/k"]);
+        assert!(visit_from(&body, 1, &mut found).is_err() && visit_from(&body, body.len() + 1, &mut found).is_err());
     }
 
     #[test]

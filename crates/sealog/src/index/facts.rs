@@ -70,6 +70,8 @@ pub(crate) struct Facts {
     pub(crate) ip_address: Option<String>,
     /// Whether there is a state before or after.
     pub(crate) has_state: bool,
+    /// Where in its canonical JSON the members from `diff` on begin, if that is known.
+    pub(crate) diff: Option<usize>,
 }
 
 /// The part of an event's canonical JSON that facts are made of.
@@ -104,8 +106,8 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D:
 }
 
 impl Facts {
-    /// The facts of an event that has its timestamp.
-    pub(crate) fn of_event(event: Event) -> Self {
+    /// The facts of an event that has its timestamp, and in whose canonical JSON `diff` belongs there.
+    pub(crate) fn of_event(event: Event, diff: usize) -> Self {
         let boxed = |text: Option<String>| text.map(String::into_boxed_str);
         let resource = resource(event.resource_type.as_deref(), event.resource_id.as_deref());
         Self {
@@ -126,6 +128,7 @@ impl Facts {
             ],
             tags: event.tags,
             ip_address: event.ip_address,
+            diff: Some(diff),
         }
     }
 
@@ -156,6 +159,7 @@ impl Facts {
             ],
             tags: body.tags,
             ip_address: body.ip_address,
+            diff: None,
         };
         Ok((facts, body.id))
     }

@@ -104,6 +104,8 @@ struct State {
     wanted: u64,
     /// What the segments on show hold of events that were removed since.
     removals: removals::Pending,
+    /// What receipts before this seq cover is in no file of the index.
+    purged_to: u64,
     /// Why there is no index now. The thread tries again.
     failed: Option<Error>,
     /// The index is to be made anew.
@@ -173,8 +175,10 @@ impl Index {
     /// The events of a log that has at least `size`. Waits until they are all there.
     pub(crate) async fn view(&self, size: u64) -> Result<View> {
         let mut progress = self.shared.progress.subscribe();
+        let waiting = Stopwatch::start();
         loop {
             progress.mark_unchanged();
+            let unsettled;
             {
                 let mut state = self.shared.lock();
                 if let Some(error) = &state.failed {
@@ -197,21 +201,30 @@ impl Index {
                     return Err(Error::new(ErrorKind::Closed, "the log is closed"));
                 }
                 state.wanted = state.wanted.max(size);
+                unsettled = state.removals.is_unsettled();
+                if unsettled {
+                    state.removals.hurry();
+                    if !state.writes && waiting.elapsed() > PURGE_PATIENCE {
+                        let message = "another process does not write into the index what is left of removed events";
+                        return Err(Error::new(ErrorKind::Busy, message));
+                    }
+                }
                 self.shared.woken.notify_all();
             }
             // The sender lives as long as this does.
-            let _ = progress.changed().await;
+            if unsettled {
+                let _ = tokio::time::timeout(PURGE_PATIENCE, progress.changed()).await;
+            } else {
+                let _ = progress.changed().await;
+            }
         }
     }
 
-    /// Waits until nothing is in the index's files of what receipts before `size` cover. Answers whether that is so:
-    /// another process that does not write the index as it should is not waited for without end.
-    pub(crate) async fn purged(&self, size: u64) -> Result<bool> {
+    /// Waits until nothing is in the index's files of what the receipt at this seq and those before it cover. Answers
+    /// whether that is so: another process that does not write the index as it should is not waited for without end.
+    pub(crate) async fn purged(&self, receipt: u64) -> Result<bool> {
         let mut progress = self.shared.progress.subscribe();
         let waiting = Stopwatch::start();
-        self.shared.lock().removals.hurry();
-        // The tail knows of all receipts then.
-        let _ = self.view(size).await?;
         loop {
             progress.mark_unchanged();
             {
@@ -219,7 +232,7 @@ impl Index {
                 if let Some(error) = &state.failed {
                     return Err(error.clone());
                 }
-                if state.removals.is_empty() {
+                if state.purged_to > receipt {
                     return Ok(true);
                 }
                 if state.stop {
@@ -229,6 +242,7 @@ impl Index {
                     return Ok(false);
                 }
                 state.removals.hurry();
+                state.wanted = state.wanted.max(receipt + 1);
                 self.shared.woken.notify_all();
             }
             let _ = tokio::time::timeout(ROOM_INTERVAL, progress.changed()).await;
@@ -280,6 +294,7 @@ impl Drop for Index {
 impl State {
     fn make_anew(&mut self) {
         (self.rebuild, self.generation, self.tail, self.failed) = (true, None, None, None);
+        (self.removals, self.purged_to) = (removals::Pending::default(), 0);
     }
 
     /// Takes note of the removal receipts among these events: what they cover is gone from the tail, and is left out of

@@ -11,6 +11,10 @@ use crate::log::record_of;
 use crate::ranges::Ranges;
 use crate::retention::Covered;
 
+/// The segments are written anew when no receipt has come for so many rounds, or some have waited for so many.
+const QUIET_ROUNDS: u32 = 2;
+const MAX_ROUNDS: u32 = 15;
+
 /// What one receipt covers.
 #[derive(Debug, Clone)]
 struct Noted {
@@ -28,18 +32,33 @@ pub(super) struct Pending {
     seqs: Arc<Ranges>,
     /// Somebody waits for it.
     in_a_hurry: bool,
-    /// Rounds since the last receipt came.
+    /// Rounds since the last receipt came, and since the first one that is pending did.
     quiet_rounds: u32,
+    rounds: u32,
 }
 
 impl Pending {
     pub(super) fn note(&mut self, receipt: u64, covered: &Covered) {
-        if covered.seqs.is_empty() || self.noted.iter().any(|noted| noted.receipt == receipt) {
+        if self.noted.iter().any(|noted| noted.receipt == receipt) {
             return;
         }
         Arc::make_mut(&mut self.seqs).add_all(&covered.seqs);
         self.noted.push(Noted { receipt, seqs: covered.seqs.clone(), remains: !covered.remains.is_empty() });
         self.quiet_rounds = 0;
+    }
+
+    /// What the receipts before `seq` cover.
+    pub(super) fn before(&self, seq: u64) -> Ranges {
+        let mut seqs = Ranges::default();
+        self.noted.iter().filter(|noted| noted.receipt < seq).for_each(|noted| seqs.add_all(&noted.seqs));
+        seqs
+    }
+
+    /// What receipts from `seq` on cover.
+    pub(super) fn since(&self, seq: u64) -> Ranges {
+        let mut seqs = Ranges::default();
+        self.noted.iter().filter(|noted| noted.receipt >= seq).for_each(|noted| seqs.add_all(&noted.seqs));
+        seqs
     }
 
     /// The segments are without what the receipts before `seq` cover.
@@ -52,10 +71,7 @@ impl Pending {
             self.seqs = Arc::new(seqs);
         }
         self.in_a_hurry &= !self.noted.is_empty();
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.noted.is_empty()
+        self.rounds = 0;
     }
 
     /// What queries leave out of the segments.
@@ -74,16 +90,13 @@ impl Pending {
 
     pub(super) fn round(&mut self) {
         self.quiet_rounds += 1;
+        self.rounds += 1;
     }
 
     /// Whether it is time to write the segments anew. While receipts come, more of them will.
     pub(super) fn is_due(&self) -> bool {
-        !self.noted.is_empty() && (self.in_a_hurry || self.quiet_rounds >= 2)
-    }
-
-    /// The seq after the last receipt.
-    pub(super) fn next(&self) -> u64 {
-        self.noted.iter().map(|noted| noted.receipt + 1).max().unwrap_or(0)
+        let waited = self.quiet_rounds >= QUIET_ROUNDS || self.rounds >= MAX_ROUNDS;
+        !self.noted.is_empty() && (self.in_a_hurry || waited)
     }
 }
 
@@ -95,8 +108,8 @@ pub(super) fn receipts(first_seq: u64, entries: &[Option<Entry>]) -> impl Iterat
         if kind != Some(OwnKind::Removal) {
             return None;
         }
-        // One that cannot be read is for `verify` to report.
-        let covered = Covered::of_record(&record_of(seq, entry.body()).ok()?).ok()??;
-        Some((seq, covered))
+        // One that cannot be read covers nothing; `verify` reports it.
+        let covered = record_of(seq, entry.body()).and_then(|record| Covered::of_record(&record));
+        Some((seq, covered.ok().flatten().unwrap_or_default()))
     })
 }

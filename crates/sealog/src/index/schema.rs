@@ -13,7 +13,7 @@ use tantivy::schema::{
 };
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
-use super::documents::{Sink, visit};
+use super::documents::{Sink, visit, visit_from};
 use super::facts::{Facts, Key};
 use super::words::words;
 use crate::error::Result;
@@ -140,7 +140,11 @@ impl IndexDocument {
         if full_text || document.facts.has_state {
             let text = full_text.then_some(&mut document.text);
             let mut collect = Collect { text, seen: HashSet::default(), changed: HashSet::default() };
-            visit(body, &mut collect)?;
+            match document.facts.diff {
+                // Without words, what comes before the diff says nothing.
+                Some(diff) if !full_text => visit_from(body, diff, &mut collect)?,
+                _ => visit(body, &mut collect)?,
+            }
             let changed = collect.changed;
             document.changed.extend(changed);
         }
@@ -158,7 +162,7 @@ struct Collect<'d, 'b> {
 impl<'b> Sink<'b> for Collect<'_, 'b> {
     fn text(&mut self, text: Cow<'b, str>) {
         let Some(all) = &mut self.text else { return };
-        if self.seen.contains(&text) {
+        if !self.seen.insert(text.clone()) {
             return;
         }
         if !all.is_empty() {
@@ -170,7 +174,6 @@ impl<'b> Sink<'b> for Collect<'_, 'b> {
             }
             all.push_str(word);
         });
-        self.seen.insert(text);
     }
 
     fn id(&mut self, _: &str) {}

@@ -56,7 +56,10 @@ impl Query for SeqQuery {
 impl Weight for SeqQuery {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let seqs = reader.fast_fields().u64(&self.column)?.first_or_default_col(0);
-        let docs = self.seqs.iter().map(|range| first_from(&*seqs, range.start)..first_from(&*seqs, range.end));
+        let last = seqs.num_vals().checked_sub(1);
+        let held = last.map_or(0..0, |last| seqs.get_val(0)..seqs.get_val(last) + 1);
+        let docs =
+            self.seqs.within(&held).iter().map(|range| first_from(&*seqs, range.start)..first_from(&*seqs, range.end));
         let mut docs = docs.filter(|docs| !docs.is_empty()).collect::<Vec<_>>().into_iter();
         match docs.next() {
             Some(first) => Ok(Box::new(ConstScorer::new(Runs(docs, first), boost))),

@@ -9,8 +9,15 @@ const MAX_WORD_BYTES: usize = 128;
 /// that put no spaces between words have one word a character, so that a phrase finds what is inside.
 pub(crate) fn words(text: &str, each: &mut impl FnMut(&str)) {
     if text.is_ascii() {
-        let words = text.split(|char: char| !char.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        return words.for_each(|word| each(&folded(word)));
+        let ends = text.bytes().enumerate().filter(|(_, byte)| !byte.is_ascii_alphanumeric()).map(|(at, _)| at);
+        let mut start = 0;
+        for end in ends.chain([text.len()]) {
+            if start < end {
+                each(&folded(&text[start..end]));
+            }
+            start = end + 1;
+        }
+        return;
     }
     let mut start = None;
     for (at, char) in text.char_indices() {

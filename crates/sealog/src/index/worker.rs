@@ -65,6 +65,8 @@ struct Payload {
     events: u64,
     /// Of what the removal receipts before this seq cover nothing is left in the segments.
     removed_to: u64,
+    /// Nor is it in a file that is about to go.
+    purged_to: u64,
     /// The commitment of the last event, base64: the log may have been put back to an older state since.
     last: String,
     full_text: bool,
@@ -134,8 +136,6 @@ struct Writer {
     committed: Payload,
     merging: Option<Arc<AtomicBool>>,
     purging: Option<Purge>,
-    /// Segments that were written anew, and whose old files may still be there.
-    replaced: Vec<SegmentId>,
     /// The last field, so that whoever gets it finds tantivy's own lock free as well.
     _lock: File,
 }
@@ -159,7 +159,7 @@ impl<'s> Worker<'s> {
         }
         let (index, payload) = match (found, &lock) {
             (Some(found), _) => found,
-            (None, Some(_)) => create(&options.folder, &fields, &log, options.full_text.unwrap_or(true))?,
+            (None, Some(_)) => create(&options.folder, &fields, &log, options.full_text.unwrap_or(true), &mut journal)?,
             (None, None) => {
                 return Err(Error::new(
                     ErrorKind::Busy,
@@ -184,6 +184,7 @@ impl<'s> Worker<'s> {
             round: Stopwatch::start(),
         };
         worker.note_removals(payload.removed_to)?;
+        worker.sweep()?;
         worker.publish()?;
         shared.progress.send_modify(|progress| progress.events = payload.next_seq);
         Ok(worker)
@@ -359,32 +360,30 @@ impl<'s> Worker<'s> {
 
     /// Takes note of the removal receipts from `seq` on that are in the journal.
     fn note_removals(&mut self, seq: u64) -> Result<()> {
-        let mut journal = sqlite::open_reader(&self.shared.options.log)?;
-        let receipts = journal.snapshot(|snapshot| snapshot.own(OwnKind::Removal, seq))?;
+        let receipts = self.journal.snapshot(|snapshot| snapshot.own(OwnKind::Removal, seq))?;
         for seq in receipts {
-            let entries = entries(&mut journal, seq, seq + 1)?;
+            let entries = entries(&mut self.journal, seq, seq + 1)?;
             self.shared.lock().note_removals(seq, &entries);
         }
         Ok(())
     }
 
+    /// Deletes what a process left of segments that it had written anew, and was gone before it could.
+    fn sweep(&mut self) -> Result<()> {
+        let Some(writer) =
+            self.writer.as_mut().filter(|writer| writer.committed.purged_to < writer.committed.removed_to)
+        else {
+            return Ok(());
+        };
+        let known = self.index.searchable_segment_ids().map_err(damaged)?;
+        delete_segments(&self.shared.options.folder, |id| !known.iter().any(|known| known.uuid_string() == id))?;
+        writer.commit(Payload { purged_to: writer.committed.removed_to, ..writer.committed.clone() })
+    }
+
     /// Writes anew the segments that hold something of what was removed, on a thread of its own.
     fn purge(&mut self) -> Result<()> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        if !writer.replaced.is_empty() {
-            writer.tantivy.garbage_collect_files().wait().map_err(damaged)?;
-            let folder = &self.shared.options.folder;
-            let names = fs::read_dir(folder).map_err(|error| unwritable(folder, error))?;
-            let names: Vec<_> = names.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-            writer.replaced.retain(|id| names.iter().any(|name| name.starts_with(&id.uuid_string())));
-            if writer.replaced.is_empty() {
-                let removed_to = writer.committed.removed_to;
-                self.shared.lock().removals.settle(removed_to);
-                self.shared.progress.send_modify(|_| {});
-            }
-            return Ok(());
-        }
-        if let Some(purge) = writer.purging.take_if(|purge| purge.thread.is_finished()) {
+        if let Some(purge) = writer.purging.take_if(|purge| purge.thread.as_ref().is_none_or(JoinHandle::is_finished)) {
             return self.replace(purge);
         }
         if !writer.is_free() || !self.shared.lock().removals.is_due() {
@@ -392,27 +391,34 @@ impl<'s> Worker<'s> {
         }
         // What is on its way into a segment may be gone by now.
         self.commit_if_due(true)?;
-        let (seqs, removed_to) = {
-            let state = self.shared.lock();
-            (state.removals.seqs(), state.removals.next())
-        };
+        // Of all receipts up to now, those of other processes too that have not come here yet.
+        let removed_to = self.journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
+        let from = self.writer.as_ref().map_or(0, |writer| writer.committed.removed_to);
+        self.note_removals(from)?;
+        let seqs = self.shared.lock().removals.before(removed_to);
         let mut left: HashMap<u64, Entry> = HashMap::new();
         let committed = self.committed();
         for range in seqs.iter().filter(|range| range.end > committed) {
             let range = range.start.max(committed)..range.end;
-            let entries = entries(&mut self.journal, range.start, range.end)?;
+            let entries = entries(&mut self.journal, range.start, range.end.min(removed_to))?;
             left.extend(range.zip(entries).filter_map(|(seq, entry)| Some((seq, entry?))));
         }
-        if !left.is_empty()
-            && let Some(tail) = &mut self.shared.lock().tail
-        {
-            tail.replace(&left.keys().copied().collect(), |seq| left.remove(&seq));
+        if !left.is_empty() {
+            let mut state = self.shared.lock();
+            // Of what was removed since, nothing comes back.
+            let since = state.removals.since(removed_to);
+            left.retain(|seq, _| !since.contains(*seq));
+            if let Some(tail) = &mut state.tail {
+                tail.replace(&left.keys().copied().collect(), |seq| left.remove(&seq));
+            }
         }
         let Some(generation) = self.shared.lock().generation.clone() else { return Ok(()) };
         let segments =
             generation.segments.iter().filter(|segment| seqs.overlaps(&(segment.first_seq()..segment.end_seq())));
         let old: Vec<_> = segments.map(|segment| Old::of(segment)).collect();
+        let stop = Arc::new(AtomicBool::new(false));
         let work = Rewrite {
+            stop: stop.clone(),
             journal: sqlite::open_reader(&self.shared.options.log)?,
             index: self.index.clone(),
             fields: self.fields.clone(),
@@ -425,18 +431,18 @@ impl<'s> Worker<'s> {
                 .with_source(error)
         })?;
         if let Some(writer) = &mut self.writer {
-            writer.purging = Some(Purge { thread, old, removed_to });
+            writer.purging = Some(Purge { thread: Some(thread), stop, old, removed_to });
         }
         Ok(())
     }
 
-    /// Puts segments that were written anew in the place of the old ones.
-    fn replace(&mut self, purge: Purge) -> Result<()> {
-        let new = joined(purge.thread, "the thread that writes the index anew")?;
+    /// Puts segments that were written anew in the place of the old ones, whose files go.
+    fn replace(&mut self, mut purge: Purge) -> Result<()> {
+        let Some(thread) = purge.thread.take() else { return Ok(()) };
+        let new = joined(thread, "the thread that writes the index anew")?;
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        let mut payload = writer.committed.clone();
-        payload.removed_to = purge.removed_to;
         let old: Vec<_> = purge.old.iter().map(|old| old.id).collect();
+        let mut payload = Payload { removed_to: purge.removed_to, ..writer.committed.clone() };
         payload.events -= purge.old.iter().map(|old| old.docs).sum::<u64>();
         writer.tantivy.delete_query(Box::new(SegmentsQuery(old.clone()))).map_err(damaged)?;
         for new in new.into_iter().flatten() {
@@ -444,14 +450,12 @@ impl<'s> Worker<'s> {
             writer.tantivy.add_segment(new).map_err(damaged)?;
         }
         writer.commit(payload)?;
-        writer.replaced = old;
-        let is_done = writer.replaced.is_empty();
         self.publish()?;
-        if is_done {
-            self.shared.lock().removals.settle(purge.removed_to);
-            self.shared.progress.send_modify(|_| {});
-        }
-        Ok(())
+        // Whoever still reads them has them open.
+        delete_segments(&self.shared.options.folder, |id| old.iter().any(|old| old.uuid_string() == id))?;
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.commit(Payload { purged_to: purge.removed_to, ..writer.committed.clone() })?;
+        self.publish()
     }
 
     /// Shows the committed segments to those who ask, and drops from the tail what is in them.
@@ -471,6 +475,10 @@ impl<'s> Worker<'s> {
         }
         let next_seq = payload.next_seq;
         self.full_text = payload.full_text;
+        if self.writer.is_none() {
+            // Receipts may have passed by that the tail never held.
+            self.note_removals(payload.removed_to)?;
+        }
         let before = self.shared.lock().generation.clone();
         let searcher = self.reader.searcher();
         let generation = Generation::new(self.fields.clone(), searcher, next_seq, self.full_text, before.as_deref())?;
@@ -487,9 +495,8 @@ impl<'s> Worker<'s> {
         }
         state.generation = Some(Arc::new(generation));
         state.writes = self.writer.is_some();
-        if !state.writes {
-            state.removals.settle(payload.removed_to);
-        }
+        state.removals.settle(payload.removed_to);
+        state.purged_to = payload.purged_to;
         match &mut state.tail {
             // Another process made the index anew.
             Some(tail) if tail.start() > next_seq => state.tail = None,
@@ -519,6 +526,8 @@ impl<'s> Worker<'s> {
         if let Some(lock) = lock {
             self.writer = Some(Writer::new(&self.index, payload.clone(), lock)?);
             self.next_seq = payload.next_seq;
+            self.note_removals(payload.removed_to)?;
+            self.sweep()?;
         }
         self.publish()?;
         let mut state = self.shared.lock();
@@ -586,14 +595,13 @@ impl Writer {
             committed,
             merging: None,
             purging: None,
-            replaced: Vec::new(),
             _lock: lock,
         })
     }
 
     /// Whether no other thread is at the segments.
     fn is_free(&self) -> bool {
-        self.merging.is_none() && self.purging.is_none() && self.replaced.is_empty()
+        self.merging.is_none() && self.purging.is_none()
     }
 
     /// Whether what is in the folder is what was committed here. Somebody may have deleted the folder, and
@@ -655,14 +663,27 @@ impl Old {
 
 /// Segments that are being written anew.
 struct Purge {
-    thread: JoinHandle<Result<Vec<Option<SegmentMeta>>>>,
+    /// Until it has ended.
+    thread: Option<JoinHandle<Result<Vec<Option<SegmentMeta>>>>>,
+    stop: Arc<AtomicBool>,
     old: Vec<Old>,
     /// What the receipts before this seq cover is left out.
     removed_to: u64,
 }
 
+/// Before somebody else may write into the folder.
+impl Drop for Purge {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Writes segments anew, from the journal as it is now.
 struct Rewrite {
+    stop: Arc<AtomicBool>,
     journal: Reader,
     index: tantivy::Index,
     fields: Arc<Fields>,
@@ -678,6 +699,9 @@ impl Rewrite {
         for seqs in std::mem::take(&mut self.seqs) {
             let mut new: Option<NewSegment> = None;
             for from in seqs.clone().step_by(STRIDE_EVENTS as usize) {
+                if self.stop.load(Ordering::Acquire) {
+                    return Err(Error::new(ErrorKind::Closed, "the index is written by nobody any more"));
+                }
                 let to = seqs.end.min(from + STRIDE_EVENTS);
                 for (seq, entry) in (from..).zip(entries(&mut self.journal, from, to)?) {
                     let Some(entry) = entry else { continue };
@@ -764,7 +788,15 @@ fn commitment(journal: &mut Reader, seq: u64) -> Result<String> {
 
 /// Makes an empty index in place of the one in the folder. Other files are left alone: somebody may have
 /// given the wrong folder.
-fn create(folder: &Path, fields: &Fields, log: &str, full_text: bool) -> Result<(tantivy::Index, Payload)> {
+fn create(
+    folder: &Path,
+    fields: &Fields,
+    log: &str,
+    full_text: bool,
+    journal: &mut Reader,
+) -> Result<(tantivy::Index, Payload)> {
+    // What is read from here on is without what receipts up to here cover.
+    let size = journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
     for entry in fs::read_dir(folder).map_err(|error| unwritable(folder, error))? {
         let entry = entry.map_err(|error| unwritable(folder, error))?;
         if is_of_an_index(&entry.file_name().to_string_lossy()) {
@@ -782,7 +814,8 @@ fn create(folder: &Path, fields: &Fields, log: &str, full_text: bool) -> Result<
         log: log.to_owned(),
         next_seq: 0,
         events: 0,
-        removed_to: 0,
+        removed_to: size,
+        purged_to: size,
         last: String::new(),
         full_text,
     };
@@ -792,6 +825,24 @@ fn create(folder: &Path, fields: &Fields, log: &str, full_text: bool) -> Result<
     commit.set_payload(&to_json(&payload));
     commit.commit().map_err(damaged)?;
     Ok((index, payload))
+}
+
+/// Deletes the files of segments whose number `unwanted` picks.
+fn delete_segments(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(|error| unwritable(folder, error))? {
+        let entry = entry.map_err(|error| unwritable(folder, error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some((id, _)) = name.split_once('.').filter(|(id, _)| id.len() == 32)
+            && is_of_an_index(&name)
+            && unwanted(id)
+        {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unwritable(folder, error)),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file of an index has such a name. Those of tantivy are `meta.json`, `.managed.json`,

@@ -72,8 +72,12 @@ pub(crate) trait Snapshot {
     /// The seq that is entered for this id.
     fn place(&mut self, id: &str) -> Result<Option<u64>>;
 
-    /// The seq that is entered for this id, and the size of the tree that first held the event.
-    fn entered(&mut self, id: &str) -> Result<Option<(u64, u64)>>;
+    /// For each of these ids, what is entered for it.
+    fn entered(&mut self, ids: &[String]) -> Result<Vec<Option<Entered>>>;
+
+    /// Gives `each` the seq of each entry of a removed event, and whether it is as such an entry is: under a keyed
+    /// hash, and without a digest.
+    fn removed_entries(&mut self, each: &mut dyn FnMut(u64, bool)) -> Result<()>;
 
     /// Tables and the like that are not as the journal makes them: what each is called, what was expected, and
     /// what was found.
@@ -198,6 +202,16 @@ pub(crate) struct Rewritten {
     pub(crate) salt: [u8; 16],
     /// Empty when nothing is left.
     pub(crate) body: Vec<u8>,
+}
+
+/// What is entered for an id, for who checks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entered {
+    pub(crate) seq: u64,
+    /// The size of the tree that first held the event.
+    pub(crate) tree_size: u64,
+    /// The timestamp, where the event was removed.
+    pub(crate) removed: Option<i64>,
 }
 
 /// An event on its way into the journal.

@@ -1,20 +1,21 @@
 //! The policy at work: from the event as it was sent to the event as it may be stored.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::address;
 use super::hide::{Domain, Keyed, REDACTED};
 use super::names::Names;
 use super::paths::Paths;
-use super::redact::Rules;
+use super::redact::{Rules, Steps};
 use super::validate::{self, Source};
 use super::{IpPolicy, Mode, diff, pointer};
-use crate::canonical::{self, Sealable};
+use crate::canonical::{self, Documents, Sealable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{DiffKind, DiffOp, Event, MAX_EVENT_BYTES, Severity, is_own};
+use crate::event::{DiffKind, Event, MAX_EVENT_BYTES, Severity, Step, is_own};
 use crate::index::{Facts, Key};
 
 /// How much of a keyed digest tells whether an event is the one that had the same id, in bytes. The key
@@ -25,6 +26,8 @@ const DIGEST_BYTES: usize = 16;
 #[derive(Clone)]
 pub(crate) struct Compiled {
     pub(super) rules: Rules,
+    /// For the log's own events.
+    pub(super) no_rules: Rules,
     pub(super) fields: Fields,
     pub(super) ip_address: IpPolicy,
     /// Events of which 64 bits of a keyed digest lie below are kept; `None` keeps all.
@@ -227,10 +230,15 @@ impl Compiled {
     /// that is set aside. Whatever shape it has, it must be no deeper than a JSON parser reads.
     pub(crate) fn redacted_copy(&self, row: &Value) -> Value {
         let (mut row, rules) = (row.clone(), &self.rules);
+        let redact = |paths: &Paths, value: &mut Value| {
+            let mut left = Vec::new();
+            rules.write_value(&mut left, paths, value);
+            *value = serde_json::from_slice(&left).unwrap_or_else(|_| REDACTED.into());
+        };
         let documents = [("metadata", &rules.metadata), ("before", &rules.before), ("after", &rules.after)];
         for (name, paths) in documents {
             if let Some(document) = row.get_mut(name) {
-                rules.redact_value(paths, document);
+                redact(paths, document);
             }
         }
         // Metadata that is no object has no names to go by.
@@ -246,7 +254,7 @@ impl Compiled {
         if let Some(Value::String(text)) = row.get_mut("ipAddress") {
             *text = address::reduce(self.ip_address, text, &rules.keyed);
         }
-        rules.redact_value(&Paths::default(), &mut row);
+        redact(&Paths::default(), &mut row);
         row
     }
 
@@ -292,12 +300,13 @@ impl Compiled {
     ) -> Result<Prepared> {
         // A clock before 1970 gives 0, which a later check of the same event lets pass.
         let timestamp = *event.timestamp.get_or_insert(accepted_ms.max(0));
-        self.add_diff(&mut event, redact);
         if redact {
-            self.redact(&mut event);
+            self.redact_fields(&mut event);
         }
         remove_repeated(&mut event.tags);
-        let sealable = canonical::sealed_parts(&event);
+        let rules = if redact { &self.rules } else { &self.no_rules };
+        let changed = std::mem::take(&mut event.changed);
+        let sealable = canonical::sealed_parts(&event, &Allowed { rules, changed: &changed });
         let size = sealable.max_len();
         if size > MAX_EVENT_BYTES {
             let message = format!(
@@ -306,61 +315,80 @@ impl Compiled {
             );
             return Err(Error::field(ErrorKind::LimitExceeded, "", message));
         }
-        let facts = Arc::new(Facts::of_event(event));
+        let facts = Arc::new(Facts::of_event(event, sealable.diff()));
         Ok(Prepared { id, timestamp, digest, sealable, facts, settings: self.settings })
+    }
+
+    fn redact_fields(&self, event: &mut Event) {
+        self.fields.redact(event, &self.rules.keyed);
+        if self.ip_address != IpPolicy::Keep
+            && let Some(text) = &mut event.ip_address
+        {
+            *text = address::reduce(self.ip_address, text, &self.rules.keyed);
+        }
+    }
+}
+
+/// Writes what the rules allow of an event's documents.
+struct Allowed<'a> {
+    rules: &'a Rules,
+    /// What the caller says has changed.
+    changed: &'a [String],
+}
+
+impl Documents for Allowed<'_> {
+    fn metadata(&self, out: &mut Vec<u8>, metadata: &Map<String, Value>) {
+        self.rules.write_object(out, &self.rules.metadata, metadata);
+    }
+
+    fn before(&self, out: &mut Vec<u8>, before: &Value) {
+        self.rules.write_value(out, &self.rules.before, before);
+    }
+
+    fn after(&self, out: &mut Vec<u8>, after: &Value) {
+        self.rules.write_value(out, &self.rules.after, after);
     }
 
     /// Compares the states as they were sent, so that a change of a hidden value still shows, and adds
     /// what the caller says has changed.
-    fn add_diff(&self, event: &mut Event, redact: bool) {
-        if event.diff.is_none()
-            && let (Some(before), Some(after)) = (&event.before, &event.after)
-        {
-            event.diff =
-                Some(if redact { diff::diff_guided(before, after, &self.rules) } else { diff::diff(before, after) });
-        }
-        let changed = std::mem::take(&mut event.changed);
-        if changed.is_empty() {
+    fn diff(&self, out: &mut Vec<u8>, event: &Event) {
+        let states = event.before.as_ref().zip(event.after.as_ref());
+        if event.diff.is_none() && states.is_none() && self.changed.is_empty() {
             return;
         }
-        let ops = event.diff.get_or_insert_default();
-        let computed = ops.len();
-        let mut seen = std::collections::HashSet::new();
-        for path in &changed {
-            let path = if redact { self.rules.visible(path) } else { path };
-            if !seen.insert(path) || ops[..computed].iter().any(|op| pointer::overlap(&op.path, path)) {
-                continue;
+        out.extend_from_slice(canonical::DIFF_MEMBER);
+        out.push(b'[');
+        let mut steps = Steps::new(self.rules, out);
+        // Their pointers, where there is something to compare them with.
+        let mut computed = Vec::new();
+        let mut push = |steps: &mut Steps<'_>, step: Step<'_>| {
+            if !self.changed.is_empty() {
+                computed.push(step.path.to_owned());
             }
-            // Where the caller took the value out of its states, all that is known is that it changed.
-            let side = |state: &Option<Value>| {
-                let value = state.as_ref().and_then(|state| state.pointer(path)).cloned();
-                Some(value.unwrap_or_else(|| REDACTED.into()))
-            };
-            let (old, value) = (side(&event.before), side(&event.after));
-            ops.push(DiffOp { op: DiffKind::Replace, old, path: path.to_owned(), value });
-        }
-    }
-
-    fn redact(&self, event: &mut Event) {
-        let rules = &self.rules;
-        if let Some(metadata) = &mut event.metadata {
-            rules.redact_object(&rules.metadata, metadata);
-        }
-        if let Some(before) = &mut event.before {
-            rules.redact_value(&rules.before, before);
-        }
-        if let Some(after) = &mut event.after {
-            rules.redact_value(&rules.after, after);
-        }
-        if let Some(ops) = &mut event.diff {
-            rules.redact_diff(ops);
-        }
-        self.fields.redact(event, &rules.keyed);
-        if self.ip_address != IpPolicy::Keep
-            && let Some(text) = &mut event.ip_address
+            steps.push(step);
+        };
+        if let Some(ops) = &event.diff {
+            for op in ops {
+                push(&mut steps, op.step());
+            }
+        } else if let Some((before, after)) = states
+            && !diff::diff_guided(before, after, self.rules, &mut |step| push(&mut steps, step))
         {
-            *text = address::reduce(self.ip_address, text, &rules.keyed);
+            steps.clear();
+            push(&mut steps, diff::whole(before, after));
         }
+        // Where the caller took the value out of its states, all that is known is that it changed.
+        let unknown = Value::from(REDACTED);
+        let mut seen = HashSet::new();
+        for path in self.changed {
+            let path = self.rules.visible(path);
+            if seen.insert(path) && !computed.iter().any(|known| pointer::overlap(known, path)) {
+                let [old, value] = [&event.before, &event.after]
+                    .map(|state| state.as_ref().and_then(|state| state.pointer(path)).or(Some(&unknown)));
+                steps.push(Step { op: DiffKind::Replace, old, path, value });
+            }
+        }
+        out.push(b']');
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::pointer;
 use crate::canonical;
-use crate::event::{DiffKind, DiffOp};
+use crate::event::{DiffKind, DiffOp, Step};
 
 pub use readable::readable;
 
@@ -51,7 +51,11 @@ const MAX_DIFF_PATH_BYTES: usize = 512 * 1024;
 /// assert_eq!(readable(&ops), "~ plan: \"free\" → \"team\"\n+ tags.0\n+ trial");
 /// ```
 pub fn diff(before: &Value, after: &Value) -> Vec<DiffOp> {
-    diff_guided(before, after, &Plain)
+    let mut ops = Vec::new();
+    if !diff_guided(before, after, &Plain, &mut |step| ops.push(step.into())) {
+        ops = vec![whole(before, after).into()];
+    }
+    ops
 }
 
 /// Says where the diff may look inside. A value that will be redacted is compared as a whole, so that
@@ -80,19 +84,23 @@ impl Guide for Plain {
     }
 }
 
-pub(super) fn diff_guided<G: Guide>(before: &Value, after: &Value, guide: &G) -> Vec<DiffOp> {
-    let mut differ = Differ { guide, ops: Vec::new(), path: String::new(), path_bytes: 0, exhausted: false };
+/// Gives `each` the steps in order. Answers whether that was all: where there are too many of them, the step
+/// is the [`whole`] document instead.
+pub(super) fn diff_guided<G: Guide>(before: &Value, after: &Value, guide: &G, each: &mut dyn FnMut(Step<'_>)) -> bool {
+    let mut differ = Differ { guide, each, ops: 0, path: String::new(), path_bytes: 0, exhausted: false };
     differ.compare(before, after, Some(&guide.root()));
-    if differ.exhausted {
-        let (old, value) = (Some(before.clone()), Some(after.clone()));
-        return vec![DiffOp { op: DiffKind::Replace, old, path: String::new(), value }];
-    }
-    differ.ops
+    !differ.exhausted
+}
+
+/// The step that replaces the whole document.
+pub(super) fn whole<'a>(before: &'a Value, after: &'a Value) -> Step<'a> {
+    Step { op: DiffKind::Replace, old: Some(before), path: "", value: Some(after) }
 }
 
 struct Differ<'a, G> {
     guide: &'a G,
-    ops: Vec<DiffOp>,
+    each: &'a mut dyn FnMut(Step<'_>),
+    ops: usize,
     /// The pointer of the place that is being compared.
     path: String,
     path_bytes: usize,
@@ -104,16 +112,18 @@ impl<G: Guide> Differ<'_, G> {
     fn compare(&mut self, before: &Value, after: &Value, place: Option<&G::Place>) {
         match (before, after, place) {
             (Value::Object(before), Value::Object(after), Some(place)) => self.compare_objects(before, after, place),
-            (Value::Array(before), Value::Array(after), Some(place)) => self.compare_arrays(before, after, place),
+            (Value::Array(old), Value::Array(new), Some(place)) => match array::script(old, new) {
+                Some(script) => self.compare_arrays(old, new, script, place),
+                None => self.emit(DiffKind::Replace, Some(before), Some(after)),
+            },
             _ if canonical::equal(before, after) => {}
             _ => self.emit(DiffKind::Replace, Some(before), Some(after)),
         }
     }
 
     fn compare_objects(&mut self, before: &Map<String, Value>, after: &Map<String, Value>, place: &G::Place) {
-        let (before, after) = (sorted(before), sorted(after));
-        let mut before = before.into_iter().peekable();
-        let mut after = after.into_iter().peekable();
+        let mut before = canonical::members(before).peekable();
+        let mut after = canonical::members(after).peekable();
         while !self.exhausted {
             let order = match (before.peek(), after.peek()) {
                 (Some((a, _)), Some((b, _))) => canonical::compare_names(a, b),
@@ -138,12 +148,7 @@ impl<G: Guide> Differ<'_, G> {
         }
     }
 
-    fn compare_arrays(&mut self, before: &[Value], after: &[Value], place: &G::Place) {
-        let Some(script) = array::script(before, after) else {
-            let (before, after) = (Value::from(before), Value::from(after));
-            self.push(DiffKind::Replace, Some(before), Some(after));
-            return;
-        };
+    fn compare_arrays(&mut self, before: &[Value], after: &[Value], script: array::Script, place: &G::Place) {
         let place = self.guide.element(place);
         let parent = self.path.len();
         // The index in the array as it is after the operations so far, which is what each of them
@@ -183,26 +188,13 @@ impl<G: Guide> Differ<'_, G> {
     }
 
     fn emit(&mut self, op: DiffKind, old: Option<&Value>, value: Option<&Value>) {
-        if !self.exhausted {
-            self.push(op, old.cloned(), value.cloned());
-        }
-    }
-
-    fn push(&mut self, op: DiffKind, old: Option<Value>, value: Option<Value>) {
+        self.ops += 1;
         self.path_bytes += self.path.len();
-        if self.ops.len() == MAX_DIFF_OPS || self.path_bytes > MAX_DIFF_PATH_BYTES {
-            self.exhausted = true;
-            return;
+        self.exhausted |= self.ops > MAX_DIFF_OPS || self.path_bytes > MAX_DIFF_PATH_BYTES;
+        if !self.exhausted {
+            (self.each)(Step { op, old, path: &self.path, value });
         }
-        self.ops.push(DiffOp { op, old, path: self.path.clone(), value });
     }
-}
-
-/// The members in the order of canonical JSON, whatever order the map itself has.
-fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut members: Vec<_> = map.iter().collect();
-    members.sort_unstable_by(|a, b| canonical::compare_names(a.0, b.0));
-    members
 }
 
 #[cfg(test)]

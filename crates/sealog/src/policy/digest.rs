@@ -15,9 +15,15 @@ impl Compiled {
     }
 
     /// What stands for the id of an event once that was removed, in whole or in part: a UUIDv8 of an HMAC-SHA256
-    /// with the log's key.
+    /// with the log's key. Of an id that begins with its time, as those do that logs make, the time stays: it tells
+    /// nothing that is not kept anyway, and ids that are neighbours in the journal remain so, where a removal of many
+    /// would otherwise write a page for each of them.
     pub(crate) fn removed_id(&self, id: &str) -> String {
-        uuid::Builder::from_custom_bytes(self.short(Domain::RemovedId, id.as_bytes())).into_uuid().to_string()
+        let mut bytes = self.short(Domain::RemovedId, id.as_bytes());
+        if let Some(time) = time_of(id) {
+            bytes[..time.len()].copy_from_slice(&time);
+        }
+        uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
     }
 
     /// What an erasure names its subject by, 32 hex digits.
@@ -51,6 +57,37 @@ impl Compiled {
     }
 }
 
+/// The 48 bits of time in a UUIDv7 that is written as usual.
+fn time_of(id: &str) -> Option<[u8; 6]> {
+    let uuid = uuid::Uuid::try_parse(id).ok().filter(|uuid| uuid.get_version_num() == 7)?;
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let is_usual = *uuid.hyphenated().encode_lower(&mut text) == *id;
+    uuid.as_bytes().first_chunk().copied().filter(|_| is_usual)
+}
+
 fn hex(bytes: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::Policy;
+
+    #[test]
+    fn a_removed_id_tells_the_time_of_one_that_had_it_and_nothing_else() {
+        let [ours, others] = [[1; 32], [2; 32]].map(|secret| Policy::default().compile(secret).unwrap());
+        let id = "0199a6f3-9d5e-7c31-b5a1-6f0c4b8e2d17";
+        let removed = ours.removed_id(id);
+        let parts: Vec<_> = removed.split('-').collect();
+        assert_eq!((parts[0], parts[1], &parts[2][..1]), ("0199a6f3", "9d5e", "8"), "{removed}");
+        assert_ne!((parts[2], parts[3], parts[4]), ("8c31", "b5a1", "6f0c4b8e2d17"));
+        assert_eq!(ours.removed_id(id), removed);
+        assert_ne!(others.removed_id(id)[14..], removed[14..]);
+        assert_ne!(ours.removed_id("0199a6f3-9d5e-7c31-b5a1-6f0c4b8e2d18")[14..], removed[14..]);
+        // No other form, and no other version.
+        for id in ["0199A6F3-9D5E-7C31-B5A1-6F0C4B8E2D17", "0199a6f3-9d5e-4c31-b5a1-6f0c4b8e2d17", "ada@example.com"] {
+            let removed = ours.removed_id(id);
+            assert!(!removed.starts_with("0199a6f3") && removed[14..].starts_with('8'), "{id}: {removed}");
+        }
+    }
 }

@@ -293,6 +293,7 @@ impl Policy {
         if self.max_future_ms < 0 {
             return Err(wrong(format!("max_future_ms is {}; it is not negative", self.max_future_ms)));
         }
+        let no_rules = Rules::none(Keyed::new(&secret));
         Ok(Compiled {
             fields: Fields::new(&names),
             rules: Rules {
@@ -302,8 +303,9 @@ impl Policy {
                 after,
                 detectors: Detectors::new(&self.detectors),
                 detector_mode: self.detector_mode,
-                keyed: Keyed::new(&secret),
+                ..no_rules.clone()
             },
+            no_rules,
             ip_address: self.ip_address,
             // The product rounds to 2^64 only for 1.0, which keeps all; a cast saturates.
             sampling: (self.sampling < 1.0).then_some((self.sampling * 2_f64.powi(64)) as u64),
@@ -319,16 +321,16 @@ impl Policy {
         both.defaults |= other.defaults;
         both.keep.extend(other.keep.iter().cloned());
         both.keep.retain(|name| !self.hides(name) && !other.hides(name));
-        for field in &other.redact_fields {
-            let same = |mine: &&RedactField| normalize(&mine.name) == normalize(&field.name);
-            let known = self.redact_fields.iter().rfind(same).map(|mine| mine.mode);
-            let mode = paths::stronger(known, Some(field.mode)).unwrap_or_default();
-            both.redact_fields.push(RedactField { name: field.name.clone(), mode });
+        both.redact_fields.extend(other.redact_fields.iter().cloned());
+        for field in &mut both.redact_fields {
+            let modes = (self.mode_of(&field.name), other.mode_of(&field.name));
+            field.mode = paths::stronger(modes.0, modes.1).unwrap_or_default();
         }
-        for path in &other.redact_paths {
-            let known = self.redact_paths.iter().rfind(|mine| mine.path == path.path).map(|mine| mine.mode);
-            let mode = paths::stronger(known, Some(path.mode)).unwrap_or_default();
-            both.redact_paths.push(RedactPath { path: path.path.clone(), mode });
+        // A path goes before a name, and must not lead around what the other policy hides by name.
+        both.redact_paths.extend(other.redact_paths.iter().cloned());
+        for path in &mut both.redact_paths {
+            let modes = (self.mode_at(path), other.mode_at(path));
+            path.mode = paths::stronger(modes.0, modes.1).unwrap_or_default();
         }
         let mode = |policy: &Policy| Some(policy.detector_mode).filter(|_| !policy.detectors.is_empty());
         both.detector_mode = paths::stronger(mode(self), mode(other)).unwrap_or_default();
@@ -343,11 +345,35 @@ impl Policy {
 
     /// Whether the fields of this name are hidden.
     fn hides(&self, name: &str) -> bool {
+        self.mode_of(name).is_some()
+    }
+
+    /// How the fields of this name are hidden, if they are.
+    fn mode_of(&self, name: &str) -> Option<Mode> {
         let name = normalize(name);
         let is = |other: &str| normalize(other) == name;
+        let field = self.redact_fields.iter().rfind(|field| is(&field.name)).map(|field| field.mode);
         let default =
             self.defaults && Self::DEFAULT_NAMES.into_iter().any(is) && !self.keep.iter().any(|kept| is(kept));
-        default || self.redact_fields.iter().any(|field| is(&field.name))
+        field.or(Some(Mode::Redact).filter(|_| default))
+    }
+
+    /// How what this path leads to is hidden, by path or by name. A path that ends in no name may lead to any, so it
+    /// hides as the names do.
+    fn mode_at(&self, path: &RedactPath) -> Option<Mode> {
+        let segments = |path: &str| {
+            split_path(path).ok().map(|(root, segments)| {
+                let names = segments.iter().map(|segment| normalize(segment).into_owned()).collect::<Vec<_>>();
+                (root, names)
+            })
+        };
+        let wanted = segments(&path.path)?;
+        let same = |mine: &&RedactPath| segments(&mine.path).as_ref() == Some(&wanted);
+        if let Some(mine) = self.redact_paths.iter().rfind(same) {
+            return Some(mine.mode);
+        }
+        let last = wanted.1.last()?;
+        if last == "*" || last.parse::<usize>().is_ok() { Some(Mode::Redact) } else { self.mode_of(last) }
     }
 
     fn compile_names(&self) -> Result<Names> {

@@ -1,5 +1,6 @@
 //! Hiding what the policy names: by field, by path, by shape.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
@@ -10,7 +11,8 @@ use super::hide::{Keyed, REDACTED};
 use super::names::Names;
 use super::paths::{At, Paths, stronger};
 use super::{Mode, pointer};
-use crate::event::{DiffKind, DiffOp};
+use crate::canonical;
+use crate::event::{DiffKind, Step};
 
 /// What is hidden in metadata, `before`, `after` and the diff.
 #[derive(Clone)]
@@ -25,98 +27,119 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn redact_object(&self, paths: &Paths, map: &mut Map<String, Value>) {
-        self.walk_object(paths, &paths.start(), map);
+    /// Rules that hide nothing.
+    pub(super) fn none(keyed: Keyed) -> Self {
+        Self {
+            names: Names::default(),
+            metadata: Paths::default(),
+            before: Paths::default(),
+            after: Paths::default(),
+            detectors: Detectors::new(&[]),
+            detector_mode: Mode::default(),
+            keyed,
+        }
     }
 
-    pub(super) fn redact_value(&self, paths: &Paths, value: &mut Value) {
-        self.walk(paths, &paths.start(), value);
+    /// Appends the canonical JSON of what the rules leave of an object.
+    pub(super) fn write_object(&self, out: &mut Vec<u8>, paths: &Paths, map: &Map<String, Value>) {
+        self.write_members(out, paths, &paths.start(), map);
     }
 
-    fn walk(&self, paths: &Paths, at: &[At], value: &mut Value) {
+    /// Appends the canonical JSON of what the rules leave of a value.
+    pub(super) fn write_value(&self, out: &mut Vec<u8>, paths: &Paths, value: &Value) {
+        self.write(out, paths, &paths.start(), None, value);
+    }
+
+    /// `mode` is how the value as a whole is hidden, if it is.
+    fn write(&self, out: &mut Vec<u8>, paths: &Paths, at: &[At], mode: Option<Mode>, value: &Value) {
+        if let Some(mode) = mode {
+            return canonical::write_value(out, &self.keyed.hide(mode, value));
+        }
         match value {
-            Value::String(text) => {
-                if let Some(cleaned) = self.clean(text) {
-                    *text = cleaned;
-                }
-            }
+            Value::String(text) => canonical::write_string(out, self.clean(text).as_deref().unwrap_or(text)),
             Value::Number(number) if self.detectors.is_card_number(number) => {
-                *value = self.keyed.hide(self.detector_mode, value);
+                canonical::write_value(out, &self.keyed.hide(self.detector_mode, value));
             }
             Value::Array(items) => {
                 let mut inner = Vec::new();
-                for (index, item) in items.iter_mut().enumerate() {
-                    inner.clear();
-                    match paths.enter_element(at, Some(index), &mut inner) {
-                        // Also where the mode is to remove: the others keep their places, so that the
-                        // rule means the same element when it is applied again.
-                        Some(mode) => *item = self.keyed.hide(mode, item),
-                        None => self.walk(paths, &inner, item),
+                out.push(b'[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
                     }
+                    inner.clear();
+                    // What is removed leaves something in its place: the others keep theirs, so that the rule
+                    // means the same element when it is applied again.
+                    let mode = paths.enter_element(at, Some(index), &mut inner);
+                    self.write(out, paths, &inner, mode, item);
                 }
+                out.push(b']');
             }
-            Value::Object(map) => self.walk_object(paths, at, map),
-            _ => {}
+            Value::Object(map) => self.write_members(out, paths, at, map),
+            _ => canonical::write_value(out, value),
         }
     }
 
-    fn walk_object(&self, paths: &Paths, at: &[At], map: &mut Map<String, Value>) {
+    fn write_members(&self, out: &mut Vec<u8>, paths: &Paths, at: &[At], map: &Map<String, Value>) {
+        let renames = !self.detectors.is_empty() && map.keys().any(|name| self.clean(name).is_some());
+        out.push(b'{');
+        let start = out.len();
         let mut inner = Vec::new();
-        let (mut renamed, mut removed) = (false, false);
-        for (name, value) in map.iter_mut() {
+        let mut write = |shown: &str, name: &str, value: &Value| {
             inner.clear();
-            match self.mode_of(paths, at, name, &mut inner, &mut renamed) {
-                Some(Mode::Remove) => {
-                    removed = true;
-                    *value = Value::Null;
+            let mode = self.mode_of(paths, at, name, renames, &mut inner);
+            if mode != Some(Mode::Remove) {
+                if out.len() > start {
+                    out.push(b',');
                 }
-                Some(mode) => *value = self.keyed.hide(mode, value),
-                None => self.walk(paths, &inner, value),
+                canonical::write_string(out, shown);
+                out.push(b':');
+                self.write(out, paths, &inner, mode, value);
             }
+        };
+        if renames {
+            let is_kept = |name: &str| self.mode_of(paths, at, name, true, &mut Vec::new()) != Some(Mode::Remove);
+            for (shown, name, value) in self.renamed(canonical::members(map).filter(|(name, _)| is_kept(name))) {
+                write(&shown, name, value);
+            }
+        } else {
+            canonical::members(map).for_each(|(name, value)| write(name, name, value));
         }
-        // Few rules remove, and going through a map that shrinks costs more.
-        if removed {
-            self.remove(paths, at, map);
-        }
-        if renamed {
-            self.rename(map);
-        }
-    }
-
-    /// Takes out the members that a rule removes.
-    fn remove(&self, paths: &Paths, at: &[At], map: &mut Map<String, Value>) {
-        map.retain(|name, _| self.mode_of(paths, at, name, &mut Vec::new(), &mut false) != Some(Mode::Remove));
+        out.push(b'}');
     }
 
     /// How a member is hidden, if it is. `inner` gets where its rules go on.
-    fn mode_of(&self, paths: &Paths, at: &[At], name: &str, inner: &mut Vec<At>, renamed: &mut bool) -> Option<Mode> {
+    fn mode_of(&self, paths: &Paths, at: &[At], name: &str, renames: bool, inner: &mut Vec<At>) -> Option<Mode> {
         let mode = paths.enter_member(at, name, inner).or_else(|| self.names.mode(name));
         // A name that will be another one after its shape was hidden is judged by both, so that
         // applying the rules again finds nothing new.
-        let Some(cleaned) = self.clean(name) else { return mode };
-        *renamed = true;
+        let Some(cleaned) = Some(name).filter(|_| renames).and_then(|name| self.clean(name)) else { return mode };
         let by_path = paths.enter_member(at, &cleaned, inner);
         stronger(mode, by_path.or_else(|| self.names.mode(&cleaned)))
     }
 
-    /// Hides what the detectors find in names. Where two names become the same, the later one (in the
-    /// order of canonical JSON) is numbered, so that no value is lost.
-    fn rename(&self, map: &mut Map<String, Value>) {
-        let mut members: Vec<_> = std::mem::take(map).into_iter().collect();
-        members.sort_unstable_by(|a, b| crate::canonical::compare_names(&a.0, &b.0));
-        let (clean, found): (Vec<_>, Vec<_>) = members.into_iter().partition(|(name, _)| self.clean(name).is_none());
-        map.extend(clean);
+    /// The members with their names as the detectors leave them, in the order of these. Where two names become
+    /// the same, the later one (in the order of canonical JSON) is numbered, so that no value is lost.
+    fn renamed<'m>(
+        &self,
+        members: impl Iterator<Item = (&'m String, &'m Value)>,
+    ) -> Vec<(String, &'m String, &'m Value)> {
+        let (clean, found): (Vec<_>, Vec<_>) = members.partition(|(name, _)| self.clean(name).is_none());
+        let mut taken: HashSet<_> = clean.iter().map(|(name, _)| (*name).clone()).collect();
+        let mut renamed: Vec<_> = clean.into_iter().map(|(name, value)| (name.clone(), name, value)).collect();
         for (name, value) in found {
-            let cleaned = self.clean(&name).unwrap_or(name);
+            let cleaned = self.clean(name).unwrap_or_default();
             let mut unique = cleaned.clone();
             for number in 2.. {
-                if !map.contains_key(&unique) {
+                if taken.insert(unique.clone()) {
                     break;
                 }
                 unique = format!("{cleaned}#{number}");
             }
-            map.insert(unique, value);
+            renamed.push((unique, name, value));
         }
+        renamed.sort_unstable_by(|a, b| canonical::compare_names(&a.0, &b.0));
+        renamed
     }
 
     fn clean(&self, text: &str) -> Option<String> {
@@ -129,42 +152,15 @@ impl Rules {
         })
     }
 
-    /// Hides what the operations of a diff show, with the same rules as in the states themselves.
-    pub(super) fn redact_diff(&self, ops: &mut Vec<DiffOp>) {
-        let mut cut = HashSet::new();
-        ops.retain_mut(|op| !self.redact_op(op) || cut.insert(op.path.clone()));
-    }
-
-    /// Answers whether the operation was cut off at a hidden value that is around its place.
-    fn redact_op(&self, op: &mut DiffOp) -> bool {
-        let way = self.follow(&op.path);
-        let cut = way.end < op.path.len();
-        if cut {
-            // Below a hidden value even names are not shown. Of the value around, only that it changed
-            // is known here.
-            *op = DiffOp {
-                op: DiffKind::Replace,
-                old: Some(REDACTED.into()),
-                path: op.path[..way.end].to_owned(),
-                value: Some(REDACTED.into()),
-            };
+    fn clean_path<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        if self.detectors.is_empty() {
+            return path.into();
         }
-        let sides = [(&mut op.old, &self.before, &way.before), (&mut op.value, &self.after, &way.after)];
-        for (side, paths, at) in sides {
-            let Some(value) = side else { continue };
-            match way.mode {
-                Some(mode) => *value = self.keyed.hide(mode, value),
-                None => self.walk(paths, at, value),
-            }
+        let mut cleaned = String::new();
+        for segment in pointer::segments(path) {
+            pointer::push(&mut cleaned, self.clean(&segment).as_deref().unwrap_or(&segment));
         }
-        if !self.detectors.is_empty() {
-            let mut path = String::new();
-            for segment in pointer::segments(&op.path) {
-                pointer::push(&mut path, self.clean(&segment).as_deref().unwrap_or(&segment));
-            }
-            op.path = path;
-        }
-        cut
+        cleaned.into()
     }
 
     /// The part of a pointer up to the outermost hidden value.
@@ -208,6 +204,53 @@ impl Rules {
             }
         }
         (mode.or_else(|| self.names.mode(member?)), inner)
+    }
+}
+
+/// Appends the steps of a diff, each as the rules leave it: they are the same as in the states themselves.
+pub(super) struct Steps<'a> {
+    rules: &'a Rules,
+    out: &'a mut Vec<u8>,
+    start: usize,
+    /// Places that steps were cut off at.
+    cut: HashSet<String>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(rules: &'a Rules, out: &'a mut Vec<u8>) -> Self {
+        let start = out.len();
+        Self { rules, out, start, cut: HashSet::new() }
+    }
+
+    /// Takes back what was written.
+    pub(super) fn clear(&mut self) {
+        self.out.truncate(self.start);
+        self.cut.clear();
+    }
+
+    pub(super) fn push(&mut self, step: Step<'_>) {
+        let rules = self.rules;
+        let way = rules.follow(step.path);
+        let path = rules.clean_path(&step.path[..way.end]);
+        let redacted;
+        let step = if way.end < step.path.len() {
+            if !self.cut.insert(path.clone().into_owned()) {
+                return;
+            }
+            // Below a hidden value even names are not shown. Of the value around, only that it changed
+            // is known here.
+            redacted = Value::from(REDACTED);
+            Step { op: DiffKind::Replace, old: Some(&redacted), path: &path, value: Some(&redacted) }
+        } else {
+            Step { path: &path, ..step }
+        };
+        if self.out.len() > self.start {
+            self.out.push(b',');
+        }
+        canonical::write_step(self.out, &step, |out, value, is_new| {
+            let (paths, at) = if is_new { (&rules.after, &way.after) } else { (&rules.before, &way.before) };
+            rules.write(out, paths, at, way.mode, value);
+        });
     }
 }
 

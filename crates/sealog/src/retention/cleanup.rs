@@ -269,8 +269,11 @@ impl AuditLog {
                 let (seqs, looked_to) = found.await?;
                 next = looked_to;
                 told.looked_at += seqs.len() as u64;
-                if !seqs.is_empty() {
-                    tally.add(&self.clean(options, seqs, now_ms).await?);
+                let mut rest = seqs;
+                while !rest.is_empty() {
+                    let cleaned = self.clean(options, rest.clone(), now_ms).await?;
+                    rest.drain(..cleaned.looked_at.clamp(1, rest.len()));
+                    tally.add(&cleaned);
                 }
                 told.removed = tally.removed;
                 progress(told);

@@ -4,11 +4,11 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ERASURE_APPLIED, Fate, Holds, Tally, judge, remove};
+use super::{ERASURE_APPLIED, Fate, Holds, Tally, is_exempt, judge, remove};
 use crate::canonical;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Record, Severity, is_own};
-use crate::log::AuditLog;
+use crate::log::{AuditLog, record_of};
 use crate::query::Resource;
 
 /// The longest reason, in bytes.
@@ -77,14 +77,14 @@ impl Subject {
         }
     }
 
-    /// Whether a row of an inbox that was set aside is the subject's.
-    fn owns_copy(&self, copy: &Value) -> bool {
-        let text = |name: &str| copy.get(name).and_then(Value::as_str);
-        match self {
-            Self::Actor(id) => [text("actorId"), text("onBehalfOf")].contains(&Some(id)),
-            Self::Resource(Resource { kind, id }) => {
-                (text("resourceType"), text("resourceId")) == (Some(kind.as_str()), Some(id.as_str()))
-            }
+    /// Whether a row of an inbox that was set aside is the subject's. It may have been set aside since its fields have
+    /// wrong names, so the id alone says so, wherever it stands.
+    fn is_in_copy(&self, copy: &Value) -> bool {
+        match copy {
+            Value::String(text) => text == self.id(),
+            Value::Array(items) => items.iter().any(|item| self.is_in_copy(item)),
+            Value::Object(members) => members.values().any(|value| self.is_in_copy(value)),
+            _ => false,
         }
     }
 }
@@ -216,17 +216,20 @@ impl Erasure {
         if self.subject.owns(record) {
             return match self.mode {
                 ErasureMode::Events => Fate::Goes,
-                ErasureMode::Fields => Fate::Remains(Box::new(self.reduced(record))),
+                ErasureMode::Fields => {
+                    let mut left = self.reduced(record);
+                    if self.mentions {
+                        hide_in(&mut left, self.subject.id());
+                    }
+                    Fate::Remains(Box::new(left))
+                }
             };
         }
-        if !self.mentions {
-            return Fate::Stays;
+        let mut event = (**record).clone();
+        if self.mentions && hide_in(&mut event, self.subject.id()) {
+            return Fate::Remains(Box::new(event));
         }
-        let mut event = serde_json::to_value(&**record).unwrap_or_default();
-        if !hide_mentions(&mut event, self.subject.id()) {
-            return Fate::Stays;
-        }
-        serde_json::from_value(event).map_or(Fate::Goes, |event| Fate::Remains(Box::new(event)))
+        Fate::Stays
     }
 
     /// What does not tell of whom an event of the subject's is.
@@ -275,6 +278,39 @@ impl Erasure {
     }
 }
 
+/// Hides `id` where it stands as a word in an event: in its texts, but for what it is found, ordered and kept by.
+/// Answers whether it did.
+fn hide_in(event: &mut Event, id: &str) -> bool {
+    let texts = [
+        &mut event.actor_id,
+        &mut event.actor_name,
+        &mut event.on_behalf_of,
+        &mut event.resource_id,
+        &mut event.ip_address,
+        &mut event.user_agent,
+        &mut event.session_id,
+        &mut event.request_id,
+        &mut event.tenant,
+    ];
+    let paths = event.diff.iter_mut().flatten().map(|step| &mut step.path);
+    let mut hidden = false;
+    for text in texts.into_iter().flatten().chain(&mut event.tags).chain(&mut event.changed).chain(paths) {
+        if let Some(without) = without(text, id) {
+            *text = without;
+            hidden = true;
+        }
+    }
+    let mut metadata = event.metadata.take().map(Value::Object);
+    let values = event.diff.iter_mut().flatten().flat_map(|step| step.old.iter_mut().chain(&mut step.value));
+    for value in values.chain(&mut metadata).chain(&mut event.before).chain(&mut event.after) {
+        hidden |= hide_mentions(value, id);
+    }
+    if let Some(Value::Object(metadata)) = metadata {
+        event.metadata = Some(metadata);
+    }
+    hidden
+}
+
 /// Hides `id` where it stands as a word in the texts and names of a document. Answers whether it did.
 fn hide_mentions(value: &mut Value, id: &str) -> bool {
     match value {
@@ -290,7 +326,11 @@ fn hide_mentions(value: &mut Value, id: &str) -> bool {
             let mut hidden = members.values_mut().fold(false, |hidden, value| hide_mentions(value, id) | hidden);
             let named: Vec<_> = members.keys().filter(|name| without(name, id).is_some()).cloned().collect();
             for name in named {
-                if let (Some(value), Some(new)) = (members.remove(&name), without(&name, id)) {
+                if let (Some(value), Some(mut new)) = (members.remove(&name), without(&name, id)) {
+                    // Two names may have become one.
+                    while members.contains_key(&new) {
+                        new.push('_');
+                    }
                     members.insert(new, value);
                     hidden = true;
                 }
@@ -333,6 +373,9 @@ pub struct ErasureReport {
     pub reduced: u64,
     /// How many would have gone, in whole or in part, but for a hold.
     pub held: u64,
+    /// How many events of the log's own that nothing removes (holds, settings, receipts) name the subject's id. They
+    /// stay: place holds by what names nobody.
+    pub kept: u64,
     /// Of how many rows that were set aside the copy went.
     pub rejected: u64,
     /// Whether nothing of it is in any file any more. Otherwise a reader still looks at an older state of the log:
@@ -374,36 +417,47 @@ impl AuditLog {
         let mut escaped = Vec::new();
         canonical::write_string(&mut escaped, erasure.subject.id());
         let needle = escaped[1..escaped.len() - 1].to_vec();
-        let mut tally = Tally::default();
-        let mut next = 0;
+        // Who erases their own data is not named in what stays of it.
+        let log = if erasure.subject.owns(&self.who) { self.acting(Event::default()) } else { self.clone() };
+        let (mut tally, mut kept, mut next) = (Tally::default(), 0, 0);
         loop {
-            let needle = needle.clone();
+            let (needle, id) = (needle.clone(), erasure.subject.id().to_owned());
             // The index has no field for all places where an id may stand, and the journal is soon read.
             let found = self.snapshot(move |snapshot| {
                 let end = snapshot.head()?.checkpoint.size.min(next + STRIDE_EVENTS);
-                let (finder, mut seqs) = (Finder::new(&needle), Vec::new());
+                let (finder, mut seqs, mut kept) = (Finder::new(&needle), Vec::new(), 0);
                 snapshot.rows(next, end, &mut |seq, row| {
-                    if finder.find(row.body).is_some() {
+                    if finder.find(row.body).is_none() {
+                        return Ok(());
+                    }
+                    let record = record_of(seq, row.body)?;
+                    if !is_exempt(&record) {
                         seqs.push(seq);
+                    } else if hide_in(&mut (*record).clone(), &id) {
+                        kept += 1;
                     }
                     Ok(())
                 })?;
-                Ok((seqs, end))
+                Ok((seqs, end, kept))
             });
-            let (seqs, end) = found.await?;
+            let (seqs, end, kept_here) = found.await?;
             if end == next {
                 break;
             }
-            if !seqs.is_empty() {
-                tally.add(&self.erase_some(erasure, seqs, erasure.why(&subject)).await?);
+            kept += kept_here;
+            let mut rest = seqs;
+            while !rest.is_empty() {
+                let erased = log.erase_some(erasure, rest.clone(), erasure.why(&subject)).await?;
+                rest.drain(..erased.looked_at.clamp(1, rest.len()));
+                tally.add(&erased);
             }
             next = end;
             progress(super::CleanupProgress { looked_at: next, removed: tally.removed + tally.reduced });
         }
-        let rejected = if erasure.dry_run { 0 } else { self.erase_rest(erasure, subject.clone(), &tally).await? };
+        let rejected = if erasure.dry_run { 0 } else { log.erase_rest(erasure, subject.clone(), &tally).await? };
         let scrubbed = erasure.dry_run || self.scrub().await?;
         let Tally { removed, reduced, held, .. } = tally;
-        Ok(ErasureReport { dry_run: erasure.dry_run, subject, removed, reduced, held, rejected, scrubbed })
+        Ok(ErasureReport { dry_run: erasure.dry_run, subject, removed, reduced, held, kept, rejected, scrubbed })
     }
 
     async fn erase_some(&self, erasure: &Erasure, seqs: Vec<u64>, why: Map<String, Value>) -> Result<Tally> {
@@ -423,7 +477,7 @@ impl AuditLog {
     async fn erase_rest(&self, erasure: &Erasure, subject: String, tally: &Tally) -> Result<u64> {
         let (erasure, has_receipt) = (erasure.clone(), tally.removed + tally.reduced > 0);
         self.change(move |work| {
-            let rejected = work.transaction.forget_rejected(&|copy| erasure.subject.owns_copy(copy))?;
+            let rejected = work.transaction.forget_rejected(&|copy| erasure.subject.is_in_copy(copy))?;
             if rejected > 0 || !has_receipt {
                 let mut metadata = erasure.why(&subject);
                 metadata.insert("count".to_owned(), json!(0));

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Record, Severity};
+use crate::index::Facts;
 use crate::journal::{OwnKind, Snapshot};
 use crate::log::{AuditLog, record_of};
 use crate::query::{Filter, Matcher, Selection};
@@ -124,8 +125,13 @@ impl Holds {
 
     /// Whether one of them holds the event.
     pub(super) fn hold(&self, record: &Record) -> Result<bool> {
-        for selection in &self.selections {
-            if selection.record(record)? {
+        if self.selections.is_empty() {
+            return Ok(false);
+        }
+        let body = record.canonical_json().as_bytes();
+        let facts = Facts::of_body(body)?.0;
+        for selection in self.selections.iter().filter(|selection| selection.facts(&facts)) {
+            if selection.documents(body)? {
                 return Ok(true);
             }
         }

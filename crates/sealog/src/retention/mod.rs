@@ -24,6 +24,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use self::hold::Holds;
+use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::event::{Event, Record};
 use crate::journal::{OwnKind, Rewritten, Snapshot};
@@ -38,6 +39,9 @@ const SCRUB_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it tries.
 const SCRUB_INTERVAL: Duration = Duration::from_millis(50);
 
+/// So many bytes of events are removed in one transaction, and not more than one event beyond.
+const MAX_JUDGED_BYTES: usize = 16 * 1024 * 1024;
+
 /// What becomes of one event.
 #[derive(Debug, Clone, PartialEq)]
 enum Fate {
@@ -47,6 +51,14 @@ enum Fate {
     Goes,
     /// This stays of it; it has its new id, seq and times.
     Remains(Box<Event>),
+}
+
+/// An event that does not stay.
+struct Judged {
+    seq: u64,
+    id: String,
+    timestamp: i64,
+    fate: Fate,
 }
 
 /// How many events had which fate, and of which kinds they were.
@@ -61,6 +73,8 @@ struct Tally {
     by_category: BTreeMap<String, u64>,
     /// The earliest and the latest timestamp.
     span: Option<(i64, i64)>,
+    /// How many of the seqs that were given were looked at: the others were too much for once.
+    looked_at: usize,
 }
 
 impl Tally {
@@ -112,9 +126,16 @@ fn judge(
     seqs: &[u64],
     holds: &Holds,
     verdict: &dyn Fn(&Record) -> Result<Fate>,
-) -> Result<(Vec<(Record, Fate)>, Tally)> {
-    let (mut judged, mut tally) = (Vec::new(), Tally::default());
+) -> Result<(Vec<Judged>, Tally)> {
+    let (mut judged, mut tally) = (Vec::new(), Tally { looked_at: seqs.len(), ..Tally::default() });
+    let mut bytes = 0;
     bodies(snapshot, seqs, &mut |index, body| {
+        // What may be left of an event is as large as it was.
+        bytes += body.len();
+        if bytes > MAX_JUDGED_BYTES && index > 0 {
+            tally.looked_at = tally.looked_at.min(index);
+            return Ok(());
+        }
         let record = record_of(seqs[index], body)?;
         let fate = if is_exempt(&record) { Fate::Stays } else { verdict(&record)? };
         if fate == Fate::Stays {
@@ -124,7 +145,7 @@ fn judge(
             tally.held += 1;
         } else {
             tally.count(&record, &fate);
-            judged.push((record, fate));
+            judged.push(Judged { seq: record.seq(), id: record.id().to_owned(), timestamp: record.timestamp(), fate });
         }
         Ok(())
     })?;
@@ -147,15 +168,14 @@ fn remove(
         judge(&mut *snapshot, seqs, &holds, verdict)?
     };
     let (mut rows, mut gone) = (Vec::with_capacity(judged.len()), Vec::with_capacity(judged.len()));
-    for (record, fate) in judged {
-        let seq = record.seq();
-        let mut removed_id = policy.removed_id(record.id());
+    for Judged { seq, id, timestamp, fate } in judged {
+        let mut removed_id = policy.removed_id(&id);
         let mut salt = [0; 16];
         let mut body = Vec::new();
         if let Fate::Remains(mut event) = fate {
             // What is left of an event for the second time has its id from the first.
-            if work.transaction.find(record.id())?.is_some_and(|entry| entry.removed) {
-                record.id().clone_into(&mut removed_id);
+            if work.transaction.find(&id)?.is_some_and(|entry| entry.removed) {
+                removed_id.clone_from(&id);
             }
             event.id = Some(removed_id.clone());
             work.clock.fill(&mut salt);
@@ -164,7 +184,7 @@ fn remove(
         } else {
             gone.push((seq, None));
         }
-        rows.push(Rewritten { seq, id: record.id().to_owned(), removed_id, timestamp: record.timestamp(), salt, body });
+        rows.push(Rewritten { seq, id, removed_id, timestamp, salt, body });
     }
     if !rows.is_empty() {
         work.transaction.rewrite(&rows)?;
@@ -179,9 +199,12 @@ impl AuditLog {
     /// Waits until what was removed is in no file: not in the index, whose segments are written anew without it, nor
     /// in the journal's write-ahead log. Answers whether that is so.
     async fn scrub(&self) -> Result<bool> {
-        let size = self.size().await?;
-        self.index()?.purged(size).await?;
-        let mut waited = Duration::ZERO;
+        let newest = self.snapshot(|snapshot| Ok(snapshot.head()?.removal)).await?;
+        let purged = match newest {
+            Some(receipt) => self.index()?.purged(receipt).await?,
+            None => true,
+        };
+        let waiting = Stopwatch::start();
         loop {
             let (reply, answer) = tokio::sync::oneshot::channel();
             let task = Task::Own(Box::new(move |sequencer| {
@@ -191,14 +214,11 @@ impl AuditLog {
                 works
             }));
             self.writer()?.queue.send(Request::Alone(task)).map_err(|_| crate::log::closed())?;
-            if answer.await.map_err(|_| crate::log::closed())?? {
-                return Ok(true);
-            }
-            if waited >= SCRUB_PATIENCE {
-                return Ok(false);
+            let truncated = answer.await.map_err(|_| crate::log::closed())??;
+            if truncated || waiting.elapsed() >= SCRUB_PATIENCE {
+                return Ok(truncated && purged);
             }
             tokio::time::sleep(SCRUB_INTERVAL).await;
-            waited += SCRUB_INTERVAL;
         }
     }
 }

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use crate::journal::StoredRow;
+use super::KEY_ROTATED;
+use crate::journal::{OwnKind, StoredRow};
 use crate::tree::{self, Hash};
 
 /// So many bytes are computed at once.
-const FULL_BYTES: usize = 4 * 1024 * 1024;
+const FULL_BYTES: usize = 512 * 1024;
 /// Fewer rows are not worth a thread.
 const FEW_ROWS: usize = 128;
 /// More threads wait for the one that reads.
@@ -17,12 +18,21 @@ const MAX_THREADS: usize = 8;
 
 /// The columns that a body repeats.
 #[derive(Deserialize)]
-pub(super) struct Columns<'a> {
+struct Columns<'a> {
     #[serde(borrow)]
-    pub(super) id: Cow<'a, str>,
+    id: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) action: Cow<'a, str>,
+    action: Cow<'a, str>,
+    seq: u64,
+}
+
+/// What a body says of itself.
+pub(super) struct Says {
+    pub(super) id: String,
     pub(super) seq: u64,
+    /// It hands over to another key.
+    pub(super) is_rotation: bool,
+    pub(super) own: Option<OwnKind>,
 }
 
 /// Copied rows, in order.
@@ -48,7 +58,7 @@ pub(super) struct Copy<'a> {
 }
 
 /// What a row's commitment must be, where its salt is one, and what its body says.
-type Computed<'a> = (Option<Hash>, serde_json::Result<Columns<'a>>);
+pub(super) type Computed = (Option<Hash>, Result<Says, String>);
 
 impl Copies {
     pub(super) fn push(&mut self, seq: u64, row: StoredRow<'_>) {
@@ -65,12 +75,6 @@ impl Copies {
         self.bytes.len() >= FULL_BYTES
     }
 
-    pub(super) fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(2 * FULL_BYTES);
-        self.places.clear();
-    }
-
     pub(super) fn rows(&self) -> impl Iterator<Item = Copy<'_>> {
         self.places.iter().map(|place| self.row(place))
     }
@@ -85,16 +89,17 @@ impl Copies {
     }
 
     /// What each row must be, in order.
-    pub(super) fn computed(&self) -> Vec<Computed<'_>> {
-        let compute = |places: &[Place]| -> Vec<Computed<'_>> {
+    pub(super) fn computed(&self) -> Vec<Computed> {
+        let compute = |places: &[Place]| -> Vec<Computed> {
             let one = |place| {
                 let row = self.row(place);
                 let salt = <[u8; 16]>::try_from(row.salt).ok();
-                (salt.map(|salt| tree::commitment(&salt, row.body)), serde_json::from_slice(row.body))
+                (salt.map(|salt| tree::commitment(&salt, row.body)), says(row.body))
             };
             places.iter().map(one).collect()
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // One core is reading.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1);
         let threads = cores.min(MAX_THREADS).min(self.places.len() / FEW_ROWS).max(1);
         let mut parts = self.places.chunks(self.places.len().div_ceil(threads).max(1));
         let first = parts.next().unwrap_or_default();
@@ -107,4 +112,10 @@ impl Copies {
             all
         })
     }
+}
+
+fn says(body: &[u8]) -> Result<Says, String> {
+    let Columns { id, action, seq } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let own = OwnKind::of_action(&action);
+    Ok(Says { id: id.into_owned(), seq, is_rotation: action == KEY_ROTATED, own })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, KEY_ROTATED};
+use super::{Check, KEY_ROTATED, MAX_PROBLEMS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Record;
 use crate::journal::{Census, OwnKind, Snapshot};
@@ -74,6 +74,40 @@ impl Check {
             for seq in entered.difference(&seen).filter(|seq| **seq < readable) {
                 self.report(*seq, "column", "an event is entered as one of the log's own", "no entry", "one");
             }
+        }
+        Ok(())
+    }
+
+    /// Each removed event has one entry, under a hash of its id, and nothing else has one.
+    pub(super) fn removed_ids(&mut self, snapshot: &mut dyn Snapshot) -> Result<()> {
+        let total = self.frontier.size();
+        // A bit an event: hashes come in no order.
+        let mut seen = vec![0_u64; (total / 64 + 1) as usize];
+        let (mut strange, mut count) = (Vec::new(), 0);
+        snapshot.removed_entries(&mut |seq, is_hashed| {
+            if seq >= total {
+                return;
+            }
+            let (word, bit) = (&mut seen[(seq / 64) as usize], 1 << (seq % 64));
+            let is_removed = self.removals.gone.contains(seq) || self.removals.remains.contains_key(&seq);
+            if (!is_hashed || !is_removed || *word & bit != 0) && strange.len() < MAX_PROBLEMS {
+                strange.push(seq);
+            }
+            *word |= bit;
+            count += 1;
+        })?;
+        for seq in strange {
+            self.report(
+                seq,
+                "column",
+                "an id is entered as a removed event's",
+                "none, or the keyed hash of one",
+                "another",
+            );
+        }
+        let expected = self.removals.gone.len() + self.removals.remains.len() as u64;
+        if count != expected && self.removals.next <= total {
+            self.report(0, "column", "there are more or fewer ids of removed events than such events", expected, count);
         }
         Ok(())
     }

@@ -109,7 +109,7 @@ async fn a_clean_up_by_schedule_goes_by_the_settings() {
     log.log(Event::new("old")).await.unwrap();
     fixture.clock.advance(91 * 24 * 3_600_000);
     for _ in 0..300 {
-        if log.count(&Filter::new().action("old")).await.unwrap() == 0 {
+        if log.upkeep().unwrap().cleaned_at.is_some() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -117,5 +117,64 @@ async fn a_clean_up_by_schedule_goes_by_the_settings() {
     assert_eq!(log.count(&Filter::new().action("old")).await.unwrap(), 0);
     let upkeep = log.upkeep().unwrap();
     assert!(upkeep.error.is_none() && upkeep.cleaned_at.is_some(), "{upkeep:?}");
+    check(&log).await;
+}
+
+/// The live evaluation finds what the back-test finds of the same history, each once, whoever evaluates and however
+/// often the log is opened anew in between; and the evidence is there.
+#[tokio::test]
+async fn the_live_rules_find_what_the_back_test_finds() {
+    let fixture = Fixture::new();
+    let mut log = fixture.open().await;
+    let rules = vec![
+        Rule::new("three", Filter::new().action("a.*"), 3, 10_000).group_by(GroupBy::Actor),
+        Rule::new("many", Filter::new(), 12, 20_000),
+        Rule::unusual("odd", Filter::new().action("a.2")).min_weeks(2),
+    ];
+    save(&log, rules.clone()).await;
+    // A small generator of numbers, so that every run is the same.
+    let mut seed = 17_u64;
+    let mut number = move |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut now = crate::support::NOW_MS - 40 * 24 * 3_600_000;
+    for round in 0..40 {
+        let events = (0..=number(60)).map(|_| {
+            now += number(4_000) as i64;
+            if number(40) == 0 {
+                now += number(3 * 24 * 3_600_000) as i64;
+            }
+            let late = if number(6) == 0 { number(15_000) as i64 } else { 0 };
+            Event::new(format!("a.{}", number(3))).actor(format!("u-{}", number(4))).timestamp(now - late)
+        });
+        log.log_bulk(events.collect()).await.unwrap();
+        if round % 7 == 3 {
+            log.close().await.unwrap();
+            log = fixture.open().await;
+        }
+    }
+    log.close().await.unwrap();
+    let log = fixture.open().await;
+    let key = |rule: &str, group: Option<&str>| format!("{rule} {}", group.unwrap_or_default());
+    let mut live = Vec::new();
+    let page = PageOptions::new().limit(1000);
+    let all = log.search(&Filter::new().action("sealog.anomaly.detected"), &page).await.unwrap().events;
+    assert!(all.len() < 1000);
+    for record in &all {
+        let metadata = record.metadata.as_ref().unwrap();
+        let group = metadata.get("group").and_then(|group| group.as_str());
+        live.push(key(metadata["rule"].as_str().unwrap(), group));
+        for id in metadata["ids"].as_array().unwrap() {
+            let evidence = log.get(id.as_str().unwrap()).await.unwrap();
+            assert!(evidence.action.starts_with("a.") && (group.is_none() || evidence.actor_id.as_deref() == group));
+        }
+    }
+    let tested = log.backtest(&rules, ..).await.unwrap();
+    let mut tested: Vec<_> = tested.findings.iter().map(|found| key(&found.rule, found.group.as_deref())).collect();
+    live.sort();
+    tested.sort();
+    assert!(tested.len() > 20, "{tested:?}");
+    assert_eq!(live, tested);
     check(&log).await;
 }

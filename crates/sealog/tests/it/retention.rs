@@ -314,3 +314,128 @@ async fn a_removal_without_its_receipt_is_found() {
         assert_eq!(log.log(Event::new(action)).await.unwrap_err().kind(), ErrorKind::ReservedAction);
     }
 }
+
+/// Two handles are as two processes to each other: one writes the index, the other one follows.
+#[tokio::test]
+async fn whoever_removes_it_is_gone_for_all() {
+    let fixture = Fixture::new();
+    let log = fixture.builder().tail_events(16).open().await.unwrap();
+    let events = |from: usize| {
+        let event = |i| Event::new("a").actor(format!("u-{}", i % 2)).metadata(json!({"word": format!("wombat{i}")}));
+        (from..from + 100).map(event).collect::<Vec<_>>()
+    };
+    log.log_bulk(events(0)).await.unwrap();
+    assert_eq!(log.count(&Filter::new()).await.unwrap(), 100);
+    let other = fixture.builder().tail_events(16).open().await.unwrap();
+    other.log_bulk(events(100)).await.unwrap();
+    for (round, (one, two)) in [(&other, &log), (&log, &other)].into_iter().enumerate() {
+        let actor = format!("u-{round}");
+        // Both have it in memory or in a segment that they look at.
+        assert_eq!(two.count(&Filter::new().actor(&*actor)).await.unwrap(), 100);
+        let mode = if round == 0 { ErasureMode::Events } else { ErasureMode::Fields };
+        let erased = one.erase(&Erasure::new(Subject::actor(&*actor), "x").mode(mode)).await.unwrap();
+        assert!(erased.scrubbed && erased.removed + erased.reduced == 100, "{erased:?}");
+        for handle in [one, two] {
+            assert_eq!(handle.count(&Filter::new().actor(&*actor)).await.unwrap(), 0);
+            let left = handle.count(&Filter::new().actor("[ERASED]")).await.unwrap();
+            assert_eq!(left, if round == 0 { 0 } else { 100 });
+            check(handle).await;
+        }
+    }
+    assert!(!holds(&fixture, "wombat"));
+    log.close().await.unwrap();
+    other.close().await.unwrap();
+    assert!(!holds(&fixture, "wombat"));
+}
+
+/// Whoever may write to the file and has no key cannot make `verify` believe that another event was removed, nor have
+/// one swallowed that is still to come.
+#[tokio::test]
+async fn what_is_entered_of_removed_events_is_checked() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    log.log_bulk((0..100).map(|i| Event::new("a").id(format!("e-{i}")).actor(format!("u-{}", i % 4))).collect())
+        .await
+        .unwrap();
+    log.erase(&Erasure::new(Subject::actor("u-3"), "x")).await.unwrap();
+    log.erase(&Erasure::new(Subject::actor("u-2"), "x").mode(ErasureMode::Fields)).await.unwrap();
+    check(&log).await;
+    log.close().await.unwrap();
+    let raw = fixture.raw();
+    let undo = fixture.dir.path().join("undo.db");
+    raw.execute("VACUUM INTO ?1", [undo.to_str().unwrap()]).unwrap();
+    raw.execute_batch(&format!("ATTACH '{}' AS undo", undo.display())).unwrap();
+    for sql in [
+        // An event to come would be taken for one that is gone.
+        "UPDATE event_id SET id = 'invoice-4711' WHERE seq = 3",
+        "UPDATE event_id SET digest = zeroblob(16) WHERE seq = 3",
+        "UPDATE event_id SET seq = 7 WHERE seq = 3",
+        // One that is there would be taken for removed, and one that was not.
+        "UPDATE event_id SET removed = 0 WHERE seq = 1",
+        "UPDATE event_id SET removed = NULL WHERE seq = 2",
+        "UPDATE event_id SET removed = NULL WHERE seq = 3",
+        // A salt that is left tells what the event was to whoever guesses it.
+        "UPDATE frame SET salts = (SELECT randomblob(length(salts))) WHERE seq = 0",
+    ] {
+        assert!(raw.execute(sql, []).unwrap() > 0, "{sql}");
+        let log = fixture.builder().read_only(true).open().await.unwrap();
+        assert!(!report(&log).await.is_ok(), "{sql}");
+        log.close().await.unwrap();
+        raw.execute_batch(
+            "BEGIN; DELETE FROM event_id; INSERT INTO event_id SELECT * FROM undo.event_id; \
+             REPLACE INTO frame SELECT * FROM undo.frame; COMMIT",
+        )
+        .unwrap();
+        let log = fixture.builder().read_only(true).open().await.unwrap();
+        check(&log).await;
+        log.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_an_old_state_holds_nobody_up() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    log.log_bulk((0..50).map(|_| Event::new("a").actor("ada")).collect()).await.unwrap();
+    let raw = fixture.raw();
+    raw.execute_batch("BEGIN").unwrap();
+    raw.query_row("SELECT count(*) FROM event_id", [], |_| Ok(())).unwrap();
+    let (erasing, began) = (log.clone(), std::time::Instant::now());
+    let erased = tokio::spawn(async move { erasing.erase(&Erasure::new(Subject::actor("ada"), "x")).await });
+    let mut logged = 0;
+    while !erased.is_finished() {
+        log.log(Event::new("b")).await.unwrap();
+        logged += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let erased = erased.await.unwrap().unwrap();
+    // It is honest about what a reader still sees, and the next one sees to it.
+    assert_eq!((erased.removed, erased.scrubbed), (50, false));
+    assert!(logged > 20, "{logged} events in {:?}", began.elapsed());
+    raw.execute_batch("COMMIT").unwrap();
+    assert!(log.cleanup(&CleanupOptions::new()).await.unwrap().scrubbed);
+    check(&log).await;
+}
+
+#[tokio::test]
+async fn mentions_go_from_texts_and_from_nothing_else() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    for id in ["info", "metadata", "success"] {
+        let event = Event::new("info.metadata").actor("other").metadata(json!({"info": 1, "metadata": "success"}));
+        log.log(event.tag("info")).await.unwrap();
+        let erased = log.erase(&Erasure::new(Subject::actor(id), "x").mentions(true)).await.unwrap();
+        assert_eq!(erased.removed, 0);
+        check(&log).await;
+    }
+    let left = log.read(0, 1).await.unwrap().events.remove(0);
+    assert_eq!((left.action.as_str(), left.severity), ("info.metadata", Severity::Info));
+    assert_eq!(left.metadata.clone().unwrap()["[ERASED]_"], json!("[ERASED]"));
+    // Who erases their own data is not named by the receipt.
+    let own = log.acting(Event::new("").actor("grace").ip_address("203.0.113.9"));
+    own.place_hold(HoldOptions::new(Filter::new().actor("grace"), "x")).await.unwrap();
+    let erased = own.erase(&Erasure::new(Subject::actor("grace"), "x")).await.unwrap();
+    assert_eq!((erased.removed, erased.kept), (0, 1));
+    let receipt = log.read(0, 100).await.unwrap().events.pop().unwrap();
+    assert_eq!((receipt.action.as_str(), &receipt.actor_id), ("sealog.erasure.applied", &None));
+}

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sealog::{AuditLog, Event, Filter, Order, Outcome, PageOptions, Record, Severity, StatsOptions, WatchFrom};
+use sealog::{
+    AuditLog, CleanupOptions, Event, Filter, HoldOptions, MAX_WINDOW_MS, Order, Outcome, PageOptions, Record, Rule,
+    Severity, StatsOptions, WatchFrom,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Fixture, cases, check};
@@ -218,6 +221,18 @@ async fn agree(log: &AuditLog, all: &[Record], filter: &Filter, limit: usize) {
     assert_eq!(pages(log, filter, Order::NewestFirst, limit).await, expected, "{}", describe());
 }
 
+/// A rule counts what the filter selects, and a hold keeps just that.
+async fn rules_and_holds_agree(log: &AuditLog, all: &[Record], filter: &Filter) {
+    let selected = all.iter().filter(|record| selects(filter, record)).count() as u64;
+    let rule = Rule::new("r", filter.clone(), 1, MAX_WINDOW_MS);
+    let found = log.backtest(&[rule], ..).await.unwrap().findings;
+    assert_eq!(found.iter().map(|finding| finding.count).sum::<u64>(), selected, "{filter}");
+    let hold = log.place_hold(HoldOptions::new(filter.clone(), "case")).await.unwrap();
+    let would = log.cleanup(&CleanupOptions::new().older_than_days(0).dry_run(true)).await.unwrap();
+    assert_eq!((would.held, would.removed), (selected, all.len() as u64 - selected), "{filter}");
+    log.lift_hold(&hold.id, "over").await.unwrap();
+}
+
 async fn everything(log: &AuditLog) -> Vec<Record> {
     let mut all = Vec::new();
     loop {
@@ -263,6 +278,9 @@ proptest! {
             let log = open().await;
             for (filter, limit) in &filters {
                 agree(&log, &all, filter, *limit).await;
+            }
+            for (filter, _) in &filters {
+                rules_and_holds_agree(&log, &all, filter).await;
             }
             check(&log).await;
             log.close().await.unwrap();

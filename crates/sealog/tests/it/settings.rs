@@ -1,6 +1,6 @@
 //! Settings: kept in the journal, changed only through it, in force at once.
 
-use sealog::{AuditLog, ErrorKind, Event, Filter, PageOptions, Policy, Settings, Severity};
+use sealog::{AuditLog, ErrorKind, Event, Filter, Mode, PageOptions, Policy, Settings, Severity};
 use serde_json::json;
 
 use crate::support::{Fixture, check, receipt};
@@ -88,4 +88,34 @@ async fn settings_that_make_no_sense_change_nothing() {
     let forged = log.log(Event::new("sealog.settings.changed").change(json!({}), json!({}))).await.unwrap_err();
     assert_eq!(forged.kind(), ErrorKind::ReservedAction);
     assert!(log.search(&Filter::new(), &PageOptions::new()).await.unwrap().events.is_empty());
+}
+
+/// Whatever the settings say, nothing is hidden less than the application or the defaults have it.
+#[tokio::test]
+async fn settings_never_show_more() {
+    let fixture = Fixture::new();
+    let own = Policy::default().redact("pin").redact_path_with("metadata.user.phone", Mode::Hash);
+    let log = fixture.builder().policy(own).open().await.unwrap();
+    for settings in [
+        Policy::default().redact_with("password", Mode::Mask).redact_with("PIN", Mode::Mask),
+        Policy::default()
+            .redact_path_with("metadata.password", Mode::Mask)
+            .redact_path_with("metadata.pin", Mode::Mask),
+        Policy::default().redact_path_with("metadata.*", Mode::Mask),
+        Policy::default().redact_path_with("metadata.User.Phone", Mode::Mask),
+    ] {
+        log.update_settings(move |all| {
+            all.policy = Some(settings);
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let event = Event::new("a").metadata(json!({"password": "hunter2hunter2", "pin": "123456789",
+            "user": {"phone": "+44 20 7946 0958"}}));
+        let shown = metadata(&log, event).await.to_string();
+        for part in ["ter2", "6789", "0958"] {
+            assert!(!shown.contains(part), "{shown}");
+        }
+    }
+    check(&log).await;
 }

@@ -305,6 +305,16 @@ enum IdKey<'a> {
     Text(&'a str),
 }
 
+impl IdKey<'_> {
+    /// Where it stands in the order of SQLite's index: text before bytes.
+    fn order(&self) -> (u8, &[u8]) {
+        match self {
+            Self::Text(text) => (0, text.as_bytes()),
+            Self::Uuid(bytes) => (1, bytes),
+        }
+    }
+}
+
 impl<'a> From<&'a str> for IdKey<'a> {
     fn from(id: &'a str) -> Self {
         // Only the form that is written back the same: an upper-case UUID is another id.

@@ -1,14 +1,19 @@
 //! Reading: one connection, one committed state at a time.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::frame::Unpacker;
 use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, schema, storage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Census, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{Census, Entered, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow};
 use crate::log::Rejected;
 use crate::tree::Hash;
+
+/// So many ids are passed before the next one that is wanted is looked for.
+const MAX_PASSED_IDS: usize = 8;
 
 /// A connection that reads.
 pub(crate) struct Reader {
@@ -79,8 +84,54 @@ impl Snapshot for View<'_> {
         Ok(find_id(self.connection, id)?.map(|(seq, ..)| seq))
     }
 
-    fn entered(&mut self, id: &str) -> Result<Option<(u64, u64)>> {
-        Ok(find_id(self.connection, id)?.map(|(seq, tree, ..)| (seq, seq.saturating_add(tree))))
+    fn entered(&mut self, ids: &[String]) -> Result<Vec<Option<Entered>>> {
+        let keys: Vec<_> = ids.iter().map(|id| IdKey::from(&**id)).collect();
+        let mut order: Vec<_> = (0..keys.len()).collect();
+        order.sort_unstable_by(|a, b| keys[*a].order().cmp(&keys[*b].order()));
+        let mut found = vec![None; keys.len()];
+        let mut statement = self.connection.prepare_cached(include_str!("queries/ids.sql")).map_err(storage)?;
+        let mut wanted = &order[..];
+        // Ids that were drawn one after the other stand in a row, and walking along them is cheaper than looking for
+        // each. Where others stand between, the next one is looked for.
+        while let (Some(first), Some(last)) = (wanted.first(), wanted.last()) {
+            let mut rows = statement.query(params![keys[*first], keys[*last]]).map_err(storage)?;
+            let mut passed = 0;
+            while let Some(row) = rows.next().map_err(storage)? {
+                let id = row.get_ref(0).map_err(storage)?;
+                let place = order_of(id);
+                let before = wanted.partition_point(|index| Some(keys[*index].order()) < place);
+                wanted = &wanted[before..];
+                let same = wanted.partition_point(|index| Some(keys[*index].order()) == place);
+                passed = if same == 0 { passed + 1 } else { 0 };
+                for index in &wanted[..same] {
+                    let (seq, tree): (u64, u64) = (row.get(1).map_err(storage)?, row.get(2).map_err(storage)?);
+                    // For whoever is sent an id again, so it is read as it is then.
+                    let _: Option<[u8; 16]> = row.get(3).map_err(storage)?;
+                    let removed = row.get(4).map_err(storage)?;
+                    found[*index] = Some(Entered { seq, tree_size: seq.saturating_add(tree), removed });
+                }
+                wanted = &wanted[same..];
+                if wanted.is_empty() || passed > MAX_PASSED_IDS {
+                    break;
+                }
+            }
+            if passed <= MAX_PASSED_IDS {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn removed_entries(&mut self, each: &mut dyn FnMut(u64, bool)) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(include_str!("queries/removed_ids.sql")).map_err(storage)?;
+        let mut rows = statement.query([]).map_err(storage)?;
+        while let Some(row) = rows.next().map_err(storage)? {
+            let id = row.get_ref(0).map_err(storage)?.as_blob().ok();
+            let hash = id.and_then(|id| Uuid::from_slice(id).ok()).filter(|id| id.get_version_num() == 8);
+            let digest = row.get_ref(2).map_err(storage)?;
+            each(row.get(1).map_err(storage)?, hash.is_some() && digest == ValueRef::Null);
+        }
+        Ok(())
     }
 
     fn strange_schema(&mut self) -> Result<Vec<(String, String, String)>> {
@@ -247,6 +298,15 @@ pub(super) fn read_head(connection: &Connection) -> Result<Head> {
         Ok(Head { checkpoint: read_checkpoint(row)?, vkey: row.get(3)?, settings: row.get(4)?, removal: row.get(5)? })
     }))?;
     head.ok_or_else(|| Error::new(ErrorKind::Integrity, "expected at least one checkpoint in the log, found none"))
+}
+
+/// Where a stored id stands in the order of SQLite's index; `None` when it is none.
+fn order_of(id: ValueRef<'_>) -> Option<(u8, &[u8])> {
+    match id {
+        ValueRef::Text(text) => Some((0, text)),
+        ValueRef::Blob(bytes) => Some((1, bytes)),
+        _ => None,
+    }
 }
 
 /// The seq, the size of the tree counted from it, the digest, and the timestamp where the event was removed.

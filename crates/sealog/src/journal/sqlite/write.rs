@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use serde_json::Value;
 
 use super::frame::{FRAME_EVENTS, Frame, Packer, Unpacker, next_frame};
 use super::place::Place;
 use super::read::{View, read_head};
-use super::{FRAME_AT_ONCE_EVENTS, IdKey, check_version, optional, storage};
+use super::{FRAME_AT_ONCE_EVENTS, IdKey, check_version, optional, storage, wait_a_little};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Batch, Entry, Head, Journal, Rewritten, Row, Snapshot, StoredCheckpoint, StoredRow, Transaction};
 use crate::log::missing_event;
@@ -115,11 +115,15 @@ impl Journal for SqliteJournal {
     /// What was rewritten is zeroed in the file (`secure_delete`), but the write-ahead log holds older pages
     /// until it is cut off.
     fn scrub(&mut self) -> Result<bool> {
-        let busy: i64 = self
-            .connection
-            .query_row(include_str!("queries/truncate_wal.sql"), [], |row| row.get(0))
-            .map_err(storage)?;
-        Ok(busy == 0)
+        // It holds the write lock while it waits for readers, so it must not wait.
+        self.connection.busy_handler(None).map_err(storage)?;
+        let busy = self.connection.query_row(include_str!("queries/truncate_wal.sql"), [], |row| row.get::<_, i64>(0));
+        self.connection.busy_handler(Some(wait_a_little)).map_err(storage)?;
+        match busy {
+            Ok(busy) => Ok(busy == 0),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+            Err(error) => Err(storage(error)),
+        }
     }
 }
 
@@ -175,18 +179,18 @@ impl Transaction for SqliteTransaction<'_> {
     fn forget_rejected(&mut self, unwanted: &dyn Fn(&Value) -> bool) -> Result<u64> {
         let mut statement =
             self.transaction.prepare_cached(include_str!("queries/rejected_copies.sql")).map_err(storage)?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(storage)?;
-        let rows: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>().map_err(storage)?;
-        let mut forgotten = 0;
-        for (number, copy) in rows {
+        let mut rows = statement.query([]).map_err(storage)?;
+        let mut numbers: Vec<i64> = Vec::new();
+        while let Some(row) = rows.next().map_err(storage)? {
+            let copy: String = row.get(1).map_err(storage)?;
             if serde_json::from_str(&copy).is_ok_and(|copy| unwanted(&copy)) {
-                self.transaction
-                    .execute(include_str!("queries/forget_rejected.sql"), params![number])
-                    .map_err(storage)?;
-                forgotten += 1;
+                numbers.push(row.get(0).map_err(storage)?);
             }
         }
-        Ok(forgotten)
+        for number in &numbers {
+            self.transaction.execute(include_str!("queries/forget_rejected.sql"), params![number]).map_err(storage)?;
+        }
+        Ok(numbers.len() as u64)
     }
 
     fn commit(self: Box<Self>, batch: &Batch<'_>) -> Result<()> {

@@ -153,7 +153,11 @@ impl AuditLog {
         evaluation.complete.retain(at);
         for rule in 0..evaluation.running.len() {
             while evaluation.running[rule].next < size {
-                let selection = evaluation.running[rule].selection.clone();
+                let Running { selection, warm_up, next, .. } = &evaluation.running[rule];
+                let (selection, size) = match warm_up {
+                    Some((warm_up, since)) if next < since => (warm_up.clone(), size.min(*since)),
+                    _ => (selection.clone(), size),
+                };
                 let fed = self.ask(selection, move |view, selection, snapshot| {
                     let Evaluation { running, complete, live, .. } = &mut evaluation;
                     let Running { machine, group_by, next, .. } = &mut running[rule];
@@ -239,6 +243,8 @@ pub(crate) struct Evaluation {
 
 struct Running {
     selection: Selection,
+    /// What of the events before a seq it sees, and that seq.
+    warm_up: Option<(Selection, u64)>,
     group_by: Option<GroupBy>,
     machine: Machine,
     /// It has seen everything before this seq.
@@ -271,7 +277,8 @@ impl Evaluation {
             matcher.to = matcher.to.min(range.to);
             matcher.without_own = true;
             let machine = Machine::new(place, rule.kind);
-            Ok::<_, Error>(Running { selection: scope.and(matcher), group_by: rule.group_by, machine, next: 0 })
+            let selection = scope.and(matcher);
+            Ok::<_, Error>(Running { selection, warm_up: None, group_by: rule.group_by, machine, next: 0 })
         });
         let running = running.collect::<Result<_>>()?;
         Ok(Self { rules: rules.to_vec(), running, complete: Collected::default(), live: None })
@@ -288,7 +295,7 @@ impl Evaluation {
             };
             let mut matcher = Matcher::new(&rule.filter)?;
             matcher.from = matcher.from.max(at_ms.saturating_sub(before));
-            running.selection = running.selection.and(matcher);
+            running.warm_up = Some((running.selection.and(matcher), since));
         }
         evaluation.live = Some((since, Vec::new()));
         Ok(evaluation)

@@ -1,0 +1,1 @@
+SELECT id, seq, digest FROM event_id WHERE removed IS NOT NULL
