@@ -6,9 +6,13 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs that tests run.
-TEST_NEEDS := curl openssl duckdb sqlite3
+TEST_NEEDS := chromium curl duckdb npm openssl sqlite3
 # What programs write and git keeps: it must come out as it was committed.
-GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract
+GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
+	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json
+# What the web tests build is what was tested before them.
+export SEALOG_BUILD := --workspace --all-features
+NPM_CI := npm ci --no-audit --no-fund --prefer-offline
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
 BENCH_NEEDS := sqlite3
@@ -26,6 +30,8 @@ test: ## Run every test there is
 	cargo test --workspace --all-features --locked
 	cargo run --quiet --locked -p sealog --example embed
 	cargo run --quiet --locked -p sealog --example in_your_transaction
+	cd web/client && $(NPM_CI) && npm run build && npm test
+	cd examples/notes/page && $(NPM_CI) && npm run build && npm test
 
 check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	scripts/need cargo-deny g++
@@ -37,6 +43,7 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
+	cd web/client && npm run generate
 	@git diff --exit-code -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" \
 		|| { echo 'generated files have changed: look at them, then commit them' >&2; exit 1; }
 

@@ -1,0 +1,298 @@
+import { problemError, SealogError } from "./error.js";
+
+/** A key or token, or what brings one: asked again when the server no longer takes it. */
+export type Credential = string | (() => string | Promise<string>);
+
+/** What is outside: the network, the clock and chance. Given by tests. */
+export interface Environment {
+  fetch: typeof fetch;
+  now(): number;
+  /** From 0 up to 1. */
+  random(): number;
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+export function environment(given: Partial<Environment> = {}): Environment {
+  return {
+    // Called by its name each time, since browsers want it called on the window, and tests replace it.
+    fetch: (...args) => fetch(...args),
+    now: () => Date.now(),
+    random: () => Math.random(),
+    setTimeout: (run, ms) => setTimeout(run, ms),
+    clearTimeout: (timer) => clearTimeout(timer as never),
+    ...given,
+  };
+}
+
+export interface TransportOptions {
+  /** Where the server is: `https://audit.example.com`, or where the application has mounted it. */
+  url: string;
+  credential?: Credential;
+  /** Headers for each request, such as an application's own for its sessions. */
+  headers?: Record<string, string>;
+  /** Whether cookies go along, where the application has mounted the router behind its own sessions. */
+  credentials?: RequestCredentials;
+  /** How long an answer may take, and how long it may pause, in milliseconds. */
+  timeoutMs: number;
+  environment: Environment;
+}
+
+export interface Asked {
+  method: string;
+  path: string;
+  query?: string;
+  body?: string;
+  contentType?: string;
+  accept?: string;
+  headers?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+}
+
+/** The largest answer that is read as a whole, in characters: a report of a million rows and more. */
+const MAX_ANSWER_CHARS = 1 << 29;
+
+/** How a server is asked once. Whoever asks decides about asking again. */
+export class Transport {
+  readonly environment: Environment;
+  readonly #options: TransportOptions;
+  readonly #base: string;
+  #credential: Promise<string> | undefined;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.environment = options.environment;
+    this.#base = options.url.replace(/\/+$/, "");
+  }
+
+  /** Whether another key or token can be had when this one is refused. */
+  get isRenewable(): boolean {
+    return typeof this.#options.credential === "function";
+  }
+
+  /** Forgets the key or token, so that the next request asks for another. */
+  renew(): void {
+    this.#credential = undefined;
+  }
+
+  /** Asks, and answers the response once its head is there and well. Whoever gets it reads its body. */
+  async open(asked: Asked): Promise<{ response: Response; abort: (reason: unknown) => void }> {
+    const abort = new AbortController();
+    const { signal } = asked;
+    if (signal?.aborted) {
+      throw aborted(signal);
+    }
+    const onAbort = () => abort.abort(signal ? aborted(signal) : undefined);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const stop = () => signal?.removeEventListener("abort", onAbort);
+    try {
+      const response = await this.#within(this.#options.timeoutMs, abort, async () => {
+        const headers = await this.#headers(asked);
+        const url = `${this.#base}${asked.path}${asked.query ? `?${asked.query}` : ""}`;
+        return this.environment.fetch(url, {
+          method: asked.method,
+          headers,
+          signal: abort.signal,
+          cache: "no-store",
+          ...(asked.body === undefined ? {} : { body: asked.body }),
+          ...(this.#options.credentials ? { credentials: this.#options.credentials } : {}),
+        });
+      });
+      if (!response.ok) {
+        throw await this.#refusal(response, abort);
+      }
+      return { response, abort: (reason) => (stop(), abort.abort(reason)) };
+    } catch (cause) {
+      stop();
+      throw asError(cause, abort.signal);
+    }
+  }
+
+  /** Asks for text. */
+  async text(asked: Asked): Promise<{ text: string; response: Response }> {
+    const { response, abort } = await this.open(asked);
+    try {
+      return { text: await this.#read(response, abort), response };
+    } finally {
+      // Lets go of the caller's signal; the body is at its end, or not wanted.
+      abort(undefined);
+    }
+  }
+
+  /** Asks for JSON. */
+  async json(asked: Asked): Promise<unknown> {
+    const { text, response } = await this.text({ accept: "application/json", ...asked });
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      const { status } = response;
+      throw new SealogError("bad_answer", "the answer is no JSON", { status, retryable: true, cause });
+    }
+  }
+
+  async #headers(asked: Asked): Promise<Record<string, string>> {
+    const headers: Record<string, string> = { ...this.#options.headers, ...asked.headers };
+    if (asked.accept) {
+      headers.accept = asked.accept;
+    }
+    if (asked.body !== undefined) {
+      headers["content-type"] = asked.contentType ?? "application/json";
+    }
+    const { credential } = this.#options;
+    if (credential !== undefined) {
+      // Those who ask while it is being fetched wait for the same one.
+      const fetched = (this.#credential ??= Promise.resolve(typeof credential === "string" ? credential : Promise.resolve().then(credential)));
+      try {
+        headers.authorization = `Bearer ${await fetched}`;
+      } catch (cause) {
+        if (this.#credential === fetched) {
+          this.#credential = undefined;
+        }
+        throw new SealogError("unauthenticated", "no key or token could be had", { retryable: true, cause });
+      }
+    }
+    return headers;
+  }
+
+  async #refusal(response: Response, abort: AbortController): Promise<SealogError> {
+    const after = Number(response.headers.get("retry-after") ?? Number.NaN);
+    const retryAfterMs = Number.isFinite(after) ? Math.max(0, after * 1000) : undefined;
+    let body: unknown;
+    try {
+      body = JSON.parse(await this.#read(response, (reason) => abort.abort(reason)));
+    } catch {
+      // What is no JSON is no problem of the server's: the status alone tells.
+    }
+    return problemError(response.status, body, retryAfterMs);
+  }
+
+  async #read(response: Response, abort: (reason: unknown) => void): Promise<string> {
+    const reader = response.body?.getReader();
+    if (!reader) {
+      return "";
+    }
+    const decoder = new TextDecoder();
+    let text = "";
+    for (;;) {
+      const { done, value } = await this.#guarded(reader, abort);
+      if (done) {
+        return text + decoder.decode();
+      }
+      text += decoder.decode(value, { stream: true });
+      if (text.length > MAX_ANSWER_CHARS) {
+        const error = new SealogError("bad_answer", "the answer is too long to be read as a whole");
+        abort(error);
+        throw error;
+      }
+    }
+  }
+
+  /** Reads a piece, which may not take longer than an answer may. */
+  async #guarded(reader: ReadableStreamDefaultReader<Uint8Array>, abort: (reason: unknown) => void) {
+    const late = new SealogError("timeout", `the answer paused for more than ${this.#options.timeoutMs} ms`, { retryable: true });
+    const timer = this.environment.setTimeout(() => abort(late), this.#options.timeoutMs);
+    try {
+      return await reader.read();
+    } catch (cause) {
+      throw asError(cause);
+    } finally {
+      this.environment.clearTimeout(timer);
+    }
+  }
+
+  async #within<T>(ms: number, abort: AbortController, run: () => Promise<T>): Promise<T> {
+    const late = new SealogError("timeout", `there was no answer within ${ms} ms`, { retryable: true });
+    const timer = this.environment.setTimeout(() => abort.abort(late), ms);
+    try {
+      // A credential's callback or a stand-in for fetch may not look at the signal.
+      const ended = new Promise<never>((_, reject) => {
+        abort.signal.addEventListener("abort", () => reject(abort.signal.reason), { once: true });
+      });
+      return await Promise.race([run(), ended]);
+    } finally {
+      this.environment.clearTimeout(timer);
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): SealogError {
+  return new SealogError("aborted", "the caller ended it", { cause: signal.reason });
+}
+
+/** What went wrong, as an error of ours. */
+export function asError(cause: unknown, signal?: AbortSignal): SealogError {
+  if (cause instanceof SealogError) {
+    return cause;
+  }
+  if (signal?.aborted && signal.reason instanceof SealogError) {
+    return signal.reason;
+  }
+  return new SealogError("network", "the server could not be reached, or the connection broke", { retryable: true, cause });
+}
+
+/** How often and how fast something is tried again. */
+export interface RetryOptions {
+  /** How often it is tried at the most, the first time included. */
+  maxAttempts: number;
+  /** The first pause, in milliseconds; each one after it is up to twice as long. */
+  baseMs: number;
+  /** The longest pause, in milliseconds. */
+  maxMs: number;
+}
+
+/** The pause before the next attempt: from half of it up to all of it by chance, so that many do not come at once. */
+export function backoffMs(failures: number, random: number, { baseMs, maxMs }: Pick<RetryOptions, "baseMs" | "maxMs">): number {
+  return Math.min(maxMs, baseMs * 2 ** Math.min(failures, 30)) * (0.5 + random / 2);
+}
+
+/** Waits; ends early, with the signal's reason, when the signal does. */
+export function pause(environment: Environment, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(aborted(signal));
+      return;
+    }
+    const onAbort = () => {
+      environment.clearTimeout(timer);
+      reject(aborted(signal!));
+    };
+    const timer = environment.setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+/** Asks until it is answered, gives up, or another answer cannot be hoped for. */
+export async function retrying<T>(
+  transport: Transport,
+  retry: RetryOptions,
+  signal: AbortSignal | undefined,
+  ask: () => Promise<T>,
+): Promise<T> {
+  let renewed = false;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask();
+    } catch (cause) {
+      const error = asError(cause, signal);
+      if (isRefusal(error) && transport.isRenewable && !renewed) {
+        renewed = true;
+        transport.renew();
+        continue;
+      }
+      if (!error.retryable || attempt >= retry.maxAttempts) {
+        throw error;
+      }
+      const ms = backoffMs(attempt - 1, transport.environment.random(), retry);
+      await pause(transport.environment, Math.max(ms, error.retryAfterMs ?? 0), signal);
+    }
+  }
+}
+
+/** Whether the key or token was not taken. */
+export function isRefusal(error: SealogError): boolean {
+  return error.status === 401;
+}
+
