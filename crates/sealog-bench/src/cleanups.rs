@@ -19,7 +19,7 @@ use crate::input::{Input, SEED, START_MS};
 use crate::machine::Machine;
 use crate::measure::{Run, bytes_below};
 use crate::peers::{self, BATCH_EVENTS, batches, load};
-use crate::report::{Figures, Hold, Report, Section};
+use crate::report::{Figures, Report, Section};
 
 /// Events at scale 1.
 const EVENTS: f64 = 1_000_000.0;
@@ -45,10 +45,8 @@ pub(crate) fn run(scale: f64, dir: &Path) -> Result<Report> {
     let halves = Halves::of(events, home.path())?;
     let oldest = halves.section(&OLDEST)?;
     let second = halves.section(&SECOND)?;
-    let holds = vec![
-        Hold::at_least("the oldest half, events/s over one DELETE", oldest.speed_over(TABLE), 1.0),
-        Hold::at_least("every second event, events/s over one DELETE", second.speed_over(TABLE), 1.0),
-    ];
+    // Nothing is promised: what the table deletes at once is locked meanwhile, and stays in no proof.
+    let holds = Vec::new();
     Ok(Report { benchmark: "cleanup", machine, input: halves.input, sections: vec![oldest, second], holds })
 }
 
