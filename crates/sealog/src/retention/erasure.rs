@@ -1,5 +1,7 @@
 //! Erasure: the personal data of one actor or resource goes, whatever its age.
 
+use std::collections::HashSet;
+
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -8,8 +10,9 @@ use super::{ERASURE_APPLIED, Fate, Holds, Tally, is_exempt, judge, remove};
 use crate::canonical;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Record, Severity, is_own};
+use crate::keeper::ANOMALY_DETECTED;
 use crate::log::{AuditLog, record_of};
-use crate::query::Resource;
+use crate::query::{Resource, bodies};
 
 /// The longest reason, in bytes.
 pub const MAX_REASON_BYTES: usize = 64;
@@ -278,6 +281,20 @@ impl Erasure {
     }
 }
 
+/// Gives `each` the ids of a finding's evidence.
+fn each_evidence(metadata: &mut Value, each: &mut dyn FnMut(&mut String)) {
+    for place in ["/first/id", "/last/id"] {
+        if let Some(Value::String(id)) = metadata.pointer_mut(place) {
+            each(id);
+        }
+    }
+    for id in metadata.get_mut("ids").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Value::String(id) = id {
+            each(id);
+        }
+    }
+}
+
 /// Hides `id` where it stands as a word in an event: in its texts, but for what it is found, ordered and kept by.
 /// Answers whether it did.
 fn hide_in(event: &mut Event, id: &str) -> bool {
@@ -369,7 +386,7 @@ pub struct ErasureReport {
     pub subject: String,
     /// How many events went.
     pub removed: u64,
-    /// Of how many events a part went.
+    /// Of how many events a part went: of findings, the ids of removed events that were their evidence.
     pub reduced: u64,
     /// How many would have gone, in whole or in part, but for a hold.
     pub held: u64,
@@ -419,14 +436,18 @@ impl AuditLog {
         let needle = escaped[1..escaped.len() - 1].to_vec();
         // Who erases their own data is not named in what stays of it.
         let log = if erasure.subject.owns(&self.who) { self.acting(Event::default()) } else { self.clone() };
-        let (mut tally, mut kept, mut next) = (Tally::default(), 0, 0);
+        let (mut tally, mut kept, mut next, mut findings) = (Tally::default(), 0, 0, Vec::new());
         loop {
             let (needle, id) = (needle.clone(), erasure.subject.id().to_owned());
             // The index has no field for all places where an id may stand, and the journal is soon read.
             let found = self.snapshot(move |snapshot| {
                 let end = snapshot.head()?.checkpoint.size.min(next + STRIDE_EVENTS);
                 let (finder, mut seqs, mut kept) = (Finder::new(&needle), Vec::new(), 0);
+                let (finding, mut findings) = (Finder::new(ANOMALY_DETECTED), Vec::new());
                 snapshot.rows(next, end, &mut |seq, row| {
+                    if finding.find(row.body).is_some() {
+                        findings.push(seq);
+                    }
                     if finder.find(row.body).is_none() {
                         return Ok(());
                     }
@@ -438,9 +459,10 @@ impl AuditLog {
                     }
                     Ok(())
                 })?;
-                Ok((seqs, end, kept))
+                Ok((seqs, end, kept, findings))
             });
-            let (seqs, end, kept_here) = found.await?;
+            let (seqs, end, kept_here, some_findings) = found.await?;
+            findings.extend(some_findings);
             if end == next {
                 break;
             }
@@ -453,6 +475,11 @@ impl AuditLog {
             }
             next = end;
             progress(super::CleanupProgress { looked_at: next, removed: tally.removed + tally.reduced });
+        }
+        if !erasure.dry_run && tally.removed + tally.reduced > 0 {
+            for seqs in findings.chunks(STRIDE_EVENTS as usize) {
+                tally.add(&log.erase_evidence(seqs.to_vec(), erasure.why(&subject)).await?);
+            }
         }
         let rejected = if erasure.dry_run { 0 } else { log.erase_rest(erasure, subject.clone(), &tally).await? };
         let scrubbed = erasure.dry_run || self.scrub().await?;
@@ -471,6 +498,44 @@ impl AuditLog {
                 .await;
         }
         self.change(move |work| remove(work, &seqs, ERASURE_APPLIED, &why, &|record| Ok(erasure.judge(record)))).await
+    }
+
+    /// Takes the ids of removed events out of the findings that name them as evidence.
+    async fn erase_evidence(&self, seqs: Vec<u64>, why: Map<String, Value>) -> Result<Tally> {
+        self.change(move |work| {
+            let mut ids = HashSet::new();
+            bodies(&mut *work.transaction.snapshot(), &seqs, &mut |index, body| {
+                if let Some(metadata) = record_of(seqs[index], body)?.metadata.clone() {
+                    each_evidence(&mut Value::Object(metadata), &mut |id| {
+                        ids.insert(id.clone());
+                    });
+                }
+                Ok(())
+            })?;
+            let mut removed = HashSet::new();
+            for id in ids {
+                if work.transaction.find(&id)?.is_none() {
+                    removed.insert(id);
+                }
+            }
+            remove(work, &seqs, ERASURE_APPLIED, &why, &|record| {
+                let mut event = (**record).clone();
+                let (mut metadata, mut hidden) = (event.metadata.take().map(Value::Object), false);
+                if let Some(metadata) = &mut metadata {
+                    each_evidence(metadata, &mut |id| {
+                        if removed.contains(id) && id != ERASED {
+                            ERASED.clone_into(id);
+                            hidden = true;
+                        }
+                    });
+                }
+                if let Some(Value::Object(metadata)) = metadata {
+                    event.metadata = Some(metadata);
+                }
+                Ok(if hidden { Fate::Remains(Box::new(event)) } else { Fate::Stays })
+            })
+        })
+        .await
     }
 
     /// Drops copies of rows that were set aside; says that it was asked for where no receipt does yet.

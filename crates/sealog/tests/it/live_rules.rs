@@ -178,3 +178,31 @@ async fn the_live_rules_find_what_the_back_test_finds() {
     assert_eq!(live, tested);
     check(&log).await;
 }
+
+#[tokio::test]
+async fn a_finding_names_no_event_that_was_erased() {
+    let fixture = Fixture::new();
+    let log = fixture.open().await;
+    save(&log, vec![Rule::new("any", Filter::new().action("user.*"), 4, 60_000)]).await;
+    for actor in ["ada", "ada", "grace", "ada"] {
+        log.log(Event::new("user.login.failed").actor(actor).id(log.new_id())).await.unwrap();
+    }
+    log.close().await.unwrap();
+    let log = fixture.open().await;
+    let erasure = sealog::Erasure::new(sealog::Subject::actor("ada"), "x");
+    let erased = log.erase(&erasure).await.unwrap();
+    assert_eq!((erased.removed, erased.reduced, erased.scrubbed), (3, 1, true));
+    check(&log).await;
+    let found = findings(&log).await;
+    let metadata = found[0].metadata.clone().unwrap();
+    let ids: Vec<_> = metadata["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.iter().filter(|id| *id == "[ERASED]").count(), 3);
+    assert_eq!((&metadata["first"]["id"], &metadata["count"]), (&json!("[ERASED]"), &json!(4)));
+    let left = ids.iter().find(|id| *id != "[ERASED]").unwrap();
+    assert_eq!(log.get(left).await.unwrap().actor_id.as_deref(), Some("grace"));
+    // Found again by whoever evaluates again, it is known.
+    log.close().await.unwrap();
+    let log = fixture.open().await;
+    assert_eq!(findings(&log).await.len(), 1);
+    assert_eq!(log.erase(&erasure).await.unwrap().reduced, 0);
+}
