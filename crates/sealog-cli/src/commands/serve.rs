@@ -99,6 +99,7 @@ impl Serve {
         let options = settings.options()?;
         let tls = settings.tls()?;
         tell(&settings)?;
+        let terminated = terminated();
 
         let shared = settings.shared(shared);
         let writing = Writing { policy: settings.policy.clone(), anchor: settings.anchor.clone() };
@@ -122,7 +123,7 @@ impl Serve {
             }
             tokio::select! {
                 () = interrupt.pressed() => {}
-                () = terminated() => {}
+                () = terminated => {}
             }
             tracing::info!("stopping");
             running.stop().await;
@@ -171,14 +172,19 @@ fn tell(settings: &Settings) -> Result<(), Failure> {
     set.map_err(|error| Failure::File(error.to_string()))
 }
 
-/// Waits for what service managers end programs with.
-async fn terminated() {
+/// Waits for what service managers end programs with. It is listened for from the call on, and not only once somebody
+/// waits.
+fn terminated() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        signal.recv().await;
-        return;
+    let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    async move {
+        #[cfg(unix)]
+        if let Ok(mut signal) = signal {
+            signal.recv().await;
+            return;
+        }
+        std::future::pending::<()>().await;
     }
-    std::future::pending::<()>().await;
 }
 
 impl Settings {
