@@ -189,7 +189,7 @@ impl Fixture {
         let mut hidden = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let rest = part.trim_start_matches(|char: char| char.is_ascii_digit());
-            hidden += &format!("{mark}…{rest}");
+            hidden.extend([mark.as_str(), "…", rest]);
         }
         self.transcript = hidden;
     }
