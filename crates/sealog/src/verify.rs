@@ -8,8 +8,9 @@ mod copies;
 mod ends;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, TrySendError};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -429,32 +430,49 @@ impl Check {
         commitments: &mut Vec<Hash>,
     ) -> Result<()> {
         let mut ids = (Vec::with_capacity((to - from) as usize), Vec::with_capacity((to - from) as usize));
-        // While some rows are read, others are computed.
+        // While some rows are read, others are computed; who reads computes too when the other is behind.
         let read = std::thread::scope(|scope| {
-            let (sender, full) = mpsc::sync_channel::<Copies>(1);
+            let (sender, full) = mpsc::sync_channel::<(usize, Copies)>(1);
             let (done, computed) = mpsc::channel();
-            scope.spawn(move || {
-                for copies in full {
-                    let values = copies.computed();
-                    let _ = done.send((copies, values));
+            scope.spawn({
+                let done = done.clone();
+                move || {
+                    for (number, copies) in full {
+                        let values = copies.computed();
+                        let _ = done.send((number, copies, values));
+                    }
                 }
             });
-            let mut copies = Copies::default();
+            let hand_over = |number, copies: Copies| {
+                if let Err(TrySendError::Full((number, copies)) | TrySendError::Disconnected((number, copies))) =
+                    sender.try_send((number, copies))
+                {
+                    let values = copies.computed();
+                    let _ = done.send((number, copies, values));
+                }
+            };
+            // They come as they are done, and are taken in their order.
+            let (mut waiting, mut next) = (BTreeMap::new(), 0);
+            let mut take = |(number, copies, values)| {
+                waiting.insert(number, (copies, values));
+                while let Some((copies, values)) = waiting.remove(&next) {
+                    self.copied(from, &copies, values, commitments, &mut ids);
+                    next += 1;
+                }
+            };
+            let (mut copies, mut number) = (Copies::default(), 0);
             let read = snapshot.rows(from, to, &mut |seq, row| {
                 copies.push(seq, row);
                 if copies.is_full() {
-                    let _ = sender.send(std::mem::take(&mut copies));
-                    while let Ok((copies, values)) = computed.try_recv() {
-                        self.copied(from, &copies, values, commitments, &mut ids);
-                    }
+                    hand_over(number, std::mem::take(&mut copies));
+                    number += 1;
+                    computed.try_iter().for_each(&mut take);
                 }
                 Ok(())
             });
-            let _ = sender.send(copies);
-            drop(sender);
-            for (copies, values) in computed {
-                self.copied(from, &copies, values, commitments, &mut ids);
-            }
+            hand_over(number, copies);
+            drop((sender, done));
+            computed.into_iter().for_each(take);
             read
         });
         match read {
