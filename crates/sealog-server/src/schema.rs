@@ -544,6 +544,8 @@ pub(crate) struct ErasureReportBody {
     reduced: u64,
     /// How many would have gone, but for a hold.
     held: u64,
+    /// How many events of the log's own that nothing removes name the subject's id.
+    kept: u64,
     /// Of how many rows that were set aside the copy went.
     rejected: u64,
     /// Whether nothing of it is in any file any more.

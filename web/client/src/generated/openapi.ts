@@ -751,6 +751,11 @@ export interface components {
             held: number;
             /**
              * Format: int64
+             * @description How many events of the log's own that nothing removes name the subject's id.
+             */
+            kept: number;
+            /**
+             * Format: int64
              * @description Of how many events a part went.
              */
             reduced: number;
