@@ -18,7 +18,7 @@ use crate::input::{SEED, START_MS};
 use crate::machine::Machine;
 use crate::measure::median;
 use crate::peers::{self, batches, load};
-use crate::report::Hold;
+use crate::report::{Figure, Hold};
 
 /// Events of the smaller and the larger log, at scale 1.
 const EVENTS: [f64; 2] = [100_000.0, 3_000_000.0];
@@ -70,13 +70,6 @@ struct Statistics {
     counted: u64,
     median_ms: f64,
     table_ms: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct Figure {
-    name: &'static str,
-    value: f64,
-    unit: &'static str,
 }
 
 /// Builds both logs below `dir` and asks them.

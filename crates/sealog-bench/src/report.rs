@@ -111,6 +111,14 @@ enum Bound {
     AtMost,
 }
 
+/// One number that was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+}
+
 /// What must be so.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_field_names, reason = "scripts read the bound under the name `hold`")]

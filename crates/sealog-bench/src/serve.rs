@@ -22,7 +22,7 @@ use crate::input::generated;
 use crate::machine::Machine;
 use crate::measure::median;
 use crate::peers;
-use crate::report::Hold;
+use crate::report::{Figure, Hold};
 
 /// Events as lines of one request, at scale 1.
 const LINES: f64 = 300_000.0;
@@ -50,13 +50,6 @@ pub(crate) struct Report {
     machine: Machine,
     figures: Vec<Figure>,
     pub(crate) holds: Vec<Hold>,
-}
-
-#[derive(Debug, Serialize)]
-struct Figure {
-    name: &'static str,
-    value: f64,
-    unit: &'static str,
 }
 
 /// Runs all of it below `dir`.

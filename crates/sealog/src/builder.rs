@@ -19,7 +19,6 @@ use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
 use crate::meter::Meter;
 use crate::policy::{Policy, secret_check};
-use crate::query::Selection;
 use crate::sampled::Sampled;
 use crate::sequencer::{Request, Sequencer, wrong_key, wrong_secret};
 use crate::settings::Current;
@@ -214,7 +213,7 @@ impl Builder {
             let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
             let sender = watch::Sender::new(size);
             let shared = Shared::new(self.path, clock, vec![reader], sender, None, index);
-            return Ok(AuditLog { shared: Arc::new(shared), scope: Selection::default(), who: Arc::default() });
+            return Ok(AuditLog::of(Arc::new(shared)));
         }
 
         let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
@@ -302,7 +301,7 @@ impl Builder {
         if let Some(writer) = &shared.writer {
             let _ = writer.keeper.set(keeper);
         }
-        Ok(AuditLog { shared, scope: Selection::default(), who: Arc::default() })
+        Ok(AuditLog::of(shared))
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Severity};
 use crate::log::{AuditLog, Shared, joined};
-use crate::query::{Evaluation, Finding, GroupBy, Rule, Selection};
+use crate::query::{Evaluation, Finding, GroupBy, Rule};
 use crate::retention::CleanupOptions;
 
 /// The action of a finding.
@@ -284,11 +284,6 @@ fn event(finding: &Finding, rule: Option<&Rule>) -> Event {
 }
 
 impl AuditLog {
-    /// The handle that the log itself uses.
-    fn of(shared: Arc<Shared>) -> Self {
-        Self { shared, scope: Selection::default(), who: Arc::default() }
-    }
-
     /// What the log does by itself, and how far it is: evaluating the rules of the settings as events arrive, and
     /// cleaning up where [`Builder::cleanup_every`](crate::Builder::cleanup_every) says so. `None` where this handle
     /// only reads.

@@ -394,7 +394,7 @@ impl AuditLog {
     }
 
     pub(crate) async fn size(&self) -> Result<u64> {
-        self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).await
+        self.reader(Reader::size).await
     }
 
     /// Waits until the log holds more than `size` events, whoever writes them. Answers how many.
@@ -642,6 +642,11 @@ impl AuditLog {
         let Some(prepared) = self.prepare_own(event)? else { return Ok(None) };
         let receipts = self.writer()?.append(vec![prepared]).await.map_err(|refused| refused.error)?;
         Ok(receipts.into_iter().next())
+    }
+
+    /// A handle that reads all and names nobody.
+    pub(crate) fn of(shared: Arc<Shared>) -> Self {
+        Self { shared, scope: Selection::default(), who: Arc::default() }
     }
 
     /// A handle through which what the log itself records (changes of settings, holds, clean-ups, erasures, reports)

@@ -302,7 +302,7 @@ impl Check {
                 if self.removals.next <= *total {
                     break;
                 }
-                *total = reader.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
+                *total = reader.size()?;
             }
         }
         reader.snapshot(|snapshot| {

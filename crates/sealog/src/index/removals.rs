@@ -49,15 +49,17 @@ impl Pending {
 
     /// What the receipts before `seq` cover.
     pub(super) fn before(&self, seq: u64) -> Ranges {
-        let mut seqs = Ranges::default();
-        self.noted.iter().filter(|noted| noted.receipt < seq).for_each(|noted| seqs.add_all(&noted.seqs));
-        seqs
+        self.covered_by(|receipt| receipt < seq)
     }
 
     /// What receipts from `seq` on cover.
     pub(super) fn since(&self, seq: u64) -> Ranges {
+        self.covered_by(|receipt| receipt >= seq)
+    }
+
+    fn covered_by(&self, wanted: impl Fn(u64) -> bool) -> Ranges {
         let mut seqs = Ranges::default();
-        self.noted.iter().filter(|noted| noted.receipt >= seq).for_each(|noted| seqs.add_all(&noted.seqs));
+        self.noted.iter().filter(|noted| wanted(noted.receipt)).for_each(|noted| seqs.add_all(&noted.seqs));
         seqs
     }
 
@@ -66,9 +68,7 @@ impl Pending {
         let before = self.noted.len();
         self.noted.retain(|noted| noted.receipt >= seq);
         if self.noted.len() < before {
-            let mut seqs = Ranges::default();
-            self.noted.iter().for_each(|noted| seqs.add_all(&noted.seqs));
-            self.seqs = Arc::new(seqs);
+            self.seqs = Arc::new(self.covered_by(|_| true));
         }
         self.in_a_hurry &= !self.noted.is_empty();
         self.rounds = 0;

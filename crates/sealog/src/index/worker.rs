@@ -1,27 +1,20 @@
 //! The index's thread: reads what is new, writes segments, merges neighbours.
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
-use std::ops::Range;
-use std::path::Path;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
-use tantivy::directory::MmapDirectory;
-use tantivy::index::{SegmentId, SegmentMeta};
-use tantivy::indexer::{AddOperation, NoMergePolicy, SegmentWriter};
-use tantivy::store::Compressor;
-use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy};
+use tantivy::indexer::NoMergePolicy;
+use tantivy::{IndexReader, IndexWriter, ReloadPolicy};
 
-use super::facts::Facts;
-use super::schema::{Fields, INDEX_VERSION, IndexDocument, TOKENIZER, WordTokenizer};
-use super::segment::Segment;
+use super::folder::{
+    DAMAGED_FILE, Payload, commitment, create, delete_segments, fitting, open_found, payload, to_json, try_lock,
+    unwritable,
+};
+use super::rewriting::{NewSegment, Old, Purge, Rewrite, STRIDE_EVENTS, WRITER_BYTES, entries};
+use super::schema::{Fields, IndexDocument};
 use super::seq_query::SegmentsQuery;
 use super::tail::{Entry, Tail};
 use super::{Generation, Shared, damaged};
@@ -29,7 +22,7 @@ use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::OwnKind;
 use crate::journal::sqlite::{self, Reader};
-use crate::log::{joined, missing_event};
+use crate::log::joined;
 
 /// A segment is written once its events have so many bytes of canonical JSON, however few they are.
 const COMMIT_BYTES: usize = 32 * 1024 * 1024;
@@ -43,8 +36,6 @@ const PURGE_TICK: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_millis(50);
 /// So many times the thread looks whether another process has made the index, before it says so.
 const BUSY_RETRIES: u32 = 40;
-/// Events read from the journal at once.
-const STRIDE_EVENTS: u64 = 1024;
 /// How many rounds of [`TICK`] the one that writes the segments may take to come nearer, before the tail
 /// here grows as long as it must.
 const PATIENCE_TICKS: u32 = 3;
@@ -52,27 +43,6 @@ const PATIENCE_TICKS: u32 = 3;
 const MERGE_SEGMENTS: usize = 8;
 /// A larger segment is not merged any more: it would take long and gain little.
 const MAX_SEGMENT_EVENTS: u64 = 4_000_000;
-/// What tantivy is told of its memory. The segments here are bounded by their events and by
-/// [`COMMIT_BYTES`] instead.
-const WRITER_BYTES: usize = 64 * 1024 * 1024;
-
-/// What is committed along with the segments.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Payload {
-    version: u32,
-    /// The key that the log began with.
-    log: String,
-    next_seq: u64,
-    /// How many of them the segments hold; the others were removed.
-    events: u64,
-    /// Of what the removal receipts before this seq cover nothing is left in the segments.
-    removed_to: u64,
-    /// Nor is it in a file that is about to go.
-    purged_to: u64,
-    /// The commitment of the last event, base64: the log may have been put back to an older state since.
-    last: String,
-    full_text: bool,
-}
 
 pub(super) fn run(shared: &Shared) {
     // In a row, without a tail in between.
@@ -148,7 +118,7 @@ impl<'s> Worker<'s> {
         let mut journal = sqlite::open_reader(&options.log)?;
         let log = journal.snapshot(|snapshot| snapshot.signers())?;
         let log = log.first().map(|signer| signer.vkey.clone()).unwrap_or_default();
-        fs::create_dir_all(&options.folder).map_err(|error| unwritable(&options.folder, error))?;
+        std::fs::create_dir_all(&options.folder).map_err(|error| unwritable(&options.folder, error))?;
         let lock = try_lock(&options.folder)?;
 
         let fields = Arc::new(Fields::new());
@@ -196,7 +166,7 @@ impl<'s> Worker<'s> {
     fn work(mut self) -> Result<()> {
         loop {
             let asked = self.shared.lock().wanted;
-            let size = self.journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
+            let size = self.journal.size()?;
             self.shared.progress.send_if_modified(|progress| {
                 let grown = size > progress.total;
                 progress.total = progress.total.max(size);
@@ -257,7 +227,7 @@ impl<'s> Worker<'s> {
             self.commit_if_due(false)?;
             let events = self.next_seq;
             if events >= size.saturating_sub(self.shared.options.tail_events) {
-                size = self.journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
+                size = self.journal.size()?;
             }
             self.shared.progress.send_modify(|progress| {
                 progress.events = events;
@@ -326,10 +296,7 @@ impl<'s> Worker<'s> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
         for entry in entries {
             if let Some(entry) = entry {
-                let segment = match &mut writer.segment {
-                    Some(segment) => segment,
-                    none => none.insert(NewSegment::new(&self.index)?),
-                };
+                let segment = NewSegment::begun(&mut writer.segment, &self.index)?;
                 segment.add(&self.fields, self.next_seq, entry, self.full_text)?;
                 writer.docs += 1;
                 writer.bytes += entry.body().len();
@@ -386,7 +353,7 @@ impl<'s> Worker<'s> {
     /// Writes anew the segments that hold something of what was removed, on a thread of its own.
     fn purge(&mut self) -> Result<()> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
-        if let Some(purge) = writer.purging.take_if(|purge| purge.thread.as_ref().is_none_or(JoinHandle::is_finished)) {
+        if let Some(purge) = writer.purging.take_if(|purge| purge.is_finished()) {
             return self.replace(purge);
         }
         if !writer.is_free() || !self.shared.lock().removals.is_due() {
@@ -395,7 +362,7 @@ impl<'s> Worker<'s> {
         // What is on its way into a segment may be gone by now.
         self.commit_if_due(true)?;
         // Of all receipts up to now, those of other processes too that have not come here yet.
-        let removed_to = self.journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
+        let removed_to = self.journal.size()?;
         let from = self.writer.as_ref().map_or(0, |writer| writer.committed.removed_to);
         self.note_removals(from)?;
         let seqs = self.shared.lock().removals.before(removed_to);
@@ -625,106 +592,6 @@ impl Writer {
     }
 }
 
-/// A segment that is being written.
-struct NewSegment {
-    segment: tantivy::Segment,
-    writer: SegmentWriter,
-}
-
-impl NewSegment {
-    fn new(index: &tantivy::Index) -> Result<Self> {
-        let segment = index.new_segment();
-        let writer = SegmentWriter::for_segment(WRITER_BYTES, segment.clone()).map_err(damaged)?;
-        Ok(Self { segment, writer })
-    }
-
-    fn add(&mut self, fields: &Arc<Fields>, seq: u64, entry: &Entry, full_text: bool) -> Result<()> {
-        let document = IndexDocument::new(fields.clone(), seq, entry.facts.clone(), entry.body(), full_text)?;
-        self.writer.add_document(AddOperation { opstamp: 0, document }).map_err(damaged)
-    }
-
-    fn finish(self, index: &tantivy::Index) -> Result<SegmentMeta> {
-        let docs = self.writer.max_doc();
-        self.writer.finalize().map_err(damaged)?;
-        Ok(index.new_segment_meta(self.segment.id(), docs))
-    }
-}
-
-/// A segment that is to be replaced.
-struct Old {
-    id: SegmentId,
-    seqs: Range<u64>,
-    docs: u64,
-}
-
-impl Old {
-    fn of(segment: &Segment) -> Self {
-        let docs = u64::from(segment.reader.num_docs());
-        Self { id: segment.reader.segment_id(), seqs: segment.first_seq()..segment.end_seq(), docs }
-    }
-}
-
-/// Segments that are being written anew.
-struct Purge {
-    /// Until it has ended.
-    thread: Option<JoinHandle<Result<Vec<Option<SegmentMeta>>>>>,
-    stop: Arc<AtomicBool>,
-    old: Vec<Old>,
-    /// What the receipts before this seq cover is left out.
-    removed_to: u64,
-}
-
-/// Before somebody else may write into the folder.
-impl Drop for Purge {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Writes segments anew, from the journal as it is now.
-struct Rewrite {
-    stop: Arc<AtomicBool>,
-    journal: Reader,
-    index: tantivy::Index,
-    fields: Arc<Fields>,
-    full_text: bool,
-    /// What each segment holds.
-    seqs: Vec<Range<u64>>,
-}
-
-impl Rewrite {
-    /// The new segments, where anything is left.
-    fn run(mut self) -> Result<Vec<Option<SegmentMeta>>> {
-        let mut written = Vec::with_capacity(self.seqs.len());
-        for seqs in std::mem::take(&mut self.seqs) {
-            let mut new: Option<NewSegment> = None;
-            for from in seqs.clone().step_by(STRIDE_EVENTS as usize) {
-                if self.stop.load(Ordering::Acquire) {
-                    return Err(Error::new(ErrorKind::Closed, "the index is written by nobody any more"));
-                }
-                let to = seqs.end.min(from + STRIDE_EVENTS);
-                for (seq, entry) in (from..).zip(entries(&mut self.journal, from, to)?) {
-                    let Some(entry) = entry else { continue };
-                    let segment = match &mut new {
-                        Some(segment) => segment,
-                        none => none.insert(NewSegment::new(&self.index)?),
-                    };
-                    segment.add(&self.fields, seq, &entry, self.full_text)?;
-                }
-            }
-            written.push(new.map(|new| new.finish(&self.index)).transpose()?);
-        }
-        Ok(written)
-    }
-}
-
-fn to_json(payload: &Payload) -> String {
-    serde_json::to_string(payload).unwrap_or_default()
-}
-
 /// Which neighbours become one: the first run of at least [`MERGE_SEGMENTS`] that are all of the lowest
 /// size there is such a run of. Segments only ever become one with their neighbours, so that each stays
 /// in the order of `seq` and apart from the others.
@@ -745,161 +612,6 @@ fn neighbours_to_merge(sizes: &[u64], small: u64) -> Option<std::ops::Range<usiz
         limit *= MERGE_SEGMENTS as u64;
     }
     None
-}
-
-/// Opens the index in `folder` if it is one of this log and whole.
-fn open_found(folder: &Path, fields: &Fields, log: &str, journal: &mut Reader) -> Option<(tantivy::Index, Payload)> {
-    let index = tantivy::Index::open_in_dir(folder).ok().filter(|index| index.schema() == fields.schema)?;
-    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(WordTokenizer::default()));
-    let payload = fitting(&index, log, journal)?;
-    // Without its list of files none would ever be deleted. A file that is missing or cut off shows when
-    // it is opened, other damage only by its checksum.
-    if !folder.join(MANAGED_FILE).is_file() || index.reader().is_err() {
-        return None;
-    }
-    let damaged = index.validate_checksum().ok()?;
-    if !damaged.is_empty() {
-        // Should another process write the index, it sees this and makes it anew. If it cannot be told, this
-        // one asks again.
-        let _ = File::create(folder.join(DAMAGED_FILE));
-        return None;
-    }
-    Some((index, payload))
-}
-
-/// What was committed with the segments.
-fn payload(index: &tantivy::Index) -> Result<Payload> {
-    let payload = index.load_metas().map_err(damaged)?.payload.unwrap_or_default();
-    serde_json::from_str(&payload)
-        .map_err(|error| Error::new(ErrorKind::Index, "the index does not say what it holds").with_source(error))
-}
-
-/// What was committed with the segments, if it is of this log as it is now.
-fn fitting(index: &tantivy::Index, log: &str, journal: &mut Reader) -> Option<Payload> {
-    let payload = payload(index).ok()?;
-    let size = journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size)).ok()?;
-    let fits = payload.version == INDEX_VERSION && payload.log == log && payload.next_seq <= size;
-    (fits && commitment(journal, payload.next_seq).ok()? == payload.last).then_some(payload)
-}
-
-/// The commitment of the last event before `seq`, base64; empty when there is none.
-fn commitment(journal: &mut Reader, seq: u64) -> Result<String> {
-    let Some(last) = seq.checked_sub(1) else { return Ok(String::new()) };
-    let found = journal.snapshot(|snapshot| snapshot.commitments(last, seq))?;
-    Ok(STANDARD.encode(found.concat()))
-}
-
-/// Makes an empty index in place of the one in the folder. Other files are left alone: somebody may have
-/// given the wrong folder.
-fn create(
-    folder: &Path,
-    fields: &Fields,
-    log: &str,
-    full_text: bool,
-    journal: &mut Reader,
-) -> Result<(tantivy::Index, Payload)> {
-    // What is read from here on is without what receipts up to here cover.
-    let size = journal.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))?;
-    for entry in fs::read_dir(folder).map_err(|error| unwritable(folder, error))? {
-        let entry = entry.map_err(|error| unwritable(folder, error))?;
-        if is_of_an_index(&entry.file_name().to_string_lossy()) {
-            let path = entry.path();
-            let removed = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
-            removed.map_err(|error| unwritable(folder, error))?;
-        }
-    }
-    let directory = MmapDirectory::open(folder).map_err(|error| damaged(error.into()))?;
-    let settings = IndexSettings { docstore_compression: Compressor::None, ..IndexSettings::default() };
-    let index = tantivy::Index::create(directory, fields.schema.clone(), settings).map_err(damaged)?;
-    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(WordTokenizer::default()));
-    let payload = Payload {
-        version: INDEX_VERSION,
-        log: log.to_owned(),
-        next_seq: 0,
-        events: 0,
-        removed_to: size,
-        purged_to: size,
-        last: String::new(),
-        full_text,
-    };
-    // So that others know whose it is from the beginning.
-    let mut writer = index.writer_with_num_threads::<IndexDocument>(1, WRITER_BYTES).map_err(damaged)?;
-    let mut commit = writer.prepare_commit().map_err(damaged)?;
-    commit.set_payload(&to_json(&payload));
-    commit.commit().map_err(damaged)?;
-    Ok((index, payload))
-}
-
-/// Deletes the files of segments whose number `unwanted` picks.
-fn delete_segments(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(|error| unwritable(folder, error))? {
-        let entry = entry.map_err(|error| unwritable(folder, error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if let Some((id, _)) = name.split_once('.').filter(|(id, _)| id.len() == 32)
-            && is_of_an_index(&name)
-            && unwanted(id)
-        {
-            match fs::remove_file(entry.path()) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unwritable(folder, error)),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether a file of an index has such a name. Those of tantivy are `meta.json`, `.managed.json`,
-/// `.tantivy-writer.lock`, and a segment's number with an extension.
-fn is_of_an_index(name: &str) -> bool {
-    let is_segment = name
-        .split_once('.')
-        .is_some_and(|(number, _)| number.len() == 32 && number.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    is_segment || ["meta.json", MANAGED_FILE, DAMAGED_FILE].contains(&name) || name.starts_with(".tantivy-")
-}
-
-/// tantivy's list of the files that it may delete.
-const MANAGED_FILE: &str = ".managed.json";
-const LOCK_FILE: &str = "lock";
-/// Says to the one that writes the index that it is damaged.
-const DAMAGED_FILE: &str = "damaged";
-
-/// The lock of those who write the segments; `None` when another process has it.
-fn try_lock(folder: &Path) -> Result<Option<File>> {
-    let file = File::create(folder.join(LOCK_FILE)).map_err(|error| unwritable(folder, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(unwritable(folder, error)),
-    }
-}
-
-fn unwritable(folder: &Path, error: std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::Index,
-        format!("cannot write the index in {}: {error}; another folder can be given for it", folder.display()),
-    )
-    .with_source(error)
-}
-
-/// The events `from..to` of the journal; `None` where one was removed.
-fn entries(journal: &mut Reader, from: u64, to: u64) -> Result<Vec<Option<Entry>>> {
-    let mut bodies = Vec::new();
-    let mut facts = Vec::with_capacity((to - from) as usize);
-    journal.snapshot(|snapshot| {
-        snapshot.rows(from, to, &mut |seq, row| {
-            if seq != from + facts.len() as u64 {
-                return Err(missing_event(from + facts.len() as u64));
-            }
-            let start = bodies.len();
-            bodies.extend_from_slice(row.body);
-            let of_body = (!row.body.is_empty()).then(|| Facts::of_body(row.body)).transpose()?;
-            facts.push(of_body.map(|(facts, _)| (facts, start..bodies.len())));
-            Ok(())
-        })
-    })?;
-    let bodies = Arc::new(bodies);
-    let entry = |(facts, range)| Entry::new(Arc::new(facts), bodies.clone(), range);
-    Ok(facts.into_iter().map(|found: Option<_>| found.map(entry)).collect())
 }
 
 #[cfg(test)]

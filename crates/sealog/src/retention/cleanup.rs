@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Fate, Holds, RETENTION_APPLIED, Tally, judge, remove};
+use super::{Fate, Holds, RETENTION_APPLIED, Tally, in_parts, judge, remove};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Record, Severity};
 use crate::log::AuditLog;
@@ -269,12 +269,7 @@ impl AuditLog {
                 let (seqs, looked_to) = found.await?;
                 next = looked_to;
                 told.looked_at += seqs.len() as u64;
-                let mut rest = seqs;
-                while !rest.is_empty() {
-                    let cleaned = self.clean(options, rest.clone(), now_ms).await?;
-                    rest.drain(..cleaned.looked_at.clamp(1, rest.len()));
-                    tally.add(&cleaned);
-                }
+                tally.add(&in_parts(seqs, |seqs| self.clean(options, seqs, now_ms)).await?);
                 told.removed = tally.removed;
                 progress(told);
             }

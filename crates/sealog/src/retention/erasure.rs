@@ -6,7 +6,7 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{ERASURE_APPLIED, Fate, Holds, Tally, is_exempt, judge, remove};
+use super::{ERASURE_APPLIED, Fate, Holds, Tally, in_parts, is_exempt, judge, remove};
 use crate::canonical;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Record, Severity, is_own};
@@ -467,18 +467,14 @@ impl AuditLog {
                 break;
             }
             kept += kept_here;
-            let mut rest = seqs;
-            while !rest.is_empty() {
-                let erased = log.erase_some(erasure, rest.clone(), erasure.why(&subject)).await?;
-                rest.drain(..erased.looked_at.clamp(1, rest.len()));
-                tally.add(&erased);
-            }
+            tally.add(&in_parts(seqs, |seqs| log.erase_some(erasure, seqs, erasure.why(&subject))).await?);
             next = end;
             progress(super::CleanupProgress { looked_at: next, removed: tally.removed + tally.reduced });
         }
         if !erasure.dry_run && tally.removed + tally.reduced > 0 {
             for seqs in findings.chunks(STRIDE_EVENTS as usize) {
-                tally.add(&log.erase_evidence(seqs.to_vec(), erasure.why(&subject)).await?);
+                let erase = |seqs| log.erase_evidence(seqs, erasure.why(&subject));
+                tally.add(&in_parts(seqs.to_vec(), erase).await?);
             }
         }
         let rejected = if erasure.dry_run { 0 } else { log.erase_rest(erasure, subject.clone(), &tally).await? };

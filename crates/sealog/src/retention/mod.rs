@@ -195,6 +195,20 @@ fn remove(
     Ok(tally)
 }
 
+/// Has `part` look at all of `seqs`, as many at once as one transaction takes.
+async fn in_parts<F: Future<Output = Result<Tally>>>(
+    mut seqs: Vec<u64>,
+    part: impl Fn(Vec<u64>) -> F,
+) -> Result<Tally> {
+    let mut all = Tally::default();
+    while !seqs.is_empty() {
+        let tally = part(seqs.clone()).await?;
+        seqs.drain(..tally.looked_at.clamp(1, seqs.len()));
+        all.add(&tally);
+    }
+    Ok(all)
+}
+
 impl AuditLog {
     /// Waits until what was removed is in no file: not in the index, whose segments are written anew without it, nor
     /// in the journal's write-ahead log. Answers whether that is so.

@@ -40,6 +40,11 @@ impl Reader {
         result
     }
 
+    /// How many events there are.
+    pub(crate) fn size(&mut self) -> Result<u64> {
+        self.snapshot(|snapshot| Ok(snapshot.head()?.checkpoint.size))
+    }
+
     /// Whether a state could not be left again: then every later one would be that old one.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
