@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -592,9 +593,12 @@ pub enum DiffKind {
 
 /// An event as the log holds it: after policy, with its place and the time it was sequenced.
 ///
-/// Reads like the [`Event`] it is (`record.action`).
+/// Reads like the [`Event`] it is (`record.action`). A clone shares it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record {
+pub struct Record(Arc<Sealed>);
+
+#[derive(Debug, PartialEq)]
+struct Sealed {
     event: Event,
     canonical: String,
 }
@@ -605,38 +609,38 @@ impl Record {
         let event: Event = serde_json::from_str(&canonical).ok()?;
         let whole =
             event.id.is_some() && event.timestamp.is_some() && event.seq.is_some() && event.recorded_at.is_some();
-        whole.then_some(Self { event, canonical })
+        whole.then(|| Self(Arc::new(Sealed { event, canonical })))
     }
 
     /// The event's identity.
     pub fn id(&self) -> &str {
-        self.event.id.as_deref().unwrap_or_default()
+        self.0.event.id.as_deref().unwrap_or_default()
     }
 
     /// Its place in the log: 0, 1, 2, … without gaps.
     pub fn seq(&self) -> u64 {
-        self.event.seq.unwrap_or_default()
+        self.0.event.seq.unwrap_or_default()
     }
 
     /// When it happened, milliseconds since the Unix epoch.
     pub fn timestamp(&self) -> i64 {
-        self.event.timestamp.unwrap_or_default()
+        self.0.event.timestamp.unwrap_or_default()
     }
 
     /// When it was sequenced, milliseconds since the Unix epoch.
     pub fn recorded_at(&self) -> i64 {
-        self.event.recorded_at.unwrap_or_default()
+        self.0.event.recorded_at.unwrap_or_default()
     }
 
     /// What changed between before and after; `None` unless both are there or the caller named what
     /// changed. Empty when they are equal.
     pub fn diff(&self) -> Option<&[DiffOp]> {
-        self.event.diff.as_deref()
+        self.0.event.diff.as_deref()
     }
 
     /// The very bytes that were sealed: canonical JSON (RFC 8785).
     pub fn canonical_json(&self) -> &str {
-        &self.canonical
+        &self.0.canonical
     }
 }
 
@@ -644,13 +648,13 @@ impl Deref for Record {
     type Target = Event;
 
     fn deref(&self) -> &Event {
-        &self.event
+        &self.0.event
     }
 }
 
 impl Serialize for Record {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.event.serialize(serializer)
+        self.0.event.serialize(serializer)
     }
 }
 

@@ -14,6 +14,7 @@ mod documents;
 mod facts;
 mod folder;
 mod generation;
+mod recent;
 mod removals;
 mod rewriting;
 mod schema;
@@ -43,6 +44,7 @@ pub(crate) use words::words;
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ranges::Ranges;
+use recent::Recent;
 use tail::Tail;
 
 /// How long a writer waits for room at once, before it looks whether there is anything to wait for.
@@ -106,6 +108,7 @@ struct State {
     wanted: u64,
     /// What the segments on show hold of events that were removed since.
     removals: removals::Pending,
+    recent: Arc<Mutex<Recent>>,
     /// What receipts before this seq cover is in no file of the index.
     purged_to: u64,
     /// Why there is no index now. The thread tries again.
@@ -125,6 +128,7 @@ pub(crate) struct View {
     pub(crate) removed: Arc<Ranges>,
     /// The size of the log it shows. What the segments and chunks hold beyond is left out.
     pub(crate) size: u64,
+    recent: Arc<Mutex<Recent>>,
 }
 
 impl View {
@@ -133,6 +137,11 @@ impl View {
         let chunk = self.chunks.get(self.chunks.partition_point(|chunk| chunk.seqs().end <= seq))?;
         let at = usize::try_from(seq.checked_sub(chunk.seqs().start)?).ok()?;
         chunk.entries.get(at)?.as_ref().map(Entry::body)
+    }
+
+    /// What was asked for of late, of this log and not of this view.
+    pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
+        recent::locked(&self.recent)
     }
 }
 
@@ -206,6 +215,7 @@ impl Index {
                         chunks: tail.from(generation.next_seq),
                         removed: state.removals.seqs(),
                         size: tail.end(),
+                        recent: state.recent.clone(),
                     });
                 }
                 if state.stop {
@@ -316,6 +326,7 @@ impl State {
                 tail.replace(&covered.seqs, |_| None);
             }
             self.removals.note(seq, &covered);
+            recent::locked(&self.recent).forget();
         }
     }
 }

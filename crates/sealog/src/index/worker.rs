@@ -61,10 +61,14 @@ pub(super) fn run(shared: &Shared) {
         (state.generation, state.writes) = (None, false);
         if let Some(error) = failed {
             failures += 1;
+            let is_damaged = error.kind() == ErrorKind::Index;
+            // Another process that writes the segments is making them anew just now, or is about to.
+            let is_others = is_damaged && matches!(try_lock(&shared.options.folder), Ok(None));
             // Whatever it was, the journal has it all.
-            state.rebuild |= error.kind() == ErrorKind::Index;
+            state.rebuild |= is_damaged && !is_others;
             // Those who ask wait for another attempt, which mostly helps.
-            let is_told = failures > if error.kind() == ErrorKind::Busy { BUSY_RETRIES } else { 1 };
+            let is_passing = error.kind() == ErrorKind::Busy || is_others;
+            let is_told = failures > if is_passing { BUSY_RETRIES } else { 1 };
             if is_told {
                 state.failed = Some(error);
                 shared.progress.send_modify(|_| {});

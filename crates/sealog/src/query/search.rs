@@ -152,23 +152,33 @@ pub(crate) fn weight_of(
     weight(selection, end, &view.removed, &generation.searcher, &generation.fields, &mut |id| snapshot.place(id))
 }
 
-/// The records at these seqs, in the order they are given in: those of the tail from there, since the newest are asked
-/// for most, and the others from the journal.
+/// The records at these seqs, in the order they are given in: those of the tail and those that were asked for of late
+/// from memory, and the others from the journal.
 pub(crate) fn records(view: &View, snapshot: &mut dyn Snapshot, seqs: &[u64]) -> Result<Vec<Record>> {
+    let removal = snapshot.head()?.removal;
     let mut found: Vec<Option<Record>> = vec![None; seqs.len()];
-    let (mut places, mut elsewhere) = (Vec::new(), Vec::new());
-    for (place, seq) in seqs.iter().enumerate() {
-        if let Some(body) = view.body(*seq) {
-            found[place] = Some(record_of(*seq, body)?);
-        } else {
-            places.push(place);
-            elsewhere.push(*seq);
-        }
+    for (found, seq) in found.iter_mut().zip(seqs) {
+        *found = view.body(*seq).map(|body| record_of(*seq, body)).transpose()?;
     }
+    let mut places: Vec<_> = (0..seqs.len()).filter(|place| found[*place].is_none()).collect();
+    {
+        let mut recent = view.recent();
+        places.retain(|place| {
+            found[*place] = recent.get(removal, seqs[*place]);
+            found[*place].is_none()
+        });
+    }
+    let elsewhere: Vec<_> = places.iter().map(|place| seqs[*place]).collect();
+    let mut read = Vec::with_capacity(elsewhere.len());
     bodies(snapshot, &elsewhere, &mut |index, body| {
-        found[places[index]] = Some(record_of(elsewhere[index], body)?);
+        let record = record_of(elsewhere[index], body)?;
+        read.push(record.clone());
+        found[places[index]] = Some(record);
         Ok(())
     })?;
+    let mut recent = view.recent();
+    read.into_iter().for_each(|record| recent.put(removal, record));
+    drop(recent);
     Ok(found.into_iter().flatten().collect())
 }
 
