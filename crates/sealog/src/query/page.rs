@@ -136,6 +136,8 @@ fn check(bytes: &[u8], log: &str) -> [u8; 7] {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -147,6 +149,27 @@ mod tests {
         let error = options.start("example.com/b").unwrap_err();
         assert_eq!((error.kind(), error.pointer()), (ErrorKind::InvalidArgument, Some("/cursor")));
         assert!(options.order(Order::OldestFirst).start("example.com/a").unwrap_err().message().contains("order"));
+    }
+
+    #[test]
+    fn cursors_are_those_of_the_contract() {
+        let read = |value: &Value| Order::deserialize(value).unwrap();
+        let vectors: Value = serde_json::from_str(include_str!("../../../../contract/vectors/cursor.json")).unwrap();
+        let cases = vectors["cases"].as_array().unwrap();
+        assert!(!cases.is_empty());
+        for case in cases {
+            let (log, order) = (case["log"].as_str().unwrap(), read(&case["order"]));
+            let place = (case["timestamp"].as_i64().unwrap(), case["seq"].as_u64().unwrap());
+            let cursor = case["cursor"].as_str().unwrap();
+            assert_eq!(write_cursor(place, order, log), cursor, "{}", case["name"]);
+            assert_eq!(read_cursor(cursor, order, log).unwrap(), place, "{}", case["name"]);
+        }
+        let refused = &vectors["refused"];
+        let (log, order) = (refused["log"].as_str().unwrap(), read(&refused["order"]));
+        for case in refused["cursors"].as_array().unwrap() {
+            let error = read_cursor(case["cursor"].as_str().unwrap(), order, log).unwrap_err();
+            assert_eq!((error.kind(), error.pointer()), (ErrorKind::InvalidArgument, Some("/cursor")), "{case}");
+        }
     }
 
     #[test]

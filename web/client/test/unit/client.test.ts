@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AuditLog, SealogError, type AuditLogOptions } from "../../src/index.js";
+import { vectors } from "../contract.js";
 import { FakeServer, problem, VirtualTime, type Fault } from "../fake.js";
 
 function setUp(options: Partial<AuditLogOptions> = {}, time = new VirtualTime()) {
@@ -275,6 +276,23 @@ describe("asking", () => {
       "limit=20&severities=error&severities=critical",
       "cursor=c 1&limit=9&q=since:7d&resource=r:1&severities=info&tagsAny=t",
     ]);
+  });
+
+  test("a cursor goes back as it came (cursor.json)", async () => {
+    const { cases, refused } = vectors("cursor.json");
+    for (const { name, cursor } of cases) {
+      const { log, requests } = answering(json({ events: [record], hasMore: true, nextCursor: cursor }));
+      const page = await log.search({ filters: {} });
+      await log.search({ filters: {}, pagination: { limit: 1, cursor: page.cursor } });
+      expect(requests[1]!.url, name).toBe(`http://log.test/v1/events?cursor=${cursor}&limit=1`);
+    }
+    for (const { name, cursor } of refused.cursors) {
+      const refusal = { status: 400, code: "invalid_argument", pointer: "/cursor", title: "t", detail: "d" };
+      const { log, requests } = answering(() => Response.json(refusal, { status: 400 }));
+      const searched = log.search({ filters: {}, pagination: { limit: 1, cursor } });
+      await expect(searched, name).rejects.toMatchObject({ code: "invalid_argument", pointer: "/cursor" });
+      expect(new URL(requests[0]!.url).searchParams.get("cursor"), name).toBe(cursor);
+    }
   });
 
   test("answers become what callers know", async () => {
