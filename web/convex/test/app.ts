@@ -1,0 +1,27 @@
+// An application with the component, as tests use it.
+import { convexTest } from "convex-test";
+import { componentsGeneric, defineSchema, defineTable, type GenericActionCtx, type GenericDataModel, type GenericMutationCtx } from "convex/server";
+import { v } from "convex/values";
+import { AuditLog, type AuditLogOptions } from "../src/client/index.js";
+import type { ComponentApi } from "../src/component/_generated/component.js";
+import { register } from "../src/test.js";
+
+export const components = componentsGeneric() as unknown as { auditLog: ComponentApi<"auditLog"> };
+const schema = defineSchema({ notes: defineTable({ title: v.string() }) });
+export const modules = { "./app/_generated/api.ts": async () => ({}) };
+
+export type MutationCtx = GenericMutationCtx<GenericDataModel>;
+export type ActionCtx = GenericActionCtx<GenericDataModel>;
+
+/** An application, its log, and ways to be in a function of it. */
+export function app(options: AuditLogOptions = {}) {
+  const t = convexTest(schema, modules);
+  register(t);
+  return {
+    t,
+    log: new AuditLog(components.auditLog, options),
+    /** In a transaction. */
+    run: <T>(handler: (ctx: MutationCtx) => Promise<T>): Promise<T> => t.mutation((ctx) => handler(ctx as unknown as MutationCtx)) as Promise<T>,
+    act: <T>(handler: (ctx: ActionCtx) => Promise<T>): Promise<T> => t.action((ctx) => handler(ctx as unknown as ActionCtx)) as Promise<T>,
+  };
+}
