@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 const SPANS_MS = [24 * 60 * MINUTE_MS, 60 * MINUTE_MS, MINUTE_MS] as const;
 /** Among how many documents of one span those who log at once are spread. */
 const SHARDS = 16;
-/** How many keys one document holds, so that it stays far from a mebibyte and cheap to write. */
+/** How many keys one document gathers, so that it stays far from a mebibyte and cheap to write. */
 const MAX_KEYS = 1_000;
 
 type Counted = Pick<Event, "timestamp" | "severity" | "action" | "actorId">;
@@ -73,8 +73,9 @@ export async function countIn(db: DatabaseWriter, events: readonly Counted[]): P
       .withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start).eq("shard", shard))
       .order("desc")
       .first();
-    // The one before stays as it is when it is full: a key may be in both.
-    if (newest && newest.actions.length + newest.actors.length < MAX_KEYS) {
+    const keys = (newest?.actions.length ?? 0) + (newest?.actors.length ?? 0) + tally.actions.size + tally.actors.size;
+    // Where there is no room in the newest one there is another one: a key may be in both.
+    if (newest && keys <= MAX_KEYS) {
       tally.counter(newest);
       await db.patch(newest._id, tally.fields());
     } else {
