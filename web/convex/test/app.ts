@@ -13,6 +13,11 @@ export const modules = { "./app/_generated/api.ts": async () => ({}) };
 export type MutationCtx = GenericMutationCtx<GenericDataModel>;
 export type ActionCtx = GenericActionCtx<GenericDataModel>;
 
+/** In the component's own place, to look at its tables. */
+export function inside<T>(t: unknown, handler: (ctx: any) => Promise<T>): Promise<T> {
+  return (t as { runInComponent(path: string, handler: (ctx: any) => Promise<T>): Promise<T> }).runInComponent("auditLog", handler);
+}
+
 /** An application, its log, and ways to be in a function of it. */
 export function app(options: AuditLogOptions = {}) {
   const t = convexTest(schema, modules);

@@ -150,7 +150,8 @@ export const send = internalAction({
       if (!(cause instanceof SealogError)) {
         throw cause;
       }
-      const { code, message, retryAfterMs } = cause;
+      const { code, pointer, retryAfterMs } = cause;
+      const message = pointer ? `${pointer}: ${cause.message}` : cause.message;
       const culprit = culpritOf(cause, events.length);
       if (culprit === "alone") {
         await ctx.runMutation(internal.forwarding.halve, { run, most: Math.ceil(events.length / 2) });

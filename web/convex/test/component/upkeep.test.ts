@@ -1,7 +1,7 @@
 // Clean-ups, counters and anomalies.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import schema from "../../src/component/schema.js";
-import { app } from "../app.js";
+import { app, inside } from "../app.js";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -10,8 +10,8 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** All documents of a table of the component. */
-function table(t: ReturnType<typeof app>["t"], name: keyof typeof schema.tables) {
-  return t.runInComponent("auditLog", (ctx) => ctx.db.query(name as never).collect() as Promise<any[]>);
+function table(t: unknown, name: keyof typeof schema.tables): Promise<any[]> {
+  return inside(t, (ctx) => ctx.db.query(name).collect());
 }
 
 test("a clean-up ends, whatever there is, and leaves no counter behind", async () => {
