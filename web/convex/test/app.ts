@@ -8,7 +8,6 @@ import { register } from "../src/test.js";
 
 export const components = componentsGeneric() as unknown as { auditLog: ComponentApi<"auditLog"> };
 const schema = defineSchema({ notes: defineTable({ title: v.string() }) });
-export const modules = { "./app/_generated/api.ts": async () => ({}) };
 
 export type MutationCtx = GenericMutationCtx<GenericDataModel>;
 export type ActionCtx = GenericActionCtx<GenericDataModel>;
@@ -18,9 +17,10 @@ export function inside<T>(t: unknown, handler: (ctx: any) => Promise<T>): Promis
   return (t as { runInComponent(path: string, handler: (ctx: any) => Promise<T>): Promise<T> }).runInComponent("auditLog", handler);
 }
 
-/** An application, its log, and ways to be in a function of it. */
-export function app(options: AuditLogOptions = {}) {
-  const t = convexTest(schema, modules);
+/** An application, its log, and ways to be in a function of it. `modules` are its own functions. */
+export function app(options: AuditLogOptions = {}, modules: Record<string, object> = {}) {
+  const loaders = Object.entries(modules).map(([name, module]) => [`./app/${name}.ts`, async () => module]);
+  const t = convexTest(schema, { "./app/_generated/api.ts": async () => ({}), ...Object.fromEntries(loaders) });
   register(t);
   return {
     t,
