@@ -1,4 +1,7 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+
+const src = (path: string) => join(import.meta.dirname, "src", path);
 
 export default defineConfig({
   test: {
@@ -17,8 +20,14 @@ export default defineConfig({
       {
         test: {
           name: "server",
-          include: ["test/server/**/*.test.ts"],
+          include: ["test/server/**/*.test.ts", "test/readme/*.test.ts"],
           server: { deps: { inline: ["convex-test"] } },
+          // The examples import the package by its name.
+          alias: {
+            "sealog-convex/convex.config.js": src("component/convex.config.ts"),
+            "sealog-convex/test": src("test.ts"),
+            "sealog-convex": src("client/index.ts"),
+          },
           testTimeout: 120_000,
           hookTimeout: 600_000,
         },

@@ -1,4 +1,4 @@
-import type { FunctionReturnType, GenericActionCtx, GenericDataModel, GenericMutationCtx, GenericQueryCtx } from "convex/server";
+import type { FunctionReturnType, GenericActionCtx, GenericDataModel } from "convex/server";
 import type { RedactionOptions } from "sealog/policy";
 import type { ComponentApi } from "../component/_generated/component.js";
 import type {
@@ -40,9 +40,11 @@ export type {
 /** `components.auditLog`, as `convex/_generated/api` has it. */
 export type AuditLogComponent = ComponentApi<any>;
 
-type RunQuery = Pick<GenericQueryCtx<GenericDataModel>, "runQuery">;
-type RunMutation = Pick<GenericMutationCtx<GenericDataModel>, "runQuery" | "runMutation">;
-type RunAction = Pick<GenericActionCtx<GenericDataModel>, "runQuery" | "runMutation" | "runAction">;
+// What an action has of these, queries and mutations have as well.
+type ActionCtx = GenericActionCtx<GenericDataModel>;
+type RunQuery = Pick<ActionCtx, "runQuery">;
+type RunMutation = Pick<ActionCtx, "runQuery" | "runMutation">;
+type RunAction = Pick<ActionCtx, "runQuery" | "runMutation" | "runAction">;
 
 /** What happened. Only the action is required; `severity` is `info` unless given, and `timestamp` now. */
 export type AuditEventInput = Omit<NewEvent, "before" | "after" | "changed" | "generateDiff" | "metadata"> & {
@@ -150,7 +152,7 @@ export class AuditLog {
     return listOf(await ctx.runQuery(this.component.lib.queryBySeverity, args));
   }
 
-  /** How often something was done, the newest first. */
+  /** Each time that something was done, the newest first. */
   async queryByAction(ctx: RunQuery, args: Questions["queryByAction"]): Promise<AuditLogList> {
     return listOf(await ctx.runQuery(this.component.lib.queryByAction, args));
   }
