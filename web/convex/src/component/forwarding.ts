@@ -14,8 +14,9 @@ import { vForwardingStatus } from "./validators.js";
 const MAX_BATCH_EVENTS = 500;
 /** How many bytes of events go in one request, but always one event. */
 const MAX_BATCH_BYTES = 1024 * 1024;
-/** How far the number of events that wait is counted. */
+/** How far the events that wait are counted, by number and bytes. */
 const MAX_COUNTED = 1_000;
+const MAX_COUNTED_BYTES = 4 * 1024 * 1024;
 /** The first pause after a failure, in milliseconds, and the longest. */
 const BACKOFF_MS = 1_000;
 const MAX_BACKOFF_FACTOR = 300;
@@ -233,7 +234,7 @@ export const acknowledge = internalMutation({
     let acknowledged = before.acknowledged;
     for (const { id, ...receipt } of receipts) {
       const event = await ctx.db.get(id);
-      // It may have been cleaned up meanwhile, where the component was told not to wait.
+      // It may have been cleaned up while no server was configured.
       if (event) {
         await ctx.db.patch(id, receipt);
         change.commitTs = event.commitTs as bigint;
@@ -254,7 +255,9 @@ export const refuse = internalMutation({
   returns: v.null(),
   handler: async (ctx, { run, id, code, message }) => {
     if (await isCurrent(ctx.db, run)) {
-      await ctx.db.patch(id, { refused: { code, message } });
+      if (await ctx.db.get(id)) {
+        await ctx.db.patch(id, { refused: { code, message } });
+      }
       await proceed(ctx, run, { error: { code, message, at: Date.now() } });
     }
     return null;
@@ -296,10 +299,12 @@ export async function statusOf(db: DatabaseReader): Promise<Infer<typeof vForwar
   const forwarder = await db.query("forwarder").first();
   const { acknowledged, lastSeq = null, treeSize = null, failures, error = null, dueAt } = await progressOf(db);
   let pending = 0;
+  let bytes = 0;
   let oldestPendingAt: number | null = null;
   for await (const event of waiting(db)) {
     oldestPendingAt ??= event._creationTime;
-    if (++pending === MAX_COUNTED) {
+    bytes += getDocumentSize(event);
+    if (++pending === MAX_COUNTED || bytes > MAX_COUNTED_BYTES) {
       break;
     }
   }

@@ -107,8 +107,8 @@ async function cleanUpBatch(ctx: MutationCtx, { kinds, place, batchSize }: Infer
         return gone.length;
       }
       last = { timestamp: event.timestamp, creationTime: event._creationTime };
-      // What the server has not got is nowhere else.
-      if (!isForwarding() || isAcknowledged(event)) {
+      // What the server is yet to get is nowhere else.
+      if (!isForwarding() || isAcknowledged(event) || event.refused) {
         gone.push(event);
       }
     }

@@ -164,7 +164,7 @@ export type ConfigOptions = Infer<typeof vConfigArgs>;
 
 export const vForwardingStatus = v.object({
   state: v.union(v.literal("off"), v.literal("idle"), v.literal("sending"), v.literal("waiting")),
-  /** How many events wait; counted up to 1,000. */
+  /** How many events wait; counted up to 1,000, or 4 MiB of them. */
   pending: v.number(),
   /** When the oldest of them was logged. */
   oldestPendingAt: v.union(v.number(), v.null()),

@@ -200,10 +200,46 @@ test("a forwarder that was lost is followed by another one, and has no say any m
   await forwarder({});
   const ids = await it.write(numbered(2, 1));
   expect(await it.status()).toMatchObject({ state: "sending", pending: 2 });
+  // What an earlier one would write down is not.
+  const late = { run: 1, receipts: [{ id: ids[0], seq: 99 }] };
+  await inside(it.t, (ctx) => ctx.runMutation(makeFunctionReference<"mutation">("forwarding:acknowledge"), late));
+  expect((await it.run((ctx) => it.log.get(ctx, ids[0]!)))!.seq).toBeUndefined();
   
   await inside(it.t, (ctx) => ctx.scheduler.runAfter(0, makeFunctionReference<"mutation">("forwarding:maintain"), {}));
   await it.settled();
   expect((await logged()).map(({ id }) => id).slice(1)).toEqual(ids);
+});
+
+test("a server that is configured later gets what was there before, and an id that it knows is refused", async () => {
+  delete process.env.SEALOG_URL;
+  const it = forwarding();
+  const ids = await it.write(numbered(9));
+  expect(await it.status()).toMatchObject({ state: "off", pending: 9 });
+  // Somebody else's event has the id of one of them.
+  await fetch(`${server.url}/v1/events`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${server.adminKey}`, "content-type": "application/json" },
+    body: JSON.stringify({ id: ids[4], action: "another" }),
+  });
+  process.env.SEALOG_URL = line.url;
+  await inside(it.t, (ctx) => ctx.scheduler.runAfter(0, makeFunctionReference<"mutation">("forwarding:maintain"), {}));
+  await vi.waitFor(async () => expect(await it.status()).toMatchObject({ acknowledged: 8 }), { timeout: 30_000, interval: 20 });
+  await it.settled();
+  expect((await logged()).map(({ id }) => id)).toEqual([ids[4], ...ids.filter((_, at) => at !== 4)]);
+  expect((await it.run((ctx) => it.log.get(ctx, ids[4]!)))!.refused?.code).toBe("id_conflict");
+  // A clean-up takes what was acknowledged, and what never will be.
+  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0 }))).toBe(9);
+});
+
+test("no clean-up removes what the server is yet to get", async () => {
+  process.env.SEALOG_API_KEY = "sk_wrong";
+  const it = forwarding();
+  await it.write(numbered(3).map((event) => ({ ...event, timestamp: Date.now() - 200 * DAY })));
+  expect(await it.run((ctx) => it.log.cleanup(ctx))).toBe(0);
+  process.env.SEALOG_API_KEY = server.adminKey;
+  await it.settled();
+  expect(await it.run((ctx) => it.log.cleanup(ctx))).toBe(3);
+  expect((await logged()).length).toBe(3);
 });
 
 describe("what has left Convex", () => {
