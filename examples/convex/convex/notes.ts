@@ -24,7 +24,13 @@ export const create = mutation({
     const actorId = await signedIn(ctx);
     const noteId = await ctx.db.insert("notes", { title, text: "" });
     const after = await ctx.db.get(noteId);
-    await auditLog.logChange(ctx, { action: AuditActions.RECORD_CREATED, actorId, resourceType: "notes", resourceId: noteId, after });
+    await auditLog.logChange(ctx, {
+      action: AuditActions.RECORD_CREATED,
+      actorId,
+      resourceType: "notes",
+      resourceId: noteId,
+      after,
+    });
     return noteId;
   },
 });
@@ -37,7 +43,14 @@ export const save = mutation({
     const before = await ctx.db.get(noteId);
     await ctx.db.patch(noteId, { title, text });
     const after = await ctx.db.get(noteId);
-    await auditLog.logChange(ctx, { action: AuditActions.RECORD_UPDATED, actorId, resourceType: "notes", resourceId: noteId, before, after });
+    await auditLog.logChange(ctx, {
+      action: AuditActions.RECORD_UPDATED,
+      actorId,
+      resourceType: "notes",
+      resourceId: noteId,
+      before,
+      after,
+    });
     if (title.length > MAX_TITLE_CHARS) {
       throw new Error(`A title has at most ${MAX_TITLE_CHARS} characters`);
     }

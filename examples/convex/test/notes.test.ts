@@ -21,7 +21,13 @@ test("each change of a note is in its history, and one that fails is not", async
     { action: "record.created", actorId: "ada", diff: undefined },
   ]);
   expect(await t.query(api.notes.list, {})).toMatchObject([{ title: "A better plan" }]);
-  expect(await ada.query(api.audit.getStats, {})).toMatchObject({ totalCount: 2, topActors: [{ actorId: "ada", count: 1 }, { actorId: "eve", count: 1 }] });
+  expect(await ada.query(api.audit.getStats, {})).toMatchObject({
+    totalCount: 2,
+    topActors: [
+      { actorId: "ada", count: 1 },
+      { actorId: "eve", count: 1 },
+    ],
+  });
 });
 
 test("who is not signed in changes nothing and sees nothing", async () => {

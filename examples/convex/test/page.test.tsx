@@ -55,9 +55,12 @@ test("what is saved appears in the history, and what fails does not", async () =
   const field = (label: string) => place.querySelector<HTMLInputElement>(`[aria-label="${label}"]`)!;
   const submit = (label: string, value: string) => {
     field(label).value = value;
-    field(label).closest("form")!.dispatchEvent(new Event("submit", { bubbles: true, cancelable: true }));
+    field(label)
+      .closest("form")!
+      .dispatchEvent(new Event("submit", { bubbles: true, cancelable: true }));
   };
-  const lines = () => [...place.querySelectorAll("[aria-label=History] > li")].map((item) => item.textContent!.replace(/,.*?(?=~|$)/, ""));
+  const lines = () =>
+    [...place.querySelectorAll("[aria-label=History] > li")].map((item) => item.textContent!.replace(/,.*?(?=~|$)/, ""));
   const told = (expected: string[]) => until(() => expect(lines()).toEqual(expected));
 
   submit("Title of a new note", "Plan");

@@ -1,6 +1,13 @@
 // An application with the component, as tests use it.
 import { convexTest } from "convex-test";
-import { componentsGeneric, defineSchema, defineTable, type GenericActionCtx, type GenericDataModel, type GenericMutationCtx } from "convex/server";
+import {
+  componentsGeneric,
+  defineSchema,
+  defineTable,
+  type GenericActionCtx,
+  type GenericDataModel,
+  type GenericMutationCtx,
+} from "convex/server";
 import { v } from "convex/values";
 import { AuditLog, type AuditLogOptions } from "../src/client/index.js";
 import type { ComponentApi } from "../src/component/_generated/component.js";
@@ -14,7 +21,10 @@ export type ActionCtx = GenericActionCtx<GenericDataModel>;
 
 /** In the component's own place, to look at its tables. */
 export function inside<T>(t: unknown, handler: (ctx: any) => Promise<T>): Promise<T> {
-  return (t as { runInComponent(path: string, handler: (ctx: any) => Promise<T>): Promise<T> }).runInComponent("auditLog", handler);
+  return (t as { runInComponent(path: string, handler: (ctx: any) => Promise<T>): Promise<T> }).runInComponent(
+    "auditLog",
+    handler,
+  );
 }
 
 /** An application, its log, and ways to be in a function of it. `modules` are its own functions. */
@@ -26,7 +36,9 @@ export function app(options: AuditLogOptions = {}, modules: Record<string, objec
     t,
     log: new AuditLog(components.auditLog, options),
     /** In a transaction. */
-    run: <T>(handler: (ctx: MutationCtx) => Promise<T>): Promise<T> => t.mutation((ctx) => handler(ctx as unknown as MutationCtx)) as Promise<T>,
-    act: <T>(handler: (ctx: ActionCtx) => Promise<T>): Promise<T> => t.action((ctx) => handler(ctx as unknown as ActionCtx)) as Promise<T>,
+    run: <T>(handler: (ctx: MutationCtx) => Promise<T>): Promise<T> =>
+      t.mutation((ctx) => handler(ctx as unknown as MutationCtx)) as Promise<T>,
+    act: <T>(handler: (ctx: ActionCtx) => Promise<T>): Promise<T> =>
+      t.action((ctx) => handler(ctx as unknown as ActionCtx)) as Promise<T>,
   };
 }

@@ -66,15 +66,37 @@ export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...redacti
     }) as RegisteredQuery<"public", ObjectType<Args>, Promise<Answer>>;
 
   return {
-    queryByResource: read("queryByResource", questionArgs.queryByResource, async (ctx, args) => (await ctx.runQuery(lib.queryByResource, args)).items),
-    queryByActor: read("queryByActor", questionArgs.queryByActor, async (ctx, args) => (await ctx.runQuery(lib.queryByActor, args)).items),
-    queryBySeverity: read("queryBySeverity", questionArgs.queryBySeverity, async (ctx, args) => (await ctx.runQuery(lib.queryBySeverity, args)).items),
-    queryByAction: read("queryByAction", questionArgs.queryByAction, async (ctx, args) => (await ctx.runQuery(lib.queryByAction, args)).items),
-    watchCritical: read("watchCritical", questionArgs.watchCritical, async (ctx, args) => (await ctx.runQuery(lib.watchCritical, args)).items),
+    queryByResource: read(
+      "queryByResource",
+      questionArgs.queryByResource,
+      async (ctx, args) => (await ctx.runQuery(lib.queryByResource, args)).items,
+    ),
+    queryByActor: read(
+      "queryByActor",
+      questionArgs.queryByActor,
+      async (ctx, args) => (await ctx.runQuery(lib.queryByActor, args)).items,
+    ),
+    queryBySeverity: read(
+      "queryBySeverity",
+      questionArgs.queryBySeverity,
+      async (ctx, args) => (await ctx.runQuery(lib.queryBySeverity, args)).items,
+    ),
+    queryByAction: read(
+      "queryByAction",
+      questionArgs.queryByAction,
+      async (ctx, args) => (await ctx.runQuery(lib.queryByAction, args)).items,
+    ),
+    watchCritical: read(
+      "watchCritical",
+      questionArgs.watchCritical,
+      async (ctx, args) => (await ctx.runQuery(lib.watchCritical, args)).items,
+    ),
     search: read("search", questionArgs.search, (ctx, args) => ctx.runQuery(lib.search, args)),
     get: read("get", questionArgs.get, (ctx, args) => ctx.runQuery(lib.get, args)),
     getStats: read("getStats", questionArgs.getStats, (ctx, args) => ctx.runQuery(lib.getStats, args)),
-    detectAnomalies: read("detectAnomalies", questionArgs.detectAnomalies, (ctx, args) => ctx.runQuery(lib.detectAnomalies, args)),
+    detectAnomalies: read("detectAnomalies", questionArgs.detectAnomalies, (ctx, args) =>
+      ctx.runQuery(lib.detectAnomalies, args),
+    ),
     generateReport: read("generateReport", questionArgs.generateReport, (ctx, args) => ctx.runQuery(lib.generateReport, args)),
     getConfig: read("getConfig", {}, (ctx) => ctx.runQuery(lib.getConfig, {})),
     coverage: read("coverage", {}, (ctx) => ctx.runQuery(lib.coverage, {})),
@@ -116,16 +138,40 @@ export function exposeSealogApi({ sealog }: ComponentApi<any>, { auth }: { auth:
     }) as RegisteredAction<"public", ObjectType<Args>, Promise<Answer>>;
 
   return {
-    queryByResource: read("queryByResource", questionArgs.queryByResource, async (ctx, args) => (await ctx.runAction(sealog.queryByResource, args)).items),
-    queryByActor: read("queryByActor", questionArgs.queryByActor, async (ctx, args) => (await ctx.runAction(sealog.queryByActor, args)).items),
-    queryBySeverity: read("queryBySeverity", questionArgs.queryBySeverity, async (ctx, args) => (await ctx.runAction(sealog.queryBySeverity, args)).items),
-    queryByAction: read("queryByAction", questionArgs.queryByAction, async (ctx, args) => (await ctx.runAction(sealog.queryByAction, args)).items),
-    watchCritical: read("watchCritical", questionArgs.watchCritical, async (ctx, args) => (await ctx.runAction(sealog.watchCritical, args)).items),
+    queryByResource: read(
+      "queryByResource",
+      questionArgs.queryByResource,
+      async (ctx, args) => (await ctx.runAction(sealog.queryByResource, args)).items,
+    ),
+    queryByActor: read(
+      "queryByActor",
+      questionArgs.queryByActor,
+      async (ctx, args) => (await ctx.runAction(sealog.queryByActor, args)).items,
+    ),
+    queryBySeverity: read(
+      "queryBySeverity",
+      questionArgs.queryBySeverity,
+      async (ctx, args) => (await ctx.runAction(sealog.queryBySeverity, args)).items,
+    ),
+    queryByAction: read(
+      "queryByAction",
+      questionArgs.queryByAction,
+      async (ctx, args) => (await ctx.runAction(sealog.queryByAction, args)).items,
+    ),
+    watchCritical: read(
+      "watchCritical",
+      questionArgs.watchCritical,
+      async (ctx, args) => (await ctx.runAction(sealog.watchCritical, args)).items,
+    ),
     search: read("search", questionArgs.search, (ctx, args) => ctx.runAction(sealog.search, args)),
     get: read("get", questionArgs.get, (ctx, args) => ctx.runAction(sealog.get, args)),
     getStats: read("getStats", questionArgs.getStats, (ctx, args) => ctx.runAction(sealog.getStats, args)),
-    detectAnomalies: read("detectAnomalies", questionArgs.detectAnomalies, (ctx, args) => ctx.runAction(sealog.detectAnomalies, args)),
-    generateReport: read("generateReport", questionArgs.generateReport, (ctx, args) => ctx.runAction(sealog.generateReport, args)),
+    detectAnomalies: read("detectAnomalies", questionArgs.detectAnomalies, (ctx, args) =>
+      ctx.runAction(sealog.detectAnomalies, args),
+    ),
+    generateReport: read("generateReport", questionArgs.generateReport, (ctx, args) =>
+      ctx.runAction(sealog.generateReport, args),
+    ),
     getProof: read("getProof", questionArgs.get, (ctx, args) => ctx.runAction(sealog.getProof, args)),
   };
 }

@@ -195,7 +195,7 @@ export class AuditLog {
 
   /** All pages of a report, one after the other. In an action each is a query of its own, so there is no end to them. */
   async *reportPages(ctx: RunQuery, args: ReportArgs): AsyncGenerator<Report, void, void> {
-    for (let cursor = args.cursor; ; ) {
+    for (let cursor = args.cursor; ;) {
       const page = await this.generateReport(ctx, { ...args, ...(cursor === undefined ? {} : { cursor }) });
       yield page;
       cursor = page.cursor;
@@ -314,4 +314,3 @@ export class SealogQuestions {
 function listOf({ items, complete }: { items: AuditLogEntry[]; complete: boolean }): AuditLogList {
   return Object.assign(items, { complete });
 }
-

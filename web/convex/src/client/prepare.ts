@@ -45,5 +45,7 @@ function plain(value: unknown): unknown {
     return value.map(plain);
   }
   const isPlain = typeof value === "object" && value !== null && !("toJSON" in value);
-  return isPlain ? Object.fromEntries(Object.entries(value as Record<string, Value>).map(([name, inner]) => [name, plain(inner)])) : value;
+  return isPlain
+    ? Object.fromEntries(Object.entries(value as Record<string, Value>).map(([name, inner]) => [name, plain(inner)]))
+    : value;
 }

@@ -39,7 +39,11 @@ async function counts(db: DatabaseReader, pattern: AnomalyPattern, now: number):
     const tally = await tallyOf(db, fromTimestamp, Number.MAX_SAFE_INTEGER);
     return new Map([[undefined, tally.actions.get(action) ?? 0]]);
   }
-  const selection = { ...filter, actions: [action], fromTimestamp: Math.max(fromTimestamp, filter?.fromTimestamp ?? fromTimestamp) };
+  const selection = {
+    ...filter,
+    actions: [action],
+    fromTimestamp: Math.max(fromTimestamp, filter?.fromTimestamp ?? fromTimestamp),
+  };
   const { items, next } = await page(db, selection, { limit: Number.POSITIVE_INFINITY, order: "desc" });
   if (next) {
     throw new Error(`there are more than ${items.length} events of ${action} in the window, too many to count apart in a query`);

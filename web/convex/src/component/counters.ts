@@ -147,9 +147,7 @@ async function cover(db: DatabaseReader, tally: Tally, from: number, end: number
     return;
   }
   await cover(db, tally, from, first, level + 1);
-  const counters = db
-    .query("counters")
-    .withIndex("by_bucket", (q) => q.eq("span", span).gte("start", first).lt("start", last));
+  const counters = db.query("counters").withIndex("by_bucket", (q) => q.eq("span", span).gte("start", first).lt("start", last));
   for await (const counter of counters) {
     tally.counter(counter);
   }

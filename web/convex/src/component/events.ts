@@ -1,5 +1,14 @@
 // How an event comes into the tables.
-import { equalJson, REDACTED, Redactor, generateDiff, readableDiff, type DiffOp, type Json, type Redactable } from "sealog/policy";
+import {
+  equalJson,
+  REDACTED,
+  Redactor,
+  generateDiff,
+  readableDiff,
+  type DiffOp,
+  type Json,
+  type Redactable,
+} from "sealog/policy";
 import type { MutationCtx } from "./_generated/server.js";
 import type { Doc } from "./_generated/dataModel.js";
 import { countIn } from "./counters.js";

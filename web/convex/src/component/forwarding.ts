@@ -4,7 +4,14 @@ import type { WithoutSystemFields } from "convex/server";
 import { getDocumentSize, v, type Infer } from "convex/values";
 import { AuditLog, SealogError, type AuditEventInput } from "sealog";
 import type { Doc } from "./_generated/dataModel.js";
-import { env, internalAction, internalMutation, internalQuery, type DatabaseReader, type MutationCtx } from "./_generated/server.js";
+import {
+  env,
+  internalAction,
+  internalMutation,
+  internalQuery,
+  type DatabaseReader,
+  type MutationCtx,
+} from "./_generated/server.js";
 import { internal } from "./_generated/api.js";
 import { startEviction } from "./retention.js";
 import type { Event } from "./streams.js";
@@ -132,7 +139,10 @@ export const send = internalAction({
   args: { run: v.number(), most: v.optional(v.number()) },
   returns: v.null(),
   handler: async (ctx, { run, most }): Promise<null> => {
-    const events: Event[] | null = await ctx.runQuery(internal.forwarding.batch, { run, ...(most === undefined ? {} : { most }) });
+    const events: Event[] | null = await ctx.runQuery(internal.forwarding.batch, {
+      run,
+      ...(most === undefined ? {} : { most }),
+    });
     if (events === null) {
       return null;
     }

@@ -62,7 +62,11 @@ function checkLimit(limit: number): void {
 }
 
 /** The newest events that are selected. */
-async function list(db: DatabaseReader, selection: Selection, limit: number): Promise<{ items: AuditLogEntry[]; complete: boolean }> {
+async function list(
+  db: DatabaseReader,
+  selection: Selection,
+  limit: number,
+): Promise<{ items: AuditLogEntry[]; complete: boolean }> {
   const { items, complete, next } = await select(db, selection, limit);
   if (next && items.length < limit) {
     throw new Error("these events are too large to be read at once; ask for fewer");
@@ -195,7 +199,9 @@ export const cleanup = mutation({
   args: {
     ...cleanupArgs,
     /** How long events are kept where the settings say nothing. */
-    defaults: v.optional(v.object({ defaultRetentionDays: v.optional(v.number()), criticalRetentionDays: v.optional(v.number()) })),
+    defaults: v.optional(
+      v.object({ defaultRetentionDays: v.optional(v.number()), criticalRetentionDays: v.optional(v.number()) }),
+    ),
   },
   returns: v.number(),
   handler: async (ctx, { defaults = {}, ...options }) => cleanUp(ctx, options, defaults),
@@ -228,7 +234,12 @@ export const updateConfig = mutation({
     if (!(samplingRate >= 0 && samplingRate <= 1)) {
       throw new Error("samplingRate is a share, from 0 to 1");
     }
-    const days = [defaultRetentionDays, criticalRetentionDays, keepDays ?? 0, ...(change.customRetention ?? []).map((rule) => rule.retentionDays)];
+    const days = [
+      defaultRetentionDays,
+      criticalRetentionDays,
+      keepDays ?? 0,
+      ...(change.customRetention ?? []).map((rule) => rule.retentionDays),
+    ];
     if (!days.every((count) => count >= 0)) {
       throw new Error("days are counted from 0 on");
     }

@@ -12,7 +12,10 @@ function valueAt(event: AuditLogEntry, field: string): unknown {
     return field === "time" ? time : time.slice(0, 10);
   }
   const segments = field.startsWith("/")
-    ? field.slice(1).split("/").map((segment) => segment.replaceAll("~1", "/").replaceAll("~0", "~"))
+    ? field
+        .slice(1)
+        .split("/")
+        .map((segment) => segment.replaceAll("~1", "/").replaceAll("~0", "~"))
     : field.split(".");
   return segments.reduce<unknown>((value, segment) => {
     const isInside = (Array.isArray(value) || isObject(value)) && Object.hasOwn(value, segment);
@@ -40,7 +43,8 @@ export function reportText(
   }
   const row = (event: AuditLogEntry) =>
     Object.fromEntries(includeFields.map((field) => [field, valueAt(event, field)]).filter(([, value]) => value !== undefined));
-  const shown = groupBy === undefined ? events.map(row) : Object.fromEntries([...groups].map(([key, rows]) => [key, rows.map(row)]));
+  const shown =
+    groupBy === undefined ? events.map(row) : Object.fromEntries([...groups].map(([key, rows]) => [key, rows.map(row)]));
   return JSON.stringify(shown, null, 2);
 }
 
@@ -52,6 +56,7 @@ function cell(value: unknown): string {
   if (value === undefined) {
     return "";
   }
-  const text = typeof value !== "string" ? canonicalJson(value as Json) : /^[=+\-@\t\r\n＝＋－＠']/.test(value) ? `'${value}` : value;
+  const text =
+    typeof value !== "string" ? canonicalJson(value as Json) : /^[=+\-@\t\r\n＝＋－＠']/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

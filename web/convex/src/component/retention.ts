@@ -65,7 +65,7 @@ async function kindsOf(db: DatabaseReader, options: CleanupOptions, defaults: De
 /** The retention categories that events have, by one read for each; `null` for none. */
 async function categoriesOf(db: DatabaseReader): Promise<(string | null)[]> {
   const found: (string | null)[] = [null];
-  for (let last = ""; ; ) {
+  for (let last = ""; ;) {
     const next = await db
       .query("auditLogs")
       .withIndex("by_retention", (q) => (found.length === 1 ? q.gte("retentionCategory", last) : q.gt("retentionCategory", last)))
@@ -85,7 +85,9 @@ async function* ofKind(
   place: Infer<typeof vPlace> | undefined,
 ): AsyncGenerator<Event, void, void> {
   const events = (bound: (q: any) => any) =>
-    db.query("auditLogs").withIndex("by_retention", (q) => bound(q.eq("retentionCategory", category ?? undefined).eq("severity", severity)));
+    db
+      .query("auditLogs")
+      .withIndex("by_retention", (q) => bound(q.eq("retentionCategory", category ?? undefined).eq("severity", severity)));
   if (place) {
     yield* events((q) => q.eq("timestamp", place.timestamp).gt("_creationTime", place.creationTime));
     yield* events((q) => q.gt("timestamp", place.timestamp).lt("timestamp", before));
@@ -130,7 +132,13 @@ export const cleanUpRest = internalMutation({
 async function remove(ctx: MutationCtx, events: readonly Event[]): Promise<void> {
   for (const { _id, id, seq } of events) {
     await ctx.db.delete(_id);
-    const known = id !== undefined && seq === undefined ? await ctx.db.query("ids").withIndex("by_given_id", (q) => q.eq("id", id)).first() : null;
+    const known =
+      id !== undefined && seq === undefined
+        ? await ctx.db
+            .query("ids")
+            .withIndex("by_given_id", (q) => q.eq("id", id))
+            .first()
+        : null;
     if (known) {
       await ctx.db.delete(known._id);
     }

@@ -117,7 +117,10 @@ export const generateReport = action({
 });
 
 /** The rows alone, as the tables report them. */
-function rowsOf(report: { rows?: unknown[]; groups?: { group: Record<string, unknown>; rows: unknown[] }[] }, groupBy: string | undefined) {
+function rowsOf(
+  report: { rows?: unknown[]; groups?: { group: Record<string, unknown>; rows: unknown[] }[] },
+  groupBy: string | undefined,
+) {
   if (groupBy === undefined) {
     return report.rows ?? [];
   }

@@ -65,11 +65,25 @@ function partsOf(selection: Selection): Part[] {
   const types = given(selection.resourceTypes);
   const severities = given(selection.severity);
   if (resource) {
-    return [{ index: "by_resource", equal: [["resourceType", resource.type], ["resourceId", resource.id]] }];
+    return [
+      {
+        index: "by_resource",
+        equal: [
+          ["resourceType", resource.type],
+          ["resourceId", resource.id],
+        ],
+      },
+    ];
   }
   if (actors && actions && actors.length * actions.length <= MAX_STREAMS) {
     return actors.flatMap((actor) =>
-      actions.map((action): Part => ({ index: "by_actor_action", equal: [["actorId", actor], ["action", action]] })),
+      actions.map((action): Part => ({
+        index: "by_actor_action",
+        equal: [
+          ["actorId", actor],
+          ["action", action],
+        ],
+      })),
     );
   }
   const lists: [Part["index"], string, string[] | undefined][] = [

@@ -14,7 +14,14 @@ import type {
 } from "../component/validators.js";
 
 export { formatTimestamp, getSeverityClass, getSeverityColor } from "sealog/react";
-export type { Anomaly, AnomalyPattern, AuditLogEntry, AuditLogStats, ForwardingStatus, Severity } from "../component/validators.js";
+export type {
+  Anomaly,
+  AnomalyPattern,
+  AuditLogEntry,
+  AuditLogStats,
+  ForwardingStatus,
+  Severity,
+} from "../component/validators.js";
 
 /** A function of `exposeAuditLogApi`, or one of yours that takes and gives the same. */
 type Ref<Args extends Record<string, any>, Answer> = FunctionReference<"query", "public", Args, Answer>;
@@ -46,12 +53,18 @@ export interface SearchPage {
 }
 
 /** What happened to a resource, the newest first, as it happens. `undefined` while it loads; `"skip"` asks nothing. */
-export function useAuditLogByResource(query: Ref<ByResourceArgs, AuditLogEntry[]>, args: ByResourceArgs | "skip"): AuditLogEntry[] | undefined {
+export function useAuditLogByResource(
+  query: Ref<ByResourceArgs, AuditLogEntry[]>,
+  args: ByResourceArgs | "skip",
+): AuditLogEntry[] | undefined {
   return useQuery(query, args);
 }
 
 /** What an actor did. */
-export function useAuditLogByActor(query: Ref<ByActorArgs, AuditLogEntry[]>, args: ByActorArgs | "skip"): AuditLogEntry[] | undefined {
+export function useAuditLogByActor(
+  query: Ref<ByActorArgs, AuditLogEntry[]>,
+  args: ByActorArgs | "skip",
+): AuditLogEntry[] | undefined {
   return useQuery(query, args);
 }
 

@@ -10,15 +10,27 @@ afterEach(() => void vi.useRealTimers());
 test("search filters all events, and not the newest limit × 10", async () => {
   const { log, run } = app();
   const rare = await run((ctx) => log.log(ctx, { action: "user.deleted", actorId: "eve" }));
-  await run((ctx) => log.logBulk(ctx, Array.from({ length: 200 }, () => ({ action: "page.viewed", actorId: "ada" }))));
-  const found = await run((ctx) => log.search(ctx, { filters: { actions: ["user.deleted"], actorIds: ["eve"] }, pagination: { limit: 1 } }));
+  await run((ctx) =>
+    log.logBulk(
+      ctx,
+      Array.from({ length: 200 }, () => ({ action: "page.viewed", actorId: "ada" })),
+    ),
+  );
+  const found = await run((ctx) =>
+    log.search(ctx, { filters: { actions: ["user.deleted"], actorIds: ["eve"] }, pagination: { limit: 1 } }),
+  );
   expect(found).toMatchObject({ items: [{ _id: rare }], hasMore: false, cursor: null, complete: true });
 });
 
 test("queryByActor applies its limit after the other filters", async () => {
   const { log, run } = app();
   const login = await run((ctx) => log.log(ctx, { action: "user.login", actorId: "ada" }));
-  await run((ctx) => log.logBulk(ctx, Array.from({ length: 60 }, () => ({ action: "page.viewed", actorId: "ada" }))));
+  await run((ctx) =>
+    log.logBulk(
+      ctx,
+      Array.from({ length: 60 }, () => ({ action: "page.viewed", actorId: "ada" })),
+    ),
+  );
   const found = await run((ctx) => log.queryByActor(ctx, { actorId: "ada", actions: ["user.login"], limit: 5 }));
   expect(found.map(({ _id }) => _id)).toEqual([login]);
 });
@@ -39,7 +51,12 @@ test("cleanup goes past the oldest batch, though all of it is preserved", async 
 test("a report has more than 10,000 rows", async () => {
   const { log, run } = app();
   for (let at = 0; at < 11; at++) {
-    await run((ctx) => log.logBulk(ctx, Array.from({ length: 1_000 }, () => ({ action: "a" }))));
+    await run((ctx) =>
+      log.logBulk(
+        ctx,
+        Array.from({ length: 1_000 }, () => ({ action: "a" })),
+      ),
+    );
   }
   const counts: number[] = [];
   await run(async (ctx) => {
@@ -53,7 +70,13 @@ test("a report has more than 10,000 rows", async () => {
 test("CSV has objects as JSON, and quotes what must be quoted", async () => {
   const { log, run } = app();
   await run((ctx) =>
-    log.log(ctx, { action: "a,b", actorId: '=cmd|"x"', tags: ["x", "y"], metadata: { n: 1, text: "two\nlines" }, sessionId: "'s" }),
+    log.log(ctx, {
+      action: "a,b",
+      actorId: '=cmd|"x"',
+      tags: ["x", "y"],
+      metadata: { n: 1, text: "two\nlines" },
+      sessionId: "'s",
+    }),
   );
   const { data } = await run((ctx) =>
     log.generateReport(ctx, {
@@ -73,7 +96,9 @@ test("CSV has objects as JSON, and quotes what must be quoted", async () => {
 test("the diff is deep, and null is a state", async () => {
   const { log, run } = app();
   const diff = async (before: unknown, after: unknown) => {
-    const id = await run((ctx) => log.logChange(ctx, { action: "a", resourceType: "r", resourceId: "1", before, after, generateDiff: true }));
+    const id = await run((ctx) =>
+      log.logChange(ctx, { action: "a", resourceType: "r", resourceId: "1", before, after, generateDiff: true }),
+    );
     return (await run((ctx) => log.get(ctx, id)))!.diff;
   };
   expect(await diff({ user: { name: "Ada", emails: [{ work: "a" }] } }, { user: { name: "Ada", emails: [{ work: "b" }] } })).toBe(
@@ -112,7 +137,12 @@ test("the settings are read: retention by category and severity, redaction, samp
       samplingRate: 0,
     }),
   );
-  const aged = (days: number, action: string, more: object = {}) => ({ action, severity: "warning" as const, timestamp: Date.now() - days * DAY, ...more });
+  const aged = (days: number, action: string, more: object = {}) => ({
+    action,
+    severity: "warning" as const,
+    timestamp: Date.now() - days * DAY,
+    ...more,
+  });
   await run((ctx) =>
     log.logBulk(ctx, [
       aged(11, "goes: default"),
@@ -136,14 +166,20 @@ test("the settings are read: retention by category and severity, redaction, samp
 
 test("the options that the class is made with are read as well", async () => {
   const { log, run } = app({ defaultRetentionDays: 5, criticalRetentionDays: 6 });
-  const aged = (days: number, severity: "info" | "critical") => ({ action: "a", severity, timestamp: Date.now() - days * DAY - 1 });
+  const aged = (days: number, severity: "info" | "critical") => ({
+    action: "a",
+    severity,
+    timestamp: Date.now() - days * DAY - 1,
+  });
   await run((ctx) => log.logBulk(ctx, [aged(4, "info"), aged(5, "info"), aged(5, "critical"), aged(6, "critical")]));
   expect(await run((ctx) => log.cleanup(ctx))).toBe(2);
 });
 
 test("a configured field with a capital letter is hidden, however it is spelled", async () => {
   const { log, run } = app({ piiFields: ["dateOfBirth"] });
-  const id = await run((ctx) => log.log(ctx, { action: "a", metadata: { dateOfBirth: "1", date_of_birth: "2", people: [{ DATEOFBIRTH: "3" }] } }));
+  const id = await run((ctx) =>
+    log.log(ctx, { action: "a", metadata: { dateOfBirth: "1", date_of_birth: "2", people: [{ DATEOFBIRTH: "3" }] } }),
+  );
   expect((await run((ctx) => log.get(ctx, id)))!.metadata).toEqual({
     dateOfBirth: "[REDACTED]",
     date_of_birth: "[REDACTED]",

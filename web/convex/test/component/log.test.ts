@@ -74,7 +74,13 @@ test("the settings sample too, and an id falls alike each time", async () => {
   const { log, run } = app();
   await run((ctx) => log.updateConfig(ctx, { samplingEnabled: true, samplingRate: 0.5 }));
   const ids = Array.from({ length: 400 }, (_, at) => `id-${at}`);
-  const send = () => run((ctx) => log.logBulk(ctx, ids.map((id) => ({ action: "page.viewed", id }))));
+  const send = () =>
+    run((ctx) =>
+      log.logBulk(
+        ctx,
+        ids.map((id) => ({ action: "page.viewed", id })),
+      ),
+    );
   const first = await send();
   const kept = first.filter((id) => id !== "").length;
   expect(kept).toBeGreaterThan(140);
@@ -113,11 +119,14 @@ test("settings are kept, and wrong ones are not taken", async () => {
   await expect(run((ctx) => log.updateConfig(ctx, { keepDays: -1 }))).rejects.toThrow("from 0 on");
 });
 
-const vectors = (name: string) => JSON.parse(readFileSync(new URL(`../../../../contract/vectors/${name}`, import.meta.url), "utf8"));
+const vectors = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../../../../contract/vectors/${name}`, import.meta.url), "utf8"));
 
 test("diffs are those of the log", async () => {
   // Names in Convex are of printable ASCII.
-  const cases = vectors("diff.json").cases.filter((vector: object) => !/[^ -~]|\\u00/.test(JSON.stringify(vector).replace(/"readable":".*?[^\\]"/, "")));
+  const cases = vectors("diff.json").cases.filter(
+    (vector: object) => !/[^ -~]|\\u00/.test(JSON.stringify(vector).replace(/"readable":".*?[^\\]"/, "")),
+  );
   expect(cases.length).toBeGreaterThan(8);
   for (const { name, before, after, readable } of cases) {
     const { log, run } = app({ redactDefaults: false });

@@ -54,7 +54,7 @@ beforeAll(async () => {
 
 async function pages(filters: QueryFilters, limit: number): Promise<AuditLogEntry[]> {
   const found: AuditLogEntry[] = [];
-  for (let cursor: string | null = null; ; ) {
+  for (let cursor: string | null = null; ;) {
     const page = await run((ctx) => log.search(ctx, { filters, pagination: { limit, cursor } }));
     found.push(...page.items);
     expect(page.complete).toBe(true);
@@ -70,9 +70,16 @@ const ids = (events: readonly AuditLogEntry[]) => events.map(({ _id }) => _id);
 const at = (share: number) => plain[Math.floor(plain.length * share)]!.timestamp;
 
 test("by resource", async () => {
-  for (const [resourceType, resourceId, limit, fromTimestamp] of [["type-0", "3", 10, undefined], ["type-1", "7", 500, at(0.5)], ["type-9", "1", 5, 0]] as const) {
+  for (const [resourceType, resourceId, limit, fromTimestamp] of [
+    ["type-0", "3", 10, undefined],
+    ["type-1", "7", 500, at(0.5)],
+    ["type-9", "1", 5, 0],
+  ] as const) {
     const args = { resourceType, resourceId, limit, ...(fromTimestamp === undefined ? {} : { fromTimestamp }) };
-    const expected = plain.filter((event) => event.resourceType === resourceType && event.resourceId === resourceId && event.timestamp >= (fromTimestamp ?? 0));
+    const expected = plain.filter(
+      (event) =>
+        event.resourceType === resourceType && event.resourceId === resourceId && event.timestamp >= (fromTimestamp ?? 0),
+    );
     expect(ids(await run((ctx) => log.queryByResource(ctx, args)))).toEqual(ids(expected.slice(0, limit)));
   }
 });
@@ -83,9 +90,16 @@ test("by actor, with actions before the limit", async () => {
     ["actor-1", ["thing.done.19", "thing.done.17"], 20, undefined],
     ["actor-0", ["thing.done.3"], 1_000, at(0.7)],
   ] as const) {
-    const args = { actorId, ...(actions ? { actions: [...actions] } : {}), ...(limit ? { limit } : {}), ...(fromTimestamp ? { fromTimestamp } : {}) };
+    const args = {
+      actorId,
+      ...(actions ? { actions: [...actions] } : {}),
+      ...(limit ? { limit } : {}),
+      ...(fromTimestamp ? { fromTimestamp } : {}),
+    };
     const isIn = (action: string) => !actions || (actions as readonly string[]).includes(action);
-    const expected = plain.filter((event) => event.actorId === actorId && isIn(event.action) && event.timestamp >= (fromTimestamp ?? 0));
+    const expected = plain.filter(
+      (event) => event.actorId === actorId && isIn(event.action) && event.timestamp >= (fromTimestamp ?? 0),
+    );
     expect(ids(await run((ctx) => log.queryByActor(ctx, args)))).toEqual(ids(expected.slice(0, limit ?? 50)));
   }
 });
@@ -93,7 +107,9 @@ test("by actor, with actions before the limit", async () => {
 test("by severity, action, and what is critical", async () => {
   const severity: Severity[] = ["error", "warning", "error"];
   const some = plain.filter((event) => severity.includes(event.severity) && event.timestamp >= at(0.4));
-  expect(ids(await run((ctx) => log.queryBySeverity(ctx, { severity, limit: 300, fromTimestamp: at(0.4) })))).toEqual(ids(some.slice(0, 300)));
+  expect(ids(await run((ctx) => log.queryBySeverity(ctx, { severity, limit: 300, fromTimestamp: at(0.4) })))).toEqual(
+    ids(some.slice(0, 300)),
+  );
   const done = plain.filter((event) => event.action === "thing.done.5");
   expect(ids(await run((ctx) => log.queryByAction(ctx, { action: "thing.done.5", limit: 77 })))).toEqual(ids(done.slice(0, 77)));
   const urgent = plain.filter((event) => event.severity === "error" || event.severity === "critical");
@@ -116,7 +132,8 @@ describe("search reaches everything, with any filter and page", () => {
   for (const [name, filter, limit] of filters) {
     test(name, async () => {
       const asked = filter();
-      const isIn = (list: readonly string[] | undefined, value: string | undefined) => !list?.length || (value !== undefined && list.includes(value));
+      const isIn = (list: readonly string[] | undefined, value: string | undefined) =>
+        !list?.length || (value !== undefined && list.includes(value));
       const expected = plain.filter(
         (event) =>
           isIn(asked.severity, event.severity) &&
@@ -163,7 +180,12 @@ test("reports come in pages without an end", async () => {
   const read = async (args: { format: "csv" | "json"; groupBy?: string }, maxRecords: number) => {
     const texts: string[] = [];
     await run(async (ctx) => {
-      for await (const page of log.reportPages(ctx, { ...range, ...args, maxRecords, includeFields: ["_id", "timestamp", "tags.0"] })) {
+      for await (const page of log.reportPages(ctx, {
+        ...range,
+        ...args,
+        maxRecords,
+        includeFields: ["_id", "timestamp", "tags.0"],
+      })) {
         texts.push(page.data);
         expect(page.truncated).toBe(page.cursor !== null);
       }
@@ -173,8 +195,14 @@ test("reports come in pages without an end", async () => {
   const rows = (await read({ format: "json" }, 3_000)).flatMap((text) => JSON.parse(text) as object[]);
   expect(rows).toEqual(inside.map(({ _id, timestamp, tags }) => ({ _id, timestamp, ...(tags ? { "tags.0": tags[0] } : {}) })));
   const table = (await read({ format: "csv" }, 4_000)).join("");
-  expect(table).toBe(["_id,timestamp,tags.0", ...inside.map(({ _id, timestamp, tags }) => `${_id},${timestamp},${tags?.[0] ?? ""}`), ""].join("\r\n"));
-  const groups = (await read({ format: "json", groupBy: "severity" }, 5_000)).map((text) => JSON.parse(text) as Record<string, { _id: string }[]>);
+  expect(table).toBe(
+    ["_id,timestamp,tags.0", ...inside.map(({ _id, timestamp, tags }) => `${_id},${timestamp},${tags?.[0] ?? ""}`), ""].join(
+      "\r\n",
+    ),
+  );
+  const groups = (await read({ format: "json", groupBy: "severity" }, 5_000)).map(
+    (text) => JSON.parse(text) as Record<string, { _id: string }[]>,
+  );
   const errors = groups.flatMap((page) => page.error ?? []).map(({ _id }) => _id);
   expect(errors).toEqual(ids(inside.filter(({ severity }) => severity === "error")));
 });

@@ -25,7 +25,9 @@ test("a clean-up ends, whatever there is, and leaves no counter behind", async (
       severity: (["info", "warning", "error", "critical"] as const)[at % 4]!,
       timestamp: base + round * 13 * MINUTE + at * 997,
       id: `${round}-${at}`,
-      ...(categories[at % 4 === 0 ? round % 4 : at % 3] ? { retentionCategory: categories[at % 4 === 0 ? round % 4 : at % 3]! } : {}),
+      ...(categories[at % 4 === 0 ? round % 4 : at % 3]
+        ? { retentionCategory: categories[at % 4 === 0 ? round % 4 : at % 3]! }
+        : {}),
     }));
     await run((ctx) => log.logBulk(ctx, events));
   }
@@ -66,9 +68,19 @@ test("a counter that is full is followed by another one", async () => {
   const { t, log, run } = app();
   const random = vi.spyOn(Math, "random").mockReturnValue(0);
   for (let round = 0; round < 4; round++) {
-    await run((ctx) => log.logBulk(ctx, Array.from({ length: 600 }, (_, at) => ({ action: "a", actorId: `u-${round * 600 + at}` }))));
+    await run((ctx) =>
+      log.logBulk(
+        ctx,
+        Array.from({ length: 600 }, (_, at) => ({ action: "a", actorId: `u-${round * 600 + at}` })),
+      ),
+    );
   }
-  await run((ctx) => log.logBulk(ctx, Array.from({ length: 5 }, () => ({ action: "a", actorId: "u-3" }))));
+  await run((ctx) =>
+    log.logBulk(
+      ctx,
+      Array.from({ length: 5 }, () => ({ action: "a", actorId: "u-3" })),
+    ),
+  );
   random.mockRestore();
   const counters = await table(t, "counters");
   expect(counters.filter(({ span }) => span === DAY).length).toBeGreaterThan(1);
@@ -93,13 +105,16 @@ test("anomalies: a threshold in a window, alone or for each group", async () => 
       { action: "user.login.failed" },
     ]),
   );
-  const detect = (pattern: object) => run((ctx) => log.detectAnomalies(ctx, [{ action: "user.login.failed", threshold: 5, windowMinutes: 5, ...pattern }]));
+  const detect = (pattern: object) =>
+    run((ctx) => log.detectAnomalies(ctx, [{ action: "user.login.failed", threshold: 5, windowMinutes: 5, ...pattern }]));
   expect(await detect({})).toEqual([
     { action: "user.login.failed", count: 7, threshold: 5, windowMinutes: 5, detectedAt: Date.now(), name: "user.login.failed" },
   ]);
   expect(await detect({ threshold: 8 })).toEqual([]);
   expect(await detect({ threshold: 8, windowMinutes: 31 })).toMatchObject([{ count: 8 }]);
-  expect(await detect({ groupBy: "ipAddress", threshold: 3, name: "by address" })).toMatchObject([{ group: "203.0.113.9", count: 4, name: "by address" }]);
+  expect(await detect({ groupBy: "ipAddress", threshold: 3, name: "by address" })).toMatchObject([
+    { group: "203.0.113.9", count: 4, name: "by address" },
+  ]);
   expect(await detect({ groupBy: "actor", threshold: 6 })).toMatchObject([{ group: "ada", count: 6 }]);
   expect(await detect({ groupBy: "session", threshold: 1 })).toEqual([]);
   expect(await detect({ filter: { severity: ["warning"] }, threshold: 6 })).toMatchObject([{ count: 6 }]);
@@ -109,7 +124,9 @@ test("anomalies: a threshold in a window, alone or for each group", async () => 
 test("a query asks for what it can answer", async () => {
   const { log, run } = app();
   await expect(run((ctx) => log.queryByAction(ctx, { action: "a", limit: 0 }))).rejects.toThrow("a limit is");
-  await expect(run((ctx) => log.search(ctx, { filters: {}, pagination: { limit: 10, cursor: "nonsense" } }))).rejects.toThrow("cursor");
+  await expect(run((ctx) => log.search(ctx, { filters: {}, pagination: { limit: 10, cursor: "nonsense" } }))).rejects.toThrow(
+    "cursor",
+  );
 });
 
 test("without a server nothing is forwarded, and the component says so", async () => {

@@ -13,7 +13,9 @@ const HERE = import.meta.dirname;
 const WRITTEN = join(HERE, "written");
 
 function blocks(readme: string): string[] {
-  return [...readFileSync(readme, "utf8").matchAll(/```tsx?\n(.*?)```/gs)].map(([, text]) => text!.replaceAll("convex-audit-log", "sealog-convex"));
+  return [...readFileSync(readme, "utf8").matchAll(/```tsx?\n(.*?)```/gs)].map(([, text]) =>
+    text!.replaceAll("convex-audit-log", "sealog-convex"),
+  );
 }
 
 const theirs = blocks(join(HERE, "../../node_modules/convex-audit-log/README.md"));
@@ -63,11 +65,16 @@ beforeAll(() => {
     write(name.endsWith("migrate.ts") ? `migrating/${name}` : `ours/${name}`, text);
   }
   for (const root of ["", "ours/", "migrating/"]) {
-    write(`${root}convex/schema.ts`, `import { defineSchema, defineTable } from "convex/server";
+    write(
+      `${root}convex/schema.ts`,
+      `import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
 export default defineSchema({ users: defineTable({ name: v.string(), email: v.string() }), notes: defineTable({ title: v.string() }) });
-`);
-    write(`${root}convex/_generated/server.ts`, `import { actionGeneric, internalActionGeneric, mutationGeneric, queryGeneric, type ActionBuilder, type DataModelFromSchemaDefinition, type GenericActionCtx, type MutationBuilder, type QueryBuilder } from "convex/server";
+`,
+    );
+    write(
+      `${root}convex/_generated/server.ts`,
+      `import { actionGeneric, internalActionGeneric, mutationGeneric, queryGeneric, type ActionBuilder, type DataModelFromSchemaDefinition, type GenericActionCtx, type MutationBuilder, type QueryBuilder } from "convex/server";
 import type schema from "../schema";
 type DataModel = DataModelFromSchemaDefinition<typeof schema>;
 export const mutation: MutationBuilder<DataModel, "public"> = mutationGeneric;
@@ -75,26 +82,51 @@ export const query: QueryBuilder<DataModel, "public"> = queryGeneric;
 export const action: ActionBuilder<DataModel, "public"> = actionGeneric;
 export const internalAction: ActionBuilder<DataModel, "internal"> = internalActionGeneric;
 export type ActionCtx = GenericActionCtx<DataModel>;
-`);
+`,
+    );
   }
-  const api = (modules: string[], components: string) => `import { anyApi, componentsGeneric, type ApiFromModules } from "convex/server";
+  const api = (
+    modules: string[],
+    components: string,
+  ) => `import { anyApi, componentsGeneric, type ApiFromModules } from "convex/server";
 ${modules.map((name) => `import type * as ${name} from "../${name}";`).join("\n")}
 export const api: ApiFromModules<{ ${modules.map((name) => `${name}: typeof ${name}`).join("; ")} }> = anyApi as any;
 export const components = componentsGeneric() as unknown as { ${components} };
 `;
   const component = (name: string) => `${name}: import("sealog-convex/_generated/component.js").ComponentApi<"${name}">`;
   // The page uses what is exposed to browsers.
-  write("convex/_generated/api.ts", api(["users", "documents"], component("auditLog")).replace("export const api", "import type * as audit from \"../audit\";\nexport const api").replace("{ users:", "{ auditLog: typeof audit; users:"));
+  write(
+    "convex/_generated/api.ts",
+    api(["users", "documents"], component("auditLog"))
+      .replace("export const api", 'import type * as audit from "../audit";\nexport const api')
+      .replace("{ users:", "{ auditLog: typeof audit; users:"),
+  );
   write("ours/convex/_generated/api.ts", api(["audit", "history", "notes"], component("auditLog")));
   // Both are installed while the history is copied.
-  write("migrating/convex/_generated/api.ts", api([], `auditLog: import("convex-audit-log/_generated/component.js").ComponentApi<"auditLog">; ${component("audit")}`));
-  write("migrating/convex/audit.ts", 'import { AuditLog } from "sealog-convex";\nimport { components } from "./_generated/api";\nexport const auditLog = new AuditLog(components.audit);\n');
-  write("tsconfig.json", JSON.stringify({
-    extends: "../../../tsconfig.json",
-    compilerOptions: { module: "ESNext", moduleResolution: "bundler", noUnusedLocals: false, noUnusedParameters: false, verbatimModuleSyntax: false, noImplicitOverride: false },
-    include: ["."],
-    exclude: [],
-  }));
+  write(
+    "migrating/convex/_generated/api.ts",
+    api([], `auditLog: import("convex-audit-log/_generated/component.js").ComponentApi<"auditLog">; ${component("audit")}`),
+  );
+  write(
+    "migrating/convex/audit.ts",
+    'import { AuditLog } from "sealog-convex";\nimport { components } from "./_generated/api";\nexport const auditLog = new AuditLog(components.audit);\n',
+  );
+  write(
+    "tsconfig.json",
+    JSON.stringify({
+      extends: "../../../tsconfig.json",
+      compilerOptions: {
+        module: "ESNext",
+        moduleResolution: "bundler",
+        noUnusedLocals: false,
+        noUnusedParameters: false,
+        verbatimModuleSyntax: false,
+        noImplicitOverride: false,
+      },
+      include: ["."],
+      exclude: [],
+    }),
+  );
 });
 
 afterAll(() => rmSync(WRITTEN, { recursive: true, force: true }));
@@ -135,8 +167,18 @@ test("what is logged is what the examples log", async () => {
   await run(2); // logBulk
   await run(11); // AuditActions
   const { items } = await inside<any>((ctx) => auditLog.search(ctx, { filters: {}, pagination: { limit: 10 } }));
-  expect(items.map(({ action }: any) => action).sort()).toEqual(["document.created", "document.updated", "notification.sent", "user.login", "user.login"]);
-  expect(items.find(({ tags }: any) => tags)).toMatchObject({ actorId: "u-1", metadata: { method: "password" }, tags: ["authentication"] });
+  expect(items.map(({ action }: any) => action).sort()).toEqual([
+    "document.created",
+    "document.updated",
+    "notification.sent",
+    "user.login",
+    "user.login",
+  ]);
+  expect(items.find(({ tags }: any) => tags)).toMatchObject({
+    actorId: "u-1",
+    metadata: { method: "password" },
+    tags: ["authentication"],
+  });
   expect(items.find(({ diff }: any) => diff)).toMatchObject({ resourceId: "d-1", diff: '~ title: "Old Title" → "New Title"' });
 });
 
@@ -146,7 +188,14 @@ test("what is asked is answered as the examples say", async () => {
   await inside((ctx) =>
     auditLog.logBulk(ctx, [
       { action: "document.updated", actorId: "u-1", resourceType: "documents", resourceId: "d-1", severity: "info" },
-      { action: "document.updated", actorId: "u-1", resourceType: "documents", resourceId: "d-1", severity: "info", timestamp: Date.now() - 8 * DAY },
+      {
+        action: "document.updated",
+        actorId: "u-1",
+        resourceType: "documents",
+        resourceId: "d-1",
+        severity: "info",
+        timestamp: Date.now() - 8 * DAY,
+      },
       { action: "user.login", actorId: "u-1", severity: "info" },
       { action: "other", actorId: "u-1", severity: "critical", timestamp: Date.now() - 95 * DAY },
       { action: "other", actorId: "u-1", severity: "info", timestamp: Date.now() - 95 * DAY },
@@ -172,7 +221,9 @@ test("the functions of the quick start and of the exposed API work", async () =>
   const { anyApi } = await import("convex/server");
   await ada.mutation(anyApi.users!.updateUserProfile as any, { userId, name: "Eve", email: "eve@example.com" });
   const events = await t.query(anyApi.audit!.queryByResource as any, { resourceType: "users", resourceId: userId });
-  expect(events).toMatchObject([{ action: "user.profile.updated", actorId: "ada", before: { name: "Ada", email: "[REDACTED]" }, after: { name: "Eve" } }]);
+  expect(events).toMatchObject([
+    { action: "user.profile.updated", actorId: "ada", before: { name: "Ada", email: "[REDACTED]" }, after: { name: "Eve" } },
+  ]);
   expect(events[0].diff).toBe('~ name: "Ada" → "Eve"\n~ email: "[REDACTED]" → "[REDACTED]"');
   expect(await t.query(anyApi.documents!.getUserActivity as any, { userId: "ada" })).toEqual(events);
   expect(await t.query(anyApi.documents!.getDocumentHistory as any, { documentId: "d-1" })).toEqual([]);
@@ -197,7 +248,9 @@ test("our own examples do what they say", async () => {
     { action: "record.updated", actorId: "ada", diff: '~ title: "Plan" → "A better plan"' },
   ]);
   await expect(t.query(anyApi.audit!.getStats as any, {})).rejects.toThrow("Unauthorized");
-  await expect(t.action(anyApi.history!.search as any, { filters: {}, pagination: { limit: 1 } })).rejects.toThrow("Unauthorized");
+  await expect(t.action(anyApi.history!.search as any, { filters: {}, pagination: { limit: 1 } })).rejects.toThrow(
+    "Unauthorized",
+  );
 });
 
 test("the component is installed by its configuration", async () => {

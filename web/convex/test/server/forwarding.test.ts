@@ -38,22 +38,31 @@ function forwarding() {
   const it = app();
   return {
     ...it,
-    write: (events: object[]) => it.run((ctx) => it.log.logBulk(ctx, events.map((event) => ({ action: "a", ...event })))),
+    write: (events: object[]) =>
+      it.run((ctx) =>
+        it.log.logBulk(
+          ctx,
+          events.map((event) => ({ action: "a", ...event })),
+        ),
+      ),
     status: () => it.run((ctx) => it.log.forwardingStatus(ctx)),
     all: async () => (await it.run((ctx) => it.log.search(ctx, { filters: {}, pagination: { limit: 10_000 } }))).items,
     /** Waits until nothing waits. */
     settled: () =>
-      vi.waitFor(async () => expect(await it.run((ctx) => it.log.forwardingStatus(ctx))).toMatchObject({ state: "idle", pending: 0 }), {
-        timeout: 60_000,
-        interval: 20,
-      }),
+      vi.waitFor(
+        async () => expect(await it.run((ctx) => it.log.forwardingStatus(ctx))).toMatchObject({ state: "idle", pending: 0 }),
+        {
+          timeout: 60_000,
+          interval: 20,
+        },
+      ),
   };
 }
 
 /** What the server has of applications, in the order of its log. */
 async function logged(): Promise<{ id: string; seq: number; action: string; timestamp: number; metadata?: { n: number } }[]> {
   const found = [];
-  for (let afterSeq = -1; ; ) {
+  for (let afterSeq = -1; ;) {
     const answer = await fetch(`${server.url}/v1/events?afterSeq=${afterSeq}&limit=1000`, {
       headers: { authorization: `Bearer ${server.adminKey}` },
     });
@@ -158,10 +167,13 @@ test("with a key that is not taken it waits and says so, and goes on with one th
   process.env.SEALOG_API_KEY = "sk_wrong";
   const it = forwarding();
   const ids = await it.write(numbered(3));
-  await vi.waitFor(async () => expect(await it.status()).toMatchObject({ state: "waiting", pending: 3, error: { code: "unauthenticated" } }), {
-    interval: 5,
-    timeout: 20_000,
-  });
+  await vi.waitFor(
+    async () => expect(await it.status()).toMatchObject({ state: "waiting", pending: 3, error: { code: "unauthenticated" } }),
+    {
+      interval: 5,
+      timeout: 20_000,
+    },
+  );
   expect((await it.status()).nextAttemptAt).toBeGreaterThan(0);
   process.env.SEALOG_API_KEY = server.adminKey;
   // It need not wait until its pause is over.
@@ -176,7 +188,10 @@ test("an event that the server refuses is set aside with the reason, and holds u
   await it.settled();
   expect((await logged()).map(({ id }) => id)).toEqual(ids.filter((_, at) => at !== 5));
   const event = await it.run((ctx) => it.log.get(ctx, ids[5]!));
-  expect(event).toMatchObject({ action: "refused", refused: { code: "limit_exceeded", message: expect.stringContaining("userAgent") } });
+  expect(event).toMatchObject({
+    action: "refused",
+    refused: { code: "limit_exceeded", message: expect.stringContaining("userAgent") },
+  });
   expect(event!.seq).toBeUndefined();
   // Sent again it is refused again; nothing else is sent twice.
   expect(await it.run((ctx) => it.log.forwardAgain(ctx))).toBe(1);
@@ -204,7 +219,7 @@ test("a forwarder that was lost is followed by another one, and has no say any m
   const late = { run: 1, receipts: [{ id: ids[0], seq: 99 }] };
   await inside(it.t, (ctx) => ctx.runMutation(makeFunctionReference<"mutation">("forwarding:acknowledge"), late));
   expect((await it.run((ctx) => it.log.get(ctx, ids[0]!)))!.seq).toBeUndefined();
-  
+
   await inside(it.t, (ctx) => ctx.scheduler.runAfter(0, makeFunctionReference<"mutation">("forwarding:maintain"), {}));
   await it.settled();
   expect((await logged()).map(({ id }) => id).slice(1)).toEqual(ids);
@@ -246,7 +261,13 @@ test("tables and server tell the same of an event, and write the same table", as
   const it = forwarding();
   const base = Date.now() - 10_000;
   const ids = await it.write([
-    { action: "=1+1", actorId: "a,\"b\"", tags: ["x", "y"], metadata: { text: "two\nlines", n: 1.5, deep: [{ a: null }] }, timestamp: base },
+    {
+      action: "=1+1",
+      actorId: 'a,"b"',
+      tags: ["x", "y"],
+      metadata: { text: "two\nlines", n: 1.5, deep: [{ a: null }] },
+      timestamp: base,
+    },
     { action: "'quoted", ipAddress: "203.0.113.9", sessionId: "@s", requestId: "r-1", outcome: "denied", timestamp: base + 1 },
     {
       action: "user.updated",
@@ -271,13 +292,32 @@ test("tables and server tell the same of an event, and write the same table", as
     startDate: base,
     endDate: base + 3,
     format: "csv" as const,
-    includeFields: ["time", "date", "timestamp", "action", "actorId", "tags", "tags.1", "metadata", "metadata.text", "/metadata/deep/0/a", "outcome", "sessionId", "after", "after.added", "before"],
+    includeFields: [
+      "time",
+      "date",
+      "timestamp",
+      "action",
+      "actorId",
+      "tags",
+      "tags.1",
+      "metadata",
+      "metadata.text",
+      "/metadata/deep/0/a",
+      "outcome",
+      "sessionId",
+      "after",
+      "after.added",
+      "before",
+    ],
   };
   const here = await it.run((ctx) => it.log.generateReport(ctx, asked));
   const there = await it.act((ctx) => it.log.sealog.generateReport(ctx, asked));
   expect(here.data).toBe(there.data);
   const json = { ...asked, format: "json" as const };
-  const [a, b] = [await it.run((ctx) => it.log.generateReport(ctx, json)), await it.act((ctx) => it.log.sealog.generateReport(ctx, json))];
+  const [a, b] = [
+    await it.run((ctx) => it.log.generateReport(ctx, json)),
+    await it.act((ctx) => it.log.sealog.generateReport(ctx, json)),
+  ];
   expect(JSON.parse(a.data)).toEqual(JSON.parse(b.data));
 });
 
@@ -299,7 +339,10 @@ describe("what has left Convex", () => {
       timestamp: Date.now() - 60 * DAY + at,
       id: `old-${at}`,
     }));
-    ids = await it.write([...old, ...Array.from({ length: 20 }, () => ({ action: "record.viewed", actorId: "ada", resourceType: "note", resourceId: "n-1" }))]);
+    ids = await it.write([
+      ...old,
+      ...Array.from({ length: 20 }, () => ({ action: "record.viewed", actorId: "ada", resourceType: "note", resourceId: "n-1" })),
+    ]);
     await it.settled();
     await vi.waitFor(async () => expect((await it.all()).length).toBe(20), { timeout: 20_000, interval: 20 });
   });
@@ -310,11 +353,18 @@ describe("what has left Convex", () => {
     const resource = { resourceType: "note", resourceId: "n-1" };
     expect(await it.run(async (ctx) => (await it.log.queryByResource(ctx, { ...resource, limit: 20 })).complete)).toBe(true);
     expect(await it.run(async (ctx) => (await it.log.queryByResource(ctx, { ...resource, limit: 21 })).complete)).toBe(false);
-    expect(await it.run(async (ctx) => (await it.log.queryByResource(ctx, { ...resource, limit: 21, fromTimestamp: since! })).complete)).toBe(true);
+    expect(
+      await it.run(
+        async (ctx) => (await it.log.queryByResource(ctx, { ...resource, limit: 21, fromTimestamp: since! })).complete,
+      ),
+    ).toBe(true);
     expect(await it.run(async (ctx) => (await it.log.watchCritical(ctx)).complete)).toBe(false);
     expect(await it.run((ctx) => it.log.getStats(ctx))).toMatchObject({ totalCount: 20, complete: true });
     expect(await it.run((ctx) => it.log.getStats(ctx, { fromTimestamp: 0 }))).toMatchObject({ totalCount: 20, complete: false });
-    expect(await it.run((ctx) => it.log.search(ctx, { filters: {}, pagination: { limit: 5 } }))).toMatchObject({ complete: true, hasMore: true });
+    expect(await it.run((ctx) => it.log.search(ctx, { filters: {}, pagination: { limit: 5 } }))).toMatchObject({
+      complete: true,
+      hasMore: true,
+    });
     const report = { startDate: 0, endDate: Date.now(), format: "json" as const };
     expect(await it.run((ctx) => it.log.generateReport(ctx, report))).toMatchObject({ recordCount: 20, complete: false });
   });
@@ -332,7 +382,11 @@ describe("what has left Convex", () => {
     expect(await act(async (ctx) => (await sealog.queryByActor(ctx, { actorId: "ada" })).complete)).toBe(true);
     expect(new Set(history.map(({ _id }) => _id))).toEqual(new Set(ids));
     expect(history.at(-1)).toMatchObject({ _id: ids[0], diff: '~ title: "v0" → "v1"', seq: expect.any(Number) });
-    expect(await act((ctx) => sealog.get(ctx, ids[7]!))).toMatchObject({ _id: ids[7], action: "record.updated", after: { title: "v8" } });
+    expect(await act((ctx) => sealog.get(ctx, ids[7]!))).toMatchObject({
+      _id: ids[7],
+      action: "record.updated",
+      after: { title: "v8" },
+    });
     expect(await act((ctx) => sealog.get(ctx, "nothing"))).toBeNull();
     const filters = { actorIds: ["ada"], actions: ["record.updated"], toTimestamp: Date.now() - 59 * DAY };
     const first = await act((ctx) => sealog.search(ctx, { filters, pagination: { limit: 200 } }));
@@ -341,9 +395,15 @@ describe("what has left Convex", () => {
     expect(rest).toMatchObject({ hasMore: false, cursor: null, complete: true });
     // Both ends of a range are included, as in the tables.
     const edge = history.at(-1)!.timestamp;
-    const one = await act((ctx) => sealog.search(ctx, { filters: { actorIds: ["ada"], fromTimestamp: edge, toTimestamp: edge }, pagination: { limit: 5 } }));
+    const one = await act((ctx) =>
+      sealog.search(ctx, { filters: { actorIds: ["ada"], fromTimestamp: edge, toTimestamp: edge }, pagination: { limit: 5 } }),
+    );
     expect(one.items.map(({ _id }) => _id)).toEqual([ids[0]]);
-    expect((await act((ctx) => sealog.queryByActor(ctx, { actorId: "ada", actions: ["record.viewed"], limit: 5 }))).map(({ _id }) => _id)).toHaveLength(5);
+    expect(
+      (await act((ctx) => sealog.queryByActor(ctx, { actorId: "ada", actions: ["record.viewed"], limit: 5 }))).map(
+        ({ _id }) => _id,
+      ),
+    ).toHaveLength(5);
     expect((await act((ctx) => sealog.queryByAction(ctx, { action: "record.updated", limit: 3 }))).length).toBe(3);
     expect((await act((ctx) => sealog.queryBySeverity(ctx, { severity: ["error"], limit: 3 }))).length).toBe(3);
     expect((await act((ctx) => sealog.watchCritical(ctx))).length).toBe(20);
@@ -355,9 +415,11 @@ describe("what has left Convex", () => {
       topActors: [{ actorId: "ada", count: 250 }],
       complete: true,
     });
-    expect(await act((ctx) => sealog.detectAnomalies(ctx, [{ action: "record.viewed", threshold: 20, windowMinutes: 60, groupBy: "actor" }]))).toMatchObject([
-      { action: "record.viewed", group: "ada", threshold: 20, windowMinutes: 60 },
-    ]);
+    expect(
+      await act((ctx) =>
+        sealog.detectAnomalies(ctx, [{ action: "record.viewed", threshold: 20, windowMinutes: 60, groupBy: "actor" }]),
+      ),
+    ).toMatchObject([{ action: "record.viewed", group: "ada", threshold: 20, windowMinutes: 60 }]);
     const range = { startDate: edge, endDate: edge + 249, includeFields: ["actorId", "after.title"] };
     const json = await act((ctx) => sealog.generateReport(ctx, { ...range, format: "json", groupBy: "actorId" }));
     expect(JSON.parse(json.data).ada[0]).toEqual({ actorId: "ada", "after.title": "v1" });
