@@ -13,7 +13,7 @@ export default defineConfig({
           environment: "edge-runtime",
           include: ["test/component/**/*.test.ts"],
           server: { deps: { inline: ["convex-test", "convex-audit-log"] } },
-          testTimeout: 60_000,
+          testTimeout: 120_000,
         },
       },
       // These start servers.
@@ -28,7 +28,7 @@ export default defineConfig({
             "sealog-convex/test": src("test.ts"),
             "sealog-convex": src("client/index.ts"),
           },
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 600_000,
         },
       },

@@ -49,7 +49,7 @@ test("what is saved appears in the history, and what fails does not", async () =
       <Page />
     </ConvexProvider>,
   );
-  const until = (holds: () => void) => vi.waitFor(holds, { timeout: 20_000 });
+  const until = (holds: () => void) => vi.waitFor(holds, { timeout: 60_000 });
   await until(() => expect(place.querySelector("form")).not.toBeNull());
 
   const field = (label: string) => place.querySelector<HTMLInputElement>(`[aria-label="${label}"]`)!;

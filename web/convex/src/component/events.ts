@@ -43,13 +43,9 @@ export async function store(ctx: MutationCtx, events: readonly NewEvent[], sampl
     if (!Number.isSafeInteger(event.timestamp) || event.timestamp > now + MAX_FUTURE_MS) {
       throw new Error(`${event.timestamp} is no time of an event: whole milliseconds, and not ahead of the clock`);
     }
-    if (sampling !== null && !isKept(event, sampling, config)) {
-      ids.push("");
-      continue;
-    }
     const known = event.id === undefined ? null : await existing(ctx, event, given, config);
-    if (known !== null) {
-      ids.push(known);
+    if (known !== null || (sampling !== null && !isKept(event, sampling, config))) {
+      ids.push(known ?? "");
       continue;
     }
     const _id = await ctx.db.insert("auditLogs", { ...event, commitTs: ctx.db.vars.commitTs });

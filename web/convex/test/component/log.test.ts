@@ -52,6 +52,9 @@ test("the same id is the same event, and another event with it is an error", asy
   // What is hidden by the settings since then makes no other event of it.
   await run((ctx) => log.updateConfig(ctx, { piiFieldsToRedact: ["amount"] }));
   expect(await run((ctx) => log.log(ctx, event))).toBe(first);
+  // Nor does sampling lose one that is there.
+  await run((ctx) => log.updateConfig(ctx, { samplingEnabled: true, samplingRate: 0 }));
+  expect(await run((ctx) => log.log(ctx, event))).toBe(first);
   await expect(run((ctx) => log.log(ctx, { ...event, action: "invoice.sent" }))).rejects.toThrow("belongs to another event");
   expect((await run((ctx) => log.getStats(ctx))).totalCount).toBe(1);
 });

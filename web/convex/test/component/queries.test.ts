@@ -119,12 +119,12 @@ test("by severity, action, and what is critical", async () => {
 
 describe("search reaches everything, with any filter and page", () => {
   const filters: [string, () => QueryFilters, number][] = [
-    ["all", () => ({}), 3_000],
-    ["a range, with both ends", () => ({ fromTimestamp: at(0.8), toTimestamp: at(0.3) }), 900],
+    ["all", () => ({}), 4_500],
+    ["a range, with both ends", () => ({ fromTimestamp: at(0.8), toTimestamp: at(0.3) }), 1_900],
     ["severity and action", () => ({ severity: ["critical", "error"], actions: ["thing.done.0", "thing.done.1"] }), 130],
     ["actors, to a time", () => ({ actorIds: ["actor-3", "actor-9", "actor-3"], toTimestamp: at(0.5) }), 37],
     ["actor and actions", () => ({ actorIds: ["actor-0", "actor-1"], actions: ["thing.done.2", "thing.done.8"] }), 60],
-    ["types and severity", () => ({ resourceTypes: ["type-4"], severity: ["warning"] }), 10],
+    ["types and severity", () => ({ resourceTypes: ["type-4"], severity: ["warning"] }), 30],
     ["tags, any of them", () => ({ tags: ["tag-7", "tag-6"] }), 150],
     ["nothing", () => ({ actions: ["never.done"] }), 10],
     ["empty lists are no conditions", () => ({ actions: [], severity: [], tags: [], resourceTypes: ["type-3"] }), 400],
@@ -151,7 +151,7 @@ describe("search reaches everything, with any filter and page", () => {
 
 test("statistics are exact over any range", async () => {
   const next = chance(99);
-  const ranges = Array.from({ length: 15 }, () => {
+  const ranges = Array.from({ length: 8 }, () => {
     const [a, b] = [at(next()), at(next())];
     return [Math.min(a, b) + Math.floor(next() * 3), Math.max(a, b) - Math.floor(next() * 3)] as const;
   });

@@ -139,7 +139,7 @@ test("a server that is killed and comes back has all of them, once and in order"
     if (round % 3 === 1) {
       await server.kill();
       await vi.waitFor(async () => expect(await it.status()).toMatchObject({ state: "waiting", error: { code: "network" } }), {
-        timeout: 20_000,
+        timeout: 60_000,
         interval: 5,
       });
       ids.push(...(await it.write(numbered(10, 10_000 + round * 10))));
@@ -171,7 +171,7 @@ test("with a key that is not taken it waits and says so, and goes on with one th
     async () => expect(await it.status()).toMatchObject({ state: "waiting", pending: 3, error: { code: "unauthenticated" } }),
     {
       interval: 5,
-      timeout: 20_000,
+      timeout: 60_000,
     },
   );
   expect((await it.status()).nextAttemptAt).toBeGreaterThan(0);
@@ -238,7 +238,7 @@ test("a server that is configured later gets what was there before, and an id th
   });
   process.env.SEALOG_URL = line.url;
   await inside(it.t, (ctx) => ctx.scheduler.runAfter(0, makeFunctionReference<"mutation">("forwarding:maintain"), {}));
-  await vi.waitFor(async () => expect(await it.status()).toMatchObject({ acknowledged: 8 }), { timeout: 30_000, interval: 20 });
+  await vi.waitFor(async () => expect(await it.status()).toMatchObject({ acknowledged: 8 }), { timeout: 60_000, interval: 20 });
   await it.settled();
   expect((await logged()).map(({ id }) => id)).toEqual([ids[4], ...ids.filter((_, at) => at !== 4)]);
   expect((await it.run((ctx) => it.log.get(ctx, ids[4]!)))!.refused?.code).toBe("id_conflict");
@@ -344,7 +344,7 @@ describe("what has left Convex", () => {
       ...Array.from({ length: 20 }, () => ({ action: "record.viewed", actorId: "ada", resourceType: "note", resourceId: "n-1" })),
     ]);
     await it.settled();
-    await vi.waitFor(async () => expect((await it.all()).length).toBe(20), { timeout: 20_000, interval: 20 });
+    await vi.waitFor(async () => expect((await it.all()).length).toBe(20), { timeout: 60_000, interval: 20 });
   });
 
   test("is no longer in the tables, and queries that reach so far say so", async () => {
