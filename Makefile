@@ -9,7 +9,8 @@ SHELL := bash
 TEST_NEEDS := chromium curl duckdb npm openssl sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
-	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json
+	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json \
+	web/convex/package-lock.json web/convex/src/component/_generated examples/convex/package-lock.json
 # What the web tests build is what was tested before them.
 export SEALOG_BUILD := --workspace --all-features
 NPM_CI := npm ci --no-audit --no-fund --prefer-offline
@@ -32,6 +33,8 @@ test: ## Run every test there is
 	cargo run --quiet --locked -p sealog --example in_your_transaction
 	cd web/client && $(NPM_CI) && npm run build && npm test
 	cd examples/notes/page && $(NPM_CI) && npm run build && npm test
+	cd web/convex && $(NPM_CI) && npm run build && npm test
+	cd examples/convex && $(NPM_CI) && npm run build && npm test
 
 check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	scripts/need cargo-deny g++
@@ -44,6 +47,7 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
 	cd web/client && npm run generate
+	cd web/convex && npm run generate
 	@git diff --exit-code -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" \
 		|| { echo 'generated files have changed: look at them, then commit them' >&2; exit 1; }
 

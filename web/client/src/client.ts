@@ -128,12 +128,16 @@ export class AuditLog {
 
   /** Logs events together or not at all, and answers their ids. */
   async logBulk(events: readonly (AuditEventInput | ChangeEventInput)[]): Promise<string[]> {
+    return (await this.logBulkWithReceipts(events)).map(({ id }) => id);
+  }
+
+  /** The same, and answers the receipts. */
+  async logBulkWithReceipts(events: readonly (AuditEventInput | ChangeEventInput)[]): Promise<Receipt[]> {
     if (events.length === 0) {
       return [];
     }
     const prepared = events.map((event) => this.#prepare(event));
-    const receipts = await this.#batcher.add(prepared.map(({ json }) => json), prepared.map(({ id }) => id), true);
-    return receipts.map(({ id }) => id);
+    return this.#batcher.add(prepared.map(({ json }) => json), prepared.map(({ id }) => id), true);
   }
 
   /** The same as `log` or `logChange`, and answers the receipt: the event's place in the log, and the tree's size. */

@@ -65,6 +65,8 @@ describe("logging", () => {
     expect(ids).toEqual(server.events.map(({ id }) => id));
     expect(String(server.requests[0]!.request.body)).toMatch(/^\[/);
     expect(await log.logBulk([])).toEqual([]);
+    const receipts = await log.logBulkWithReceipts([{ action: "c" }, { action: "d" }]);
+    expect(receipts).toMatchObject([{ seq: 2, treeSize: expect.any(Number) }, { seq: 3 }]);
   });
 
   test("one that is refused does not keep the others back", async () => {

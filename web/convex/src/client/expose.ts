@@ -1,0 +1,177 @@
+import {
+  actionGeneric,
+  mutationGeneric,
+  queryGeneric,
+  type Auth,
+  type GenericActionCtx,
+  type GenericDataModel,
+  type GenericQueryCtx,
+  type RegisteredAction,
+  type RegisteredQuery,
+} from "convex/server";
+import type { ObjectType, PropertyValidators } from "convex/values";
+import type { RedactionOptions } from "sealog/policy";
+import type { ComponentApi } from "../component/_generated/component.js";
+import { cleanupArgs, questionArgs, vNewEvent } from "../component/validators.js";
+import { Preparer } from "./prepare.js";
+
+/** What somebody wants to do, and with which arguments: `{ type: "read", name: "queryByResource", args: { … } }`. */
+export interface Operation {
+  type: "read" | "write" | "admin";
+  /** The function's name. */
+  name: string;
+  args: Record<string, unknown>;
+}
+
+/**
+ * Says whether somebody may: it throws where they may not, and answers who it is. It is asked before anything is read
+ * or written.
+ */
+export type Authorize = (ctx: { auth: Auth }, operation: Operation) => Promise<string | null>;
+
+export interface ExposeOptions extends RedactionOptions {
+  auth: Authorize;
+}
+
+type QueryCtx = GenericQueryCtx<GenericDataModel>;
+type ActionCtx = GenericActionCtx<GenericDataModel>;
+
+/**
+ * Functions for browsers: every question for `read`, `log` for `write`, under the name that `auth` answers, and
+ * `cleanup` for `admin`.
+ *
+ * ```ts
+ * export const { queryByResource, getStats } = exposeAuditLogApi(components.auditLog, {
+ *   auth: async (ctx) => {
+ *     const user = await ctx.auth.getUserIdentity();
+ *     if (!user) throw new Error("Unauthorized");
+ *     return user.subject;
+ *   },
+ * });
+ * ```
+ */
+export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...redaction }: ExposeOptions) {
+  const preparer = new Preparer(redaction);
+  const read = <Args extends PropertyValidators, Answer>(
+    name: string,
+    args: Args,
+    answer: (ctx: QueryCtx, args: ObjectType<Args>) => Promise<Answer>,
+  ): RegisteredQuery<"public", ObjectType<Args>, Promise<Answer>> =>
+    queryGeneric({
+      args: args as PropertyValidators,
+      handler: async (ctx, given) => {
+        await auth(ctx, { type: "read", name, args: given });
+        return await answer(ctx, given as ObjectType<Args>);
+      },
+    }) as RegisteredQuery<"public", ObjectType<Args>, Promise<Answer>>;
+
+  return {
+    queryByResource: read(
+      "queryByResource",
+      questionArgs.queryByResource,
+      async (ctx, args) => (await ctx.runQuery(lib.queryByResource, args)).items,
+    ),
+    queryByActor: read(
+      "queryByActor",
+      questionArgs.queryByActor,
+      async (ctx, args) => (await ctx.runQuery(lib.queryByActor, args)).items,
+    ),
+    queryBySeverity: read(
+      "queryBySeverity",
+      questionArgs.queryBySeverity,
+      async (ctx, args) => (await ctx.runQuery(lib.queryBySeverity, args)).items,
+    ),
+    queryByAction: read(
+      "queryByAction",
+      questionArgs.queryByAction,
+      async (ctx, args) => (await ctx.runQuery(lib.queryByAction, args)).items,
+    ),
+    watchCritical: read(
+      "watchCritical",
+      questionArgs.watchCritical,
+      async (ctx, args) => (await ctx.runQuery(lib.watchCritical, args)).items,
+    ),
+    search: read("search", questionArgs.search, (ctx, args) => ctx.runQuery(lib.search, args)),
+    get: read("get", questionArgs.get, (ctx, args) => ctx.runQuery(lib.get, args)),
+    getStats: read("getStats", questionArgs.getStats, (ctx, args) => ctx.runQuery(lib.getStats, args)),
+    detectAnomalies: read("detectAnomalies", questionArgs.detectAnomalies, (ctx, args) =>
+      ctx.runQuery(lib.detectAnomalies, args),
+    ),
+    generateReport: read("generateReport", questionArgs.generateReport, (ctx, args) => ctx.runQuery(lib.generateReport, args)),
+    getConfig: read("getConfig", {}, (ctx) => ctx.runQuery(lib.getConfig, {})),
+    coverage: read("coverage", {}, (ctx) => ctx.runQuery(lib.coverage, {})),
+    forwardingStatus: read("forwardingStatus", {}, (ctx) => ctx.runQuery(lib.forwardingStatus, {})),
+    log: mutationGeneric({
+      args: { event: vNewEvent.omit("actorId", "onBehalfOf", "timestamp", "changed") },
+      handler: async (ctx, args) => {
+        const actorId = await auth(ctx, { type: "write", name: "log", args });
+        const event = preparer.event({ ...args.event, ...(actorId ? { actorId } : {}) });
+        return await ctx.runMutation(lib.log, { event });
+      },
+    }),
+    cleanup: mutationGeneric({
+      args: cleanupArgs,
+      handler: async (ctx, args) => {
+        await auth(ctx, { type: "admin", name: "cleanup", args });
+        return await ctx.runMutation(lib.cleanup, args);
+      },
+    }),
+  };
+}
+
+/**
+ * Actions for browsers that answer from the server, by the same names and with the same arguments:
+ * `useAction(api.history.search)`.
+ */
+export function exposeSealogApi({ sealog }: ComponentApi<any>, { auth }: { auth: Authorize }) {
+  const read = <Args extends PropertyValidators, Answer>(
+    name: string,
+    args: Args,
+    answer: (ctx: ActionCtx, args: ObjectType<Args>) => Promise<Answer>,
+  ): RegisteredAction<"public", ObjectType<Args>, Promise<Answer>> =>
+    actionGeneric({
+      args: args as PropertyValidators,
+      handler: async (ctx, given) => {
+        await auth(ctx, { type: "read", name, args: given });
+        return await answer(ctx, given as ObjectType<Args>);
+      },
+    }) as RegisteredAction<"public", ObjectType<Args>, Promise<Answer>>;
+
+  return {
+    queryByResource: read(
+      "queryByResource",
+      questionArgs.queryByResource,
+      async (ctx, args) => (await ctx.runAction(sealog.queryByResource, args)).items,
+    ),
+    queryByActor: read(
+      "queryByActor",
+      questionArgs.queryByActor,
+      async (ctx, args) => (await ctx.runAction(sealog.queryByActor, args)).items,
+    ),
+    queryBySeverity: read(
+      "queryBySeverity",
+      questionArgs.queryBySeverity,
+      async (ctx, args) => (await ctx.runAction(sealog.queryBySeverity, args)).items,
+    ),
+    queryByAction: read(
+      "queryByAction",
+      questionArgs.queryByAction,
+      async (ctx, args) => (await ctx.runAction(sealog.queryByAction, args)).items,
+    ),
+    watchCritical: read(
+      "watchCritical",
+      questionArgs.watchCritical,
+      async (ctx, args) => (await ctx.runAction(sealog.watchCritical, args)).items,
+    ),
+    search: read("search", questionArgs.search, (ctx, args) => ctx.runAction(sealog.search, args)),
+    get: read("get", questionArgs.get, (ctx, args) => ctx.runAction(sealog.get, args)),
+    getStats: read("getStats", questionArgs.getStats, (ctx, args) => ctx.runAction(sealog.getStats, args)),
+    detectAnomalies: read("detectAnomalies", questionArgs.detectAnomalies, (ctx, args) =>
+      ctx.runAction(sealog.detectAnomalies, args),
+    ),
+    generateReport: read("generateReport", questionArgs.generateReport, (ctx, args) =>
+      ctx.runAction(sealog.generateReport, args),
+    ),
+    getProof: read("getProof", questionArgs.get, (ctx, args) => ctx.runAction(sealog.getProof, args)),
+  };
+}

@@ -1,0 +1,71 @@
+import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+import { vEventFields, vRetention } from "./validators.js";
+
+export default defineSchema({
+  /** The events. What they hold is never changed; what the server answers is added. */
+  auditLogs: defineTable({
+    ...vEventFields,
+    /** JSON Pointers to hidden values that differ between `before` and `after`. */
+    changed: v.optional(v.array(v.string())),
+    /** When it was committed: the order in which events are forwarded. Creation times are no such order. */
+    commitTs: v.commitTs(),
+  })
+    .index("by_timestamp", ["timestamp"])
+    .index("by_action", ["action", "timestamp"])
+    .index("by_actor", ["actorId", "timestamp"])
+    .index("by_actor_action", ["actorId", "action", "timestamp"])
+    .index("by_resource", ["resourceType", "resourceId", "timestamp"])
+    .index("by_resource_type", ["resourceType", "timestamp"])
+    .index("by_severity", ["severity", "timestamp"])
+    .index("by_retention", ["retentionCategory", "severity", "timestamp"])
+    .index("by_commit", ["commitTs"])
+    .index("by_refusal", ["refused.code"]),
+
+  /** Ids that callers gave, so that the same event sent twice is one. They outlive events that are in the server. */
+  ids: defineTable({ id: v.string(), event: v.string() }).index("by_given_id", ["id"]),
+
+  /** How many events there are: a document for each span of time and shard, and another one where one is full. */
+  counters: defineTable({
+    /** The length of the span, in milliseconds. */
+    span: v.number(),
+    /** Its first millisecond. */
+    start: v.number(),
+    shard: v.number(),
+    severities: v.object({ info: v.number(), warning: v.number(), error: v.number(), critical: v.number() }),
+    actions: v.array(v.object({ key: v.string(), count: v.number() })),
+    actors: v.array(v.object({ key: v.string(), count: v.number() })),
+  }).index("by_bucket", ["span", "start", "shard"]),
+
+  /** The settings: one document, or none. */
+  config: defineTable({
+    defaultRetentionDays: v.number(),
+    criticalRetentionDays: v.number(),
+    piiFieldsToRedact: v.array(v.string()),
+    samplingEnabled: v.boolean(),
+    samplingRate: v.number(),
+    customRetention: v.optional(v.array(vRetention)),
+    keepDays: v.optional(v.union(v.number(), v.null())),
+  }),
+
+  /** Since when every event is here: one document, once events have left for the server. */
+  coverage: defineTable({ since: v.number() }),
+
+  /** Whether a forwarder is at work: one document. Mutations that log read it, so it changes seldom. */
+  forwarder: defineTable({ isRunning: v.boolean(), run: v.number() }),
+
+  /** How far the forwarder is: one document. */
+  progress: defineTable({
+    /** The last event that is acknowledged, by commit and creation. */
+    commitTs: v.int64(),
+    creationTime: v.number(),
+    acknowledged: v.number(),
+    lastSeq: v.optional(v.number()),
+    treeSize: v.optional(v.number()),
+    /** How often the newest batch has failed. */
+    failures: v.number(),
+    error: v.optional(v.object({ code: v.string(), message: v.string(), at: v.number() })),
+    /** When it last did something, or will. */
+    dueAt: v.number(),
+  }),
+});

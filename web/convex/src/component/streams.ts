@@ -1,0 +1,220 @@
+// Reads events in the order of time from several ranges of indexes at once, so that filters come before limits.
+import { getDocumentSize } from "convex/values";
+import type { Doc } from "./_generated/dataModel.js";
+import type { DatabaseReader } from "./_generated/server.js";
+import { SEVERITIES, type QueryFilters } from "./validators.js";
+
+export type Event = Doc<"auditLogs">;
+export type Order = "asc" | "desc";
+
+/** How many events one query looks at. What is left is behind its cursor. */
+const MAX_SCANNED_EVENTS = 16_000;
+/** How many bytes of events one query looks at; Convex ends a query at 16 MiB. */
+const MAX_SCANNED_BYTES = 8 * 1024 * 1024;
+/** How many ranges are read beside each other. */
+const MAX_STREAMS = 256;
+
+/** A place between events: all up to there were looked at. `ids` tells those of one moment apart. */
+export interface Position {
+  timestamp: number;
+  creationTime: number;
+  ids: string[];
+}
+
+/** What leads to the next page; texts that are no cursor are an error. */
+export function readCursor(cursor: string | null | undefined): Position | undefined {
+  if (cursor === null || cursor === undefined) {
+    return undefined;
+  }
+  try {
+    const [timestamp, creationTime, ...ids] = JSON.parse(cursor) as [number, number, ...string[]];
+    if (typeof timestamp === "number" && typeof creationTime === "number") {
+      return { timestamp, creationTime, ids };
+    }
+  } catch {
+    // Told below.
+  }
+  throw new Error("the cursor is none of this log");
+}
+
+export function writeCursor({ timestamp, creationTime, ids }: Position): string {
+  return JSON.stringify([timestamp, creationTime, ...ids]);
+}
+
+/** A part of an index: all events with these values in its first fields, which are in the order of time there. */
+interface Part {
+  index: "by_timestamp" | "by_action" | "by_actor" | "by_actor_action" | "by_resource" | "by_resource_type" | "by_severity";
+  equal: [field: string, value: unknown][];
+}
+
+/** Filters, and one resource by type and id. */
+export interface Selection extends QueryFilters {
+  resource?: { type: string; id: string };
+}
+
+/** A list that says something: an empty one is no condition. */
+function given<T>(list: readonly T[] | undefined): T[] | undefined {
+  return list && list.length > 0 ? [...new Set(list)] : undefined;
+}
+
+/** The parts of one index that hold all that is selected, and as little else as may be. */
+function partsOf(selection: Selection): Part[] {
+  const { resource } = selection;
+  const actors = given(selection.actorIds);
+  const actions = given(selection.actions);
+  const types = given(selection.resourceTypes);
+  const severities = given(selection.severity);
+  if (resource) {
+    return [
+      {
+        index: "by_resource",
+        equal: [
+          ["resourceType", resource.type],
+          ["resourceId", resource.id],
+        ],
+      },
+    ];
+  }
+  if (actors && actions && actors.length * actions.length <= MAX_STREAMS) {
+    return actors.flatMap((actor) =>
+      actions.map((action): Part => ({
+        index: "by_actor_action",
+        equal: [
+          ["actorId", actor],
+          ["action", action],
+        ],
+      })),
+    );
+  }
+  const lists: [Part["index"], string, string[] | undefined][] = [
+    ["by_actor", "actorId", actors],
+    ["by_action", "action", actions],
+    ["by_resource_type", "resourceType", types],
+    ["by_severity", "severity", severities && severities.length < SEVERITIES.length ? severities : undefined],
+  ];
+  for (const [index, field, values] of lists) {
+    if (values && values.length <= MAX_STREAMS) {
+      return values.map((value) => ({ index, equal: [[field, value]] }));
+    }
+  }
+  return [{ index: "by_timestamp", equal: [] }];
+}
+
+/** Whether an event is selected: all conditions but the time, which the ranges keep. */
+function isSelected(selection: Selection, event: Event): boolean {
+  const { resource } = selection;
+  const isIn = <T>(list: readonly T[] | undefined, value: T | undefined) =>
+    !list || list.length === 0 || (value !== undefined && list.includes(value));
+  return (
+    isIn(selection.severity, event.severity) &&
+    isIn(selection.actions, event.action) &&
+    isIn(selection.resourceTypes, event.resourceType) &&
+    isIn(selection.actorIds, event.actorId) &&
+    (!given(selection.tags) || (event.tags ?? []).some((tag) => selection.tags!.includes(tag))) &&
+    (!resource || (event.resourceType === resource.type && event.resourceId === resource.id))
+  );
+}
+
+/** The events of a part, in order, after a position. */
+async function* read(
+  db: DatabaseReader,
+  { index, equal }: Part,
+  { fromTimestamp, toTimestamp }: QueryFilters,
+  order: Order,
+  after: Position | undefined,
+): AsyncGenerator<Event, void, void> {
+  // Which fields an index has is known at run time only.
+  const range = (bound: (q: any) => any) =>
+    db
+      .query("auditLogs")
+      .withIndex(index, (q: any) => bound(equal.reduce((bounds, [field, value]) => bounds.eq(field, value), q)))
+      .order(order);
+  const from = (q: any) => (fromTimestamp === undefined ? q : q.gte("timestamp", fromTimestamp));
+  const to = (q: any) => (toTimestamp === undefined ? q : q.lte("timestamp", toTimestamp));
+  if (!after) {
+    yield* range((q) => to(from(q)));
+    return;
+  }
+  const { timestamp, creationTime, ids } = after;
+  const isOutside = (fromTimestamp ?? timestamp) > timestamp || (toTimestamp ?? timestamp) < timestamp;
+  if (!isOutside) {
+    const same = range((q) => {
+      const at = q.eq("timestamp", timestamp);
+      return order === "desc" ? at.lte("_creationTime", creationTime) : at.gte("_creationTime", creationTime);
+    });
+    for await (const event of same) {
+      if (event._creationTime !== creationTime || !ids.includes(event._id)) {
+        yield event;
+      }
+    }
+  }
+  yield* order === "desc"
+    ? range((q) => (fromTimestamp === undefined ? q : q.gte("timestamp", fromTimestamp)).lt("timestamp", timestamp))
+    : range((q) => to(q.gt("timestamp", timestamp)));
+}
+
+function compare(a: Event, b: Event): number {
+  return a.timestamp - b.timestamp || a._creationTime - b._creationTime;
+}
+
+/** All that is selected, in order: the parts are merged. */
+export async function* select(
+  db: DatabaseReader,
+  selection: Selection,
+  order: Order,
+  after?: Position,
+): AsyncGenerator<Event, void, void> {
+  const direction = order === "asc" ? 1 : -1;
+  const streams = partsOf(selection).map((part) => read(db, part, selection, order, after));
+  try {
+    const heads = await Promise.all(streams.map((stream) => stream.next()));
+    for (;;) {
+      let first = -1;
+      heads.forEach((head, at) => {
+        if (!head.done && (first < 0 || direction * compare(head.value, heads[first]!.value as Event) < 0)) {
+          first = at;
+        }
+      });
+      if (first < 0) {
+        return;
+      }
+      yield heads[first]!.value as Event;
+      heads[first] = await streams[first]!.next();
+    }
+  } finally {
+    await Promise.all(streams.map((stream) => stream.return()));
+  }
+}
+
+export interface Page {
+  items: Event[];
+  /** Where the next page begins; `undefined` where there is none. */
+  next: Position | undefined;
+}
+
+/** As many selected events as are wanted, or as one query may look at; the rest is behind `next`. */
+export async function page(
+  db: DatabaseReader,
+  selection: Selection,
+  { limit, order, after }: { limit: number; order: Order; after?: Position | undefined },
+): Promise<Page> {
+  const items: Event[] = [];
+  let at = after;
+  let scanned = 0;
+  let bytes = 0;
+  for await (const event of select(db, selection, order, after)) {
+    const matches = isSelected(selection, event);
+    // One more than is wanted is looked for, so that the last page says that it is the last.
+    if ((matches && items.length === limit) || scanned === MAX_SCANNED_EVENTS || bytes > MAX_SCANNED_BYTES) {
+      return { items, next: at };
+    }
+    scanned++;
+    bytes += getDocumentSize(event);
+    if (matches) {
+      items.push(event);
+    }
+    const isSame = at?.timestamp === event.timestamp && at.creationTime === event._creationTime;
+    at = { timestamp: event.timestamp, creationTime: event._creationTime, ids: [...(isSame ? at!.ids : []), event._id] };
+  }
+  return { items, next: undefined };
+}

@@ -1,0 +1,88 @@
+// What browsers may call, and who may.
+import { anyApi } from "convex/server";
+import { expect, test } from "vitest";
+import { exposeAuditLogApi, exposeSealogApi, type Operation } from "../../src/client/index.js";
+import { app, components } from "../app.js";
+
+const asked: Operation[] = [];
+const options = {
+  piiFields: ["email"],
+  auth: async (ctx: { auth: { getUserIdentity(): Promise<{ subject: string } | null> } }, operation: Operation) => {
+    asked.push(operation);
+    const user = await ctx.auth.getUserIdentity();
+    if (!user || (operation.type === "admin" && user.subject !== "root")) {
+      throw new Error("Unauthorized");
+    }
+    return user.subject;
+  },
+};
+const audit = exposeAuditLogApi(components.auditLog, options);
+const history = exposeSealogApi(components.auditLog, options);
+
+const READS: Record<string, object> = {
+  queryByResource: { resourceType: "note", resourceId: "n-1" },
+  queryByActor: { actorId: "ada", actions: ["note.read"] },
+  queryBySeverity: { severity: ["info"] },
+  queryByAction: { action: "note.read" },
+  watchCritical: { severity: ["info"], limit: 5 },
+  search: { filters: { actorIds: ["ada"] }, pagination: { limit: 5 } },
+  get: { id: "x" },
+  getStats: {},
+  detectAnomalies: { patterns: [{ action: "note.read", threshold: 1, windowMinutes: 5 }] },
+  generateReport: { startDate: 0, endDate: Number.MAX_SAFE_INTEGER, format: "csv" },
+  getConfig: {},
+  coverage: {},
+  forwardingStatus: {},
+};
+
+test("everything is asked for first, and nothing else can be called", async () => {
+  const { t } = app({}, { audit, history });
+  expect(Object.keys(audit).sort()).toEqual([...Object.keys(READS), "log", "cleanup"].sort());
+  for (const [name, args] of Object.entries(READS)) {
+    asked.length = 0;
+    await expect(t.query(anyApi.audit![name] as any, args), name).rejects.toThrow("Unauthorized");
+    expect(asked).toEqual([{ type: "read", name, args }]);
+  }
+  const rows = { log: { event: { action: "note.read" } }, cleanup: { olderThanDays: 1 } };
+  for (const [name, args] of Object.entries(rows)) {
+    asked.length = 0;
+    await expect(t.mutation(anyApi.audit![name] as any, args), name).rejects.toThrow("Unauthorized");
+    expect(asked).toEqual([{ type: name === "log" ? "write" : "admin", name, args }]);
+  }
+  const { getConfig: _, coverage: __, forwardingStatus: ___, ...questions } = READS;
+  expect(Object.keys(history).sort()).toEqual([...Object.keys(questions), "getProof"].sort());
+  for (const [name, args] of Object.entries({ ...questions, getProof: { id: "x" } })) {
+    asked.length = 0;
+    await expect(t.action(anyApi.history![name] as any, args), name).rejects.toThrow("Unauthorized");
+    expect(asked).toEqual([{ type: "read", name, args }]);
+  }
+});
+
+test("those who may are answered", async () => {
+  const { t, log, run } = app({}, { audit, history });
+  const ada = t.withIdentity({ subject: "ada" });
+  const api = anyApi.audit as any;
+  const id = await ada.mutation(api.log, {
+    event: { action: "note.read", resourceType: "note", resourceId: "n-1", metadata: { email: "a@b" } },
+  });
+  const event = await run((ctx) => log.get(ctx, id));
+  expect(event).toMatchObject({ action: "note.read", actorId: "ada", metadata: { email: "[REDACTED]" } });
+  for (const name of ["queryByResource", "queryByActor", "queryBySeverity", "queryByAction", "watchCritical"]) {
+    expect(await ada.query(api[name], READS[name]), name).toEqual([event]);
+  }
+  expect(await ada.query(api.search, READS.search)).toEqual({ items: [event], cursor: null, hasMore: false, complete: true });
+  expect(await ada.query(api.get, { id })).toEqual(event);
+  expect(await ada.query(api.getStats, {})).toMatchObject({ totalCount: 1, complete: true });
+  expect(await ada.query(api.detectAnomalies, READS.detectAnomalies)).toMatchObject([{ count: 1 }]);
+  expect(await ada.query(api.generateReport, READS.generateReport)).toMatchObject({ recordCount: 1, truncated: false });
+  expect(await ada.query(api.getConfig, {})).toBeNull();
+  expect(await ada.query(api.coverage, {})).toBeNull();
+  expect(await ada.query(api.forwardingStatus, {})).toMatchObject({ state: "off" });
+  await expect(ada.mutation(api.cleanup, { olderThanDays: 1 })).rejects.toThrow("Unauthorized");
+  expect(await t.withIdentity({ subject: "root" }).mutation(api.cleanup, { olderThanDays: 1 })).toBe(0);
+  // What somebody did is logged under their own name, and when it was.
+  await expect(ada.mutation(api.log, { event: { action: "a", actorId: "eve" } })).rejects.toThrow("Unexpected field");
+  await expect(ada.mutation(api.log, { event: { action: "a", timestamp: 1 } })).rejects.toThrow("Unexpected field");
+  // Without a server there is nobody who could answer.
+  await expect(ada.action((anyApi.history as any).get, { id })).rejects.toThrow("no Sealog server");
+});

@@ -1,0 +1,208 @@
+// Ten thousand events through every question, beside a plain list.
+import { beforeAll, describe, expect, test } from "vitest";
+import type { AuditLogEntry, QueryFilters, Severity } from "../../src/client/index.js";
+import { app } from "../app.js";
+
+const COUNT = 10_000;
+const BULK = 500;
+const SEVERITIES: Severity[] = ["info", "info", "info", "info", "info", "warning", "warning", "error", "critical"];
+const MINUTE = 60_000;
+// So that spans of each length are whole in between.
+const START = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 2 * 86_400_000 + 17_003;
+
+const { log, run } = app();
+let plain: AuditLogEntry[];
+
+/** A fixed sequence of numbers from 0 to 1. */
+function chance(seed: number): () => number {
+  return () => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed / 2 ** 32;
+  };
+}
+
+beforeAll(async () => {
+  const next = chance(7);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(next() ** 2 * list.length)]!;
+  const names = (prefix: string, count: number) => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
+  const [actors, actions, types, tags] = [names("actor-", 60), names("thing.done.", 20), names("type-", 5), names("tag-", 8)];
+  let timestamp = START;
+  const events = Array.from({ length: COUNT }, () => {
+    // Many share a moment, some come late, and now and then hours pass.
+    timestamp += next() < 0.3 ? 0 : Math.floor(next() * 2_000);
+    timestamp += next() < 0.002 ? 70 * MINUTE : 0;
+    return {
+      action: pick(actions),
+      severity: SEVERITIES[Math.floor(next() * SEVERITIES.length)]!,
+      timestamp: timestamp - (next() < 0.01 ? 5 * MINUTE : 0),
+      ...(next() < 0.9 ? { actorId: pick(actors) } : {}),
+      ...(next() < 0.7 ? { resourceType: pick(types), resourceId: String(Math.floor(next() * 40)) } : {}),
+      ...(next() < 0.3 ? { tags: [pick(tags), pick(tags)] } : {}),
+      ...(next() < 0.5 ? { sessionId: `s-${Math.floor(next() * 9)}` } : {}),
+    };
+  });
+  for (let at = 0; at < COUNT; at += BULK) {
+    await run((ctx) => log.logBulk(ctx, events.slice(at, at + BULK)));
+  }
+  const all = await pages({}, 4_000);
+  // What is read is what was logged; from there on the list is the measure.
+  expect(all.length).toBe(COUNT);
+  const sorted = [...events].sort((a, b) => b.timestamp - a.timestamp);
+  expect(all.map(({ timestamp }) => timestamp)).toEqual(sorted.map(({ timestamp }) => timestamp));
+  plain = all;
+}, 120_000);
+
+async function pages(filters: QueryFilters, limit: number): Promise<AuditLogEntry[]> {
+  const found: AuditLogEntry[] = [];
+  for (let cursor: string | null = null; ;) {
+    const page = await run((ctx) => log.search(ctx, { filters, pagination: { limit, cursor } }));
+    found.push(...page.items);
+    expect(page.complete).toBe(true);
+    expect(page.hasMore).toBe(page.cursor !== null);
+    cursor = page.cursor;
+    if (cursor === null) {
+      return found;
+    }
+  }
+}
+
+const ids = (events: readonly AuditLogEntry[]) => events.map(({ _id }) => _id);
+const at = (share: number) => plain[Math.floor(plain.length * share)]!.timestamp;
+
+test("by resource", async () => {
+  for (const [resourceType, resourceId, limit, fromTimestamp] of [
+    ["type-0", "3", 10, undefined],
+    ["type-1", "7", 500, at(0.5)],
+    ["type-9", "1", 5, 0],
+  ] as const) {
+    const args = { resourceType, resourceId, limit, ...(fromTimestamp === undefined ? {} : { fromTimestamp }) };
+    const expected = plain.filter(
+      (event) =>
+        event.resourceType === resourceType && event.resourceId === resourceId && event.timestamp >= (fromTimestamp ?? 0),
+    );
+    expect(ids(await run((ctx) => log.queryByResource(ctx, args)))).toEqual(ids(expected.slice(0, limit)));
+  }
+});
+
+test("by actor, with actions before the limit", async () => {
+  for (const [actorId, actions, limit, fromTimestamp] of [
+    ["actor-0", undefined, undefined, undefined],
+    ["actor-1", ["thing.done.19", "thing.done.17"], 20, undefined],
+    ["actor-0", ["thing.done.3"], 1_000, at(0.7)],
+  ] as const) {
+    const args = {
+      actorId,
+      ...(actions ? { actions: [...actions] } : {}),
+      ...(limit ? { limit } : {}),
+      ...(fromTimestamp ? { fromTimestamp } : {}),
+    };
+    const isIn = (action: string) => !actions || (actions as readonly string[]).includes(action);
+    const expected = plain.filter(
+      (event) => event.actorId === actorId && isIn(event.action) && event.timestamp >= (fromTimestamp ?? 0),
+    );
+    expect(ids(await run((ctx) => log.queryByActor(ctx, args)))).toEqual(ids(expected.slice(0, limit ?? 50)));
+  }
+});
+
+test("by severity, action, and what is critical", async () => {
+  const severity: Severity[] = ["error", "warning", "error"];
+  const some = plain.filter((event) => severity.includes(event.severity) && event.timestamp >= at(0.4));
+  expect(ids(await run((ctx) => log.queryBySeverity(ctx, { severity, limit: 300, fromTimestamp: at(0.4) })))).toEqual(
+    ids(some.slice(0, 300)),
+  );
+  const done = plain.filter((event) => event.action === "thing.done.5");
+  expect(ids(await run((ctx) => log.queryByAction(ctx, { action: "thing.done.5", limit: 77 })))).toEqual(ids(done.slice(0, 77)));
+  const urgent = plain.filter((event) => event.severity === "error" || event.severity === "critical");
+  expect(ids(await run((ctx) => log.watchCritical(ctx)))).toEqual(ids(urgent.slice(0, 20)));
+  expect(await run((ctx) => log.queryBySeverity(ctx, { severity: [] }))).toHaveLength(0);
+});
+
+describe("search reaches everything, with any filter and page", () => {
+  const filters: [string, () => QueryFilters, number][] = [
+    ["all", () => ({}), 4_500],
+    ["a range, with both ends", () => ({ fromTimestamp: at(0.8), toTimestamp: at(0.3) }), 1_900],
+    ["severity and action", () => ({ severity: ["critical", "error"], actions: ["thing.done.0", "thing.done.1"] }), 130],
+    ["actors, to a time", () => ({ actorIds: ["actor-3", "actor-9", "actor-3"], toTimestamp: at(0.5) }), 37],
+    ["actor and actions", () => ({ actorIds: ["actor-0", "actor-1"], actions: ["thing.done.2", "thing.done.8"] }), 60],
+    ["types and severity", () => ({ resourceTypes: ["type-4"], severity: ["warning"] }), 30],
+    ["tags, any of them", () => ({ tags: ["tag-7", "tag-6"] }), 150],
+    ["nothing", () => ({ actions: ["never.done"] }), 10],
+    ["empty lists are no conditions", () => ({ actions: [], severity: [], tags: [], resourceTypes: ["type-3"] }), 400],
+  ];
+  for (const [name, filter, limit] of filters) {
+    test(name, async () => {
+      const asked = filter();
+      const isIn = (list: readonly string[] | undefined, value: string | undefined) =>
+        !list?.length || (value !== undefined && list.includes(value));
+      const expected = plain.filter(
+        (event) =>
+          isIn(asked.severity, event.severity) &&
+          isIn(asked.actions, event.action) &&
+          isIn(asked.actorIds, event.actorId) &&
+          isIn(asked.resourceTypes, event.resourceType) &&
+          (!asked.tags?.length || asked.tags.some((tag) => event.tags?.includes(tag))) &&
+          event.timestamp >= (asked.fromTimestamp ?? 0) &&
+          event.timestamp <= (asked.toTimestamp ?? Infinity),
+      );
+      expect(ids(await pages(asked, limit))).toEqual(ids(expected));
+    });
+  }
+});
+
+test("statistics are exact over any range", async () => {
+  const next = chance(99);
+  const ranges = Array.from({ length: 8 }, () => {
+    const [a, b] = [at(next()), at(next())];
+    return [Math.min(a, b) + Math.floor(next() * 3), Math.max(a, b) - Math.floor(next() * 3)] as const;
+  });
+  for (const [from, to] of [[0, Number.MAX_SAFE_INTEGER - 1], [at(0.5), at(0.5)], ...ranges] as const) {
+    const inside = plain.filter(({ timestamp }) => timestamp >= from && timestamp <= to);
+    const top = (values: (string | undefined)[]) => {
+      const counts = new Map<string, number>();
+      values.forEach((value) => value !== undefined && counts.set(value, (counts.get(value) ?? 0) + 1));
+      return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, 10);
+    };
+    const of = (severity: Severity) => inside.filter((event) => event.severity === severity).length;
+    const stats = await run((ctx) => log.getStats(ctx, { fromTimestamp: from, toTimestamp: to }));
+    expect(stats).toEqual({
+      totalCount: inside.length,
+      bySeverity: { info: of("info"), warning: of("warning"), error: of("error"), critical: of("critical") },
+      topActions: top(inside.map(({ action }) => action)).map(([action, count]) => ({ action, count })),
+      topActors: top(inside.map(({ actorId }) => actorId)).map(([actorId, count]) => ({ actorId, count })),
+      complete: true,
+    });
+  }
+});
+
+test("reports come in pages without an end", async () => {
+  const range = { startDate: at(0.9), endDate: at(0.1) };
+  const inside = plain.filter(({ timestamp }) => timestamp >= range.startDate && timestamp <= range.endDate).reverse();
+  const read = async (args: { format: "csv" | "json"; groupBy?: string }, maxRecords: number) => {
+    const texts: string[] = [];
+    await run(async (ctx) => {
+      for await (const page of log.reportPages(ctx, {
+        ...range,
+        ...args,
+        maxRecords,
+        includeFields: ["_id", "timestamp", "tags.0"],
+      })) {
+        texts.push(page.data);
+        expect(page.truncated).toBe(page.cursor !== null);
+      }
+    });
+    return texts;
+  };
+  const rows = (await read({ format: "json" }, 3_000)).flatMap((text) => JSON.parse(text) as object[]);
+  expect(rows).toEqual(inside.map(({ _id, timestamp, tags }) => ({ _id, timestamp, ...(tags ? { "tags.0": tags[0] } : {}) })));
+  const table = (await read({ format: "csv" }, 4_000)).join("");
+  expect(table).toBe(
+    ["_id,timestamp,tags.0", ...inside.map(({ _id, timestamp, tags }) => `${_id},${timestamp},${tags?.[0] ?? ""}`), ""].join(
+      "\r\n",
+    ),
+  );
+  const groups = (await read({ format: "json", groupBy: "severity" }, 5_000)).map(
+    (text) => JSON.parse(text) as Record<string, { _id: string }[]>,
+  );
+  const errors = groups.flatMap((page) => page.error ?? []).map(({ _id }) => _id);
+  expect(errors).toEqual(ids(inside.filter(({ severity }) => severity === "error")));
+});

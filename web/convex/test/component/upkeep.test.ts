@@ -1,0 +1,138 @@
+// Clean-ups, counters and anomalies.
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import schema from "../../src/component/schema.js";
+import { app, inside } from "../app.js";
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** All documents of a table of the component. */
+function table(t: unknown, name: keyof typeof schema.tables): Promise<any[]> {
+  return inside(t, (ctx) => ctx.db.query(name).collect());
+}
+
+test("a clean-up ends, whatever there is, and leaves no counter behind", async () => {
+  const { t, log, run } = app();
+  const base = Date.now() - 400 * DAY;
+  const categories = [undefined, "a", "b", "zz"];
+  for (let round = 0; round < 6; round++) {
+    const events = Array.from({ length: 100 }, (_, at) => ({
+      action: `x.${at % 7}`,
+      actorId: `u-${at % 11}`,
+      severity: (["info", "warning", "error", "critical"] as const)[at % 4]!,
+      timestamp: base + round * 13 * MINUTE + at * 997,
+      id: `${round}-${at}`,
+      ...(categories[at % 4 === 0 ? round % 4 : at % 3]
+        ? { retentionCategory: categories[at % 4 === 0 ? round % 4 : at % 3]! }
+        : {}),
+    }));
+    await run((ctx) => log.logBulk(ctx, events));
+  }
+  expect((await table(t, "counters")).length).toBeGreaterThan(0);
+  expect(await run((ctx) => log.cleanup(ctx, { olderThanDays: 1, retentionCategory: "zz", batchSize: 7 }))).toBe(7);
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  const { items } = await run((ctx) => log.search(ctx, { filters: {}, pagination: { limit: 1_000 } }));
+  expect(items.some(({ retentionCategory }) => retentionCategory === "zz")).toBe(false);
+  expect(items.length).toBeGreaterThan(400);
+  // What is left is counted.
+  expect((await run((ctx) => log.getStats(ctx, { fromTimestamp: 0 }))).totalCount).toBe(items.length);
+  await run((ctx) => log.cleanup(ctx, { olderThanDays: 1, batchSize: 50 }));
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  for (const name of ["auditLogs", "counters", "ids"] as const) {
+    expect(await table(t, name), name).toEqual([]);
+  }
+  await expect(run((ctx) => log.cleanup(ctx, { batchSize: 0 }))).rejects.toThrow("batchSize");
+});
+
+test("counters are spread, so that those who log at once write to different documents", async () => {
+  const { t, log, run } = app();
+  for (let at = 0; at < 64; at++) {
+    await run((ctx) => log.log(ctx, { action: "a", actorId: "ada" }));
+  }
+  const counters = await table(t, "counters");
+  for (const span of [MINUTE, 60 * MINUTE, DAY]) {
+    const shards = counters.filter((counter) => counter.span === span);
+    expect(new Set(shards.map(({ shard }) => shard)).size).toBeGreaterThan(4);
+    expect(shards.reduce((sum, { severities }) => sum + severities.info, 0)).toBe(64);
+  }
+  // Nothing else is written that others write: no document of the forwarder, since there is no server.
+  for (const name of ["forwarder", "progress", "config", "coverage"] as const) {
+    expect(await table(t, name)).toEqual([]);
+  }
+});
+
+test("a counter that is full is followed by another one", async () => {
+  const { t, log, run } = app();
+  const random = vi.spyOn(Math, "random").mockReturnValue(0);
+  for (let round = 0; round < 4; round++) {
+    await run((ctx) =>
+      log.logBulk(
+        ctx,
+        Array.from({ length: 600 }, (_, at) => ({ action: "a", actorId: `u-${round * 600 + at}` })),
+      ),
+    );
+  }
+  await run((ctx) =>
+    log.logBulk(
+      ctx,
+      Array.from({ length: 5 }, () => ({ action: "a", actorId: "u-3" })),
+    ),
+  );
+  random.mockRestore();
+  const counters = await table(t, "counters");
+  expect(counters.filter(({ span }) => span === DAY).length).toBeGreaterThan(1);
+  const { totalCount, topActors } = await run((ctx) => log.getStats(ctx));
+  expect([totalCount, topActors[0]]).toEqual([2_405, { actorId: "u-3", count: 6 }]);
+});
+
+test("anomalies: a threshold in a window, alone or for each group", async () => {
+  const { log, run } = app();
+  const failed = (minutes: number, ipAddress: string, actorId: string) => ({
+    action: "user.login.failed",
+    ipAddress,
+    actorId,
+    severity: "warning" as const,
+    timestamp: Date.now() - minutes * MINUTE,
+  });
+  await run((ctx) =>
+    log.logBulk(ctx, [
+      ...Array.from({ length: 4 }, () => failed(1, "203.0.113.9", "ada")),
+      ...Array.from({ length: 2 }, () => failed(2, "203.0.113.7", "ada")),
+      failed(30, "203.0.113.7", "eve"),
+      { action: "user.login.failed" },
+    ]),
+  );
+  const detect = (pattern: object) =>
+    run((ctx) => log.detectAnomalies(ctx, [{ action: "user.login.failed", threshold: 5, windowMinutes: 5, ...pattern }]));
+  expect(await detect({})).toEqual([
+    { action: "user.login.failed", count: 7, threshold: 5, windowMinutes: 5, detectedAt: Date.now(), name: "user.login.failed" },
+  ]);
+  expect(await detect({ threshold: 8 })).toEqual([]);
+  expect(await detect({ threshold: 8, windowMinutes: 31 })).toMatchObject([{ count: 8 }]);
+  expect(await detect({ groupBy: "ipAddress", threshold: 3, name: "by address" })).toMatchObject([
+    { group: "203.0.113.9", count: 4, name: "by address" },
+  ]);
+  expect(await detect({ groupBy: "actor", threshold: 6 })).toMatchObject([{ group: "ada", count: 6 }]);
+  expect(await detect({ groupBy: "session", threshold: 1 })).toEqual([]);
+  expect(await detect({ filter: { severity: ["warning"] }, threshold: 6 })).toMatchObject([{ count: 6 }]);
+  expect(await detect({ filter: { severity: ["warning"] }, threshold: 7 })).toEqual([]);
+});
+
+test("a query asks for what it can answer", async () => {
+  const { log, run } = app();
+  await expect(run((ctx) => log.queryByAction(ctx, { action: "a", limit: 0 }))).rejects.toThrow("a limit is");
+  await expect(run((ctx) => log.search(ctx, { filters: {}, pagination: { limit: 10, cursor: "nonsense" } }))).rejects.toThrow(
+    "cursor",
+  );
+});
+
+test("without a server nothing is forwarded, and the component says so", async () => {
+  const { log, run } = app();
+  await run((ctx) => log.log(ctx, { action: "a" }));
+  expect(await run((ctx) => log.forwardingStatus(ctx))).toMatchObject({ state: "off", acknowledged: 0, error: null });
+  expect(await run((ctx) => log.coverage(ctx))).toBeNull();
+  await expect(run((ctx) => log.forwardAgain(ctx))).rejects.toThrow("no Sealog server");
+});

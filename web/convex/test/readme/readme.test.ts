@@ -1,0 +1,263 @@
+// The examples of the README of convex-audit-log, and of our own, with the package's name and nothing else changed: they
+// compile, and do what they say. They are read where they are installed, written down as modules of an application, and
+// compiled by TypeScript, strictly; then they are run.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { convexTest } from "convex-test";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { register } from "../../src/test.js";
+
+const HERE = import.meta.dirname;
+const WRITTEN = join(HERE, "written");
+
+function blocks(readme: string): string[] {
+  return [...readFileSync(readme, "utf8").matchAll(/```tsx?\n(.*?)```/gs)].map(([, text]) =>
+    text!.replaceAll("convex-audit-log", "sealog-convex"),
+  );
+}
+
+const theirs = blocks(join(HERE, "../../node_modules/convex-audit-log/README.md"));
+const ours = blocks(join(HERE, "../../README.md"));
+
+function write(name: string, text: string): void {
+  const path = join(WRITTEN, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+/** Examples that are no modules of their own, each as a function that answers what it has found. */
+function functions(examples: string[]): string {
+  const bodies = examples.map((text, at) => {
+    const names = [...text.matchAll(/^(?:const|let) (\w+) =/gm)].map(([, name]) => name);
+    // Where they leave something out, there is something to leave out.
+    const whole = text.replace(/, \.\.\. \}/g, " }").replace(/^import .*$/gm, "");
+    return `export const example${at} = async ({ ctx, auditLog, userId, docId, startOfMonth, endOfMonth }: Given) => {\n${whole}\nreturn { ${names.join(", ")} };\n};`;
+  });
+  return `import { AuditActions, type AuditLog } from "sealog-convex";
+import type { ActionCtx } from "./_generated/server";
+interface Given { ctx: ActionCtx; auditLog: AuditLog; userId: string; docId: string; startOfMonth: number; endOfMonth: number }
+void AuditActions;
+${bodies.join("\n")}
+`;
+}
+
+beforeAll(() => {
+  rmSync(WRITTEN, { recursive: true, force: true });
+  write("convex/convex.config.ts", theirs[0]!);
+  write("convex/auditLog.ts", theirs[1]!);
+  // Two mistakes of theirs, which no component could mend: a missing import, and a missing `await`.
+  write(
+    "convex/users.ts",
+    `import { v } from "convex/values";\n${theirs[2]!.replace("ctx.auth.getUserIdentity()?.subject", "(await ctx.auth.getUserIdentity())?.subject")}`,
+  );
+  write("convex/documents.ts", `import { v } from "convex/values";\n${theirs[3]}`);
+  write("convex/examples.ts", functions([...theirs.slice(4, 15), theirs[16]!]));
+  write("src/history.tsx", theirs[15]!);
+  write(
+    "convex/audit.ts",
+    `import type { Auth } from "convex/server";\n${theirs[17]}\nasync function getAuthUserId(ctx: { auth: Auth }) { return (await ctx.auth.getUserIdentity())?.subject ?? null; }\n`,
+  );
+  write("convex/testing.ts", theirs[18]!);
+  for (const [at, text] of ours.entries()) {
+    const [, name = `ours${at}.ts`] = /^\/\/ (\S+\.tsx?)\n/.exec(text) ?? [];
+    write(name.endsWith("migrate.ts") ? `migrating/${name}` : `ours/${name}`, text);
+  }
+  for (const root of ["", "ours/", "migrating/"]) {
+    write(
+      `${root}convex/schema.ts`,
+      `import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+export default defineSchema({ users: defineTable({ name: v.string(), email: v.string() }), notes: defineTable({ title: v.string() }) });
+`,
+    );
+    write(
+      `${root}convex/_generated/server.ts`,
+      `import { actionGeneric, internalActionGeneric, mutationGeneric, queryGeneric, type ActionBuilder, type DataModelFromSchemaDefinition, type GenericActionCtx, type MutationBuilder, type QueryBuilder } from "convex/server";
+import type schema from "../schema";
+type DataModel = DataModelFromSchemaDefinition<typeof schema>;
+export const mutation: MutationBuilder<DataModel, "public"> = mutationGeneric;
+export const query: QueryBuilder<DataModel, "public"> = queryGeneric;
+export const action: ActionBuilder<DataModel, "public"> = actionGeneric;
+export const internalAction: ActionBuilder<DataModel, "internal"> = internalActionGeneric;
+export type ActionCtx = GenericActionCtx<DataModel>;
+`,
+    );
+  }
+  const api = (
+    modules: string[],
+    components: string,
+  ) => `import { anyApi, componentsGeneric, type ApiFromModules } from "convex/server";
+${modules.map((name) => `import type * as ${name} from "../${name}";`).join("\n")}
+export const api: ApiFromModules<{ ${modules.map((name) => `${name}: typeof ${name}`).join("; ")} }> = anyApi as any;
+export const components = componentsGeneric() as unknown as { ${components} };
+`;
+  const component = (name: string) => `${name}: import("sealog-convex/_generated/component.js").ComponentApi<"${name}">`;
+  // The page uses what is exposed to browsers.
+  write(
+    "convex/_generated/api.ts",
+    api(["users", "documents"], component("auditLog"))
+      .replace("export const api", 'import type * as audit from "../audit";\nexport const api')
+      .replace("{ users:", "{ auditLog: typeof audit; users:"),
+  );
+  write("ours/convex/_generated/api.ts", api(["audit", "history", "notes"], component("auditLog")));
+  // Both are installed while the history is copied.
+  write(
+    "migrating/convex/_generated/api.ts",
+    api([], `auditLog: import("convex-audit-log/_generated/component.js").ComponentApi<"auditLog">; ${component("audit")}`),
+  );
+  write(
+    "migrating/convex/audit.ts",
+    'import { AuditLog } from "sealog-convex";\nimport { components } from "./_generated/api";\nexport const auditLog = new AuditLog(components.audit);\n',
+  );
+  write(
+    "tsconfig.json",
+    JSON.stringify({
+      extends: "../../../tsconfig.json",
+      compilerOptions: {
+        module: "ESNext",
+        moduleResolution: "bundler",
+        noUnusedLocals: false,
+        noUnusedParameters: false,
+        verbatimModuleSyntax: false,
+        noImplicitOverride: false,
+      },
+      include: ["."],
+      exclude: [],
+    }),
+  );
+});
+
+afterAll(() => rmSync(WRITTEN, { recursive: true, force: true }));
+
+test("they compile", () => {
+  const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
+  let said = "";
+  try {
+    execFileSync(process.execPath, [tsc, "-p", join(WRITTEN, "tsconfig.json")], { encoding: "utf8" });
+  } catch (error) {
+    said = (error as { stdout: string }).stdout;
+  }
+  expect(said).toBe("");
+});
+
+/** An application made of what is written. */
+async function application() {
+  const load = (name: string) => import(/* @vite-ignore */ join(WRITTEN, "convex", `${name}.ts`));
+  const [schema, users, documents, audit, { auditLog }, examples, { components }] = await Promise.all(
+    ["schema", "users", "documents", "audit", "auditLog", "examples", "_generated/api"].map(load),
+  );
+  const modules = { users, documents, audit };
+  const t = convexTest(schema.default, {
+    "./convex/_generated/api.ts": async () => ({}),
+    ...Object.fromEntries(Object.entries(modules).map(([name, module]) => [`./convex/${name}.ts`, async () => module])),
+  });
+  register(t);
+  const given = { auditLog, userId: "u-1", docId: "d-1", startOfMonth: 0, endOfMonth: Date.now() + 1_000 };
+  const run = (at: number) => t.mutation((ctx) => examples[`example${at}`]({ ctx, ...given })) as Promise<any>;
+  const inside = <T>(handler: (ctx: any) => Promise<T>) => t.mutation((ctx) => handler(ctx)) as Promise<T>;
+  return { t, run, inside, auditLog, components };
+}
+
+test("what is logged is what the examples log", async () => {
+  const { run, inside, auditLog } = await application();
+  await run(0); // log
+  await run(1); // logChange
+  await run(2); // logBulk
+  await run(11); // AuditActions
+  const { items } = await inside<any>((ctx) => auditLog.search(ctx, { filters: {}, pagination: { limit: 10 } }));
+  expect(items.map(({ action }: any) => action).sort()).toEqual([
+    "document.created",
+    "document.updated",
+    "notification.sent",
+    "user.login",
+    "user.login",
+  ]);
+  expect(items.find(({ tags }: any) => tags)).toMatchObject({
+    actorId: "u-1",
+    metadata: { method: "password" },
+    tags: ["authentication"],
+  });
+  expect(items.find(({ diff }: any) => diff)).toMatchObject({ resourceId: "d-1", diff: '~ title: "Old Title" → "New Title"' });
+});
+
+test("what is asked is answered as the examples say", async () => {
+  const { run, inside, auditLog } = await application();
+  const DAY = 24 * 60 * 60_000;
+  await inside((ctx) =>
+    auditLog.logBulk(ctx, [
+      { action: "document.updated", actorId: "u-1", resourceType: "documents", resourceId: "d-1", severity: "info" },
+      {
+        action: "document.updated",
+        actorId: "u-1",
+        resourceType: "documents",
+        resourceId: "d-1",
+        severity: "info",
+        timestamp: Date.now() - 8 * DAY,
+      },
+      { action: "user.login", actorId: "u-1", severity: "info" },
+      { action: "other", actorId: "u-1", severity: "critical", timestamp: Date.now() - 95 * DAY },
+      { action: "other", actorId: "u-1", severity: "info", timestamp: Date.now() - 95 * DAY },
+      ...Array.from({ length: 5 }, () => ({ action: "user.login.failed", severity: "warning", tags: ["security"] })),
+    ]),
+  );
+  expect((await run(3)).history).toHaveLength(1);
+  expect((await run(4)).activity).toMatchObject([{ action: "user.login" }]);
+  expect((await run(5)).results).toMatchObject({ items: Array(5).fill({ action: "user.login.failed" }), hasMore: false });
+  expect((await run(6)).criticalEvents).toMatchObject([{ severity: "critical" }]);
+  expect((await run(7)).stats).toMatchObject({ totalCount: 7, bySeverity: { info: 2, warning: 5 } });
+  expect((await run(8)).anomalies).toMatchObject([{ action: "user.login.failed", count: 5, threshold: 5 }]);
+  const { report } = await run(9);
+  expect(report).toMatchObject({ format: "csv", recordCount: 10, truncated: false });
+  expect(report.data.split("\r\n")[0]).toBe("action,timestamp,actorId,resourceType");
+  expect((await run(10)).deletedCount).toBe(1);
+});
+
+test("the functions of the quick start and of the exposed API work", async () => {
+  const { t, inside } = await application();
+  const userId = await inside((ctx) => ctx.db.insert("users", { name: "Ada", email: "ada@example.com" }));
+  const ada = t.withIdentity({ subject: "ada" });
+  const { anyApi } = await import("convex/server");
+  await ada.mutation(anyApi.users!.updateUserProfile as any, { userId, name: "Eve", email: "eve@example.com" });
+  const events = await t.query(anyApi.audit!.queryByResource as any, { resourceType: "users", resourceId: userId });
+  expect(events).toMatchObject([
+    { action: "user.profile.updated", actorId: "ada", before: { name: "Ada", email: "[REDACTED]" }, after: { name: "Eve" } },
+  ]);
+  expect(events[0].diff).toBe('~ name: "Ada" → "Eve"\n~ email: "[REDACTED]" → "[REDACTED]"');
+  expect(await t.query(anyApi.documents!.getUserActivity as any, { userId: "ada" })).toEqual(events);
+  expect(await t.query(anyApi.documents!.getDocumentHistory as any, { documentId: "d-1" })).toEqual([]);
+  expect(await t.query(anyApi.documents!.watchSecurityEvents as any, {})).toEqual([]);
+  expect(await t.query(anyApi.audit!.getStats as any, {})).toMatchObject({ totalCount: 1 });
+});
+
+test("our own examples do what they say", async () => {
+  const load = (name: string) => import(/* @vite-ignore */ join(WRITTEN, "ours/convex", `${name}.ts`));
+  const names = ["audit", "notes", "history"];
+  const modules = await Promise.all(names.map(async (name) => [`./convex/${name}.ts`, await load(name)] as const));
+  const t = convexTest((await load("schema")).default, {
+    "./convex/_generated/api.ts": async () => ({}),
+    ...Object.fromEntries(modules.map(([path, module]) => [path, async () => module])),
+  });
+  register(t);
+  const { anyApi } = await import("convex/server");
+  const noteId = await t.run((ctx) => ctx.db.insert("notes", { title: "Plan" } as never));
+  const ada = t.withIdentity({ subject: "ada" });
+  await ada.mutation(anyApi.notes!.rename as any, { noteId, title: "A better plan" });
+  expect(await ada.query(anyApi.audit!.queryByResource as any, { resourceType: "notes", resourceId: noteId })).toMatchObject([
+    { action: "record.updated", actorId: "ada", diff: '~ title: "Plan" → "A better plan"' },
+  ]);
+  await expect(t.query(anyApi.audit!.getStats as any, {})).rejects.toThrow("Unauthorized");
+  await expect(t.action(anyApi.history!.search as any, { filters: {}, pagination: { limit: 1 } })).rejects.toThrow(
+    "Unauthorized",
+  );
+});
+
+test("the component is installed by its configuration", async () => {
+  // What the Convex command line adds when it bundles.
+  const { default: component } = (await import("../../src/component/convex.config.js")) as any;
+  component.componentDefinitionPath = "node_modules/sealog-convex/dist/component";
+  const { default: config } = await import(/* @vite-ignore */ join(WRITTEN, "convex/convex.config.ts"));
+  expect(component._name).toBe("auditLog");
+  expect(config.export().childComponents).toMatchObject([{ path: component.componentDefinitionPath }]);
+});
