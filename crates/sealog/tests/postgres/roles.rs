@@ -80,7 +80,7 @@ async fn a_sequencer_and_a_reader_do_their_part() {
     })
     .await
     .unwrap();
-    let erased = log.erase(sealog::Erasure::new(sealog::Subject::Actor("u-1".into()), "gdpr-17")).await.unwrap();
+    let erased = log.erase(&sealog::Erasure::new(sealog::Subject::Actor("u-1".into()), "gdpr-17")).await.unwrap();
     assert!(erased.removed > 40);
     for _ in 0..300 {
         log.log(Event::new("single")).await.unwrap();

@@ -43,6 +43,13 @@ use crate::journal::Birth;
 /// The schema's migrations, in order, with SQLite's numbers.
 const MIGRATIONS: [&str; 2] =
     [include_str!("migrations/0001_journal.sql"), include_str!("migrations/0002_own_events.sql")];
+/// The functions that applications call, which are made anew whenever the schema is brought forward: a change to one
+/// takes a migration, if an empty one.
+const FUNCTIONS: [&str; 3] = [
+    include_str!("functions/1_events.sql"),
+    include_str!("functions/2_redaction.sql"),
+    include_str!("functions/3_tracking.sql"),
+];
 /// How long a call waits for the database, for its lock, or for an answer, unless told otherwise.
 pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it waits before it tries again to connect.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::read::column;
-use super::{Link, MIGRATIONS, OLDEST_VERSION, quoted};
+use super::{FUNCTIONS, Link, MIGRATIONS, OLDEST_VERSION, quoted};
 use crate::error::{Error, ErrorKind, Result};
 
 /// That the server is one that works.
@@ -77,6 +77,11 @@ fn migrate(link: &Link) -> Result<()> {
     for (number, migration) in (1_i32..).zip(MIGRATIONS).skip(found) {
         link.batch(migration)?;
         link.query(include_str!("queries/insert_migration.sql"), &[&number])?;
+    }
+    if found < MIGRATIONS.len() {
+        for functions in FUNCTIONS {
+            link.batch(functions)?;
+        }
     }
     Ok(())
 }

@@ -323,15 +323,8 @@ async fn store(
     let mut statements = Statements { client, asked: Vec::new() };
     let stored: Vec<_> = batch.rows.iter().map(|row| storable(row.body)).collect();
     let size = batch.first_seq + batch.rows.len() as u64;
-    let mut copying = None;
-    if batch.rows.len() >= COPY_FROM_EVENTS {
-        let statement = prepared(client, include_str!("queries/copy_events.sql")).await?;
-        let mut sink = Box::pin(client.copy_in::<_, Bytes>(&statement).await?);
-        sink.feed(copied(batch, size, &stored)).await?;
-        copying = Some(sink);
-    }
-
-    let inserted = !batch.rows.is_empty() && copying.is_none();
+    let is_copied = batch.rows.len() >= COPY_FROM_EVENTS;
+    let inserted = !batch.rows.is_empty() && !is_copied;
     let rows = if inserted { batch.rows } else { &[] };
     let seqs: Vec<_> = (batch.first_seq..).take(rows.len()).map(signed).collect();
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
@@ -399,6 +392,14 @@ async fn store(
         statements.ask(include_str!("queries/notify.sql"), &[]).await?;
     }
 
+    // Nothing can be prepared any more while it is copied.
+    let mut copying = None;
+    if is_copied {
+        let statement = prepared(client, include_str!("queries/copy_events.sql")).await?;
+        let mut sink = Box::pin(client.copy_in::<_, Bytes>(&statement).await?);
+        sink.feed(copied(batch, size, &stored)).await?;
+        copying = Some(sink);
+    }
     // All of it is on its way before the first answer comes. What fails makes the commit a rollback.
     let finish = async {
         match &mut copying {
