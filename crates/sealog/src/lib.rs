@@ -37,6 +37,8 @@ pub use event::{
 };
 pub use inbox::InboxState;
 pub use index::{IndexProgress, Order};
+#[cfg(feature = "postgres")]
+pub use journal::postgres::DatabaseRoles;
 pub use keeper::Upkeep;
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use meter::{COMMIT_CLASSES_US, Vitals};
@@ -59,7 +61,7 @@ pub use retention::{
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
-pub use serving::{Examined, Selector};
+pub use serving::{Examined, Location, Selector};
 pub use settings::{CategoryRetention, MAX_CUSTOM_RETENTION, MAX_RETENTION_DAYS, Settings};
 pub use tree::{Checkpoint, Cosignature, Key, Proof, ProvenEvent, Witness};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};

@@ -8,6 +8,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod cleanup;
 pub(crate) mod completions;
 pub(crate) mod count;
+pub(crate) mod database;
 pub(crate) mod demo;
 pub(crate) mod drain;
 pub(crate) mod erase;
@@ -99,6 +100,7 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Key(command) => command.run(shared, out).await,
         Command::Rejected(command) => command.run(shared, out).await,
         Command::Reindex(command) => command.run(shared, out).await,
+        Command::Database(command) => command.run(shared, out).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
         #[cfg(feature = "serve")]

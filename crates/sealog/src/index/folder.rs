@@ -15,7 +15,7 @@ use super::damaged;
 use super::rewriting::WRITER_BYTES;
 use super::schema::{Fields, INDEX_VERSION, IndexDocument, TOKENIZER, WordTokenizer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::sqlite::Reader;
+use crate::journal::Reader;
 
 /// What is committed along with the segments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! Events in the application's own transactions: staged there, and waited for here.
 
+use std::borrow::Cow;
 use std::sync::PoisonError;
 
 use super::{AuditLog, closed, find, read_records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Logged, Receipt};
-use crate::journal::sqlite;
+use crate::journal::{Place, sqlite};
 use crate::policy::{Applied, dismantle};
 
 /// The statement that puts a staged event into the inbox: for any driver, in the application's own
@@ -13,8 +14,8 @@ use crate::policy::{Applied, dismantle};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InboxSql {
-    /// One `INSERT` with the parameters `?1`, `?2`, ….
-    pub sql: &'static str,
+    /// One `INSERT` with the parameters `?1`, `?2`, …; in PostgreSQL's way, `$1`, `$2`, …, where the log is there.
+    pub sql: Cow<'static, str>,
     /// The parameters, in order, all to be bound as text.
     pub params: Vec<String>,
 }
@@ -78,7 +79,7 @@ impl AuditLog {
         let staged = self.stage(event)?;
         if let Some(insert) = &staged.insert {
             transaction
-                .prepare_cached(insert.sql)
+                .prepare_cached(&insert.sql)
                 .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(&insert.params)))
                 .map_err(|error| {
                     if error.to_string().contains("no such table: sealog_inbox") {
@@ -124,9 +125,18 @@ impl AuditLog {
                     }
                     _ => Default::default(),
                 };
-                let params = vec![prepared.id.clone(), json, mark, drained, inbox];
-                let sql = include_str!("../journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
-                Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }), digests })
+                let id = prepared.id;
+                let insert = match &self.shared.place {
+                    Place::File(_) => InboxSql {
+                        sql: include_str!("../journal/sqlite/queries/inbox_insert.sql").trim_ascii_end().into(),
+                        params: vec![id.clone(), json, mark, drained, inbox],
+                    },
+                    #[cfg(feature = "postgres")]
+                    Place::Database(database) => {
+                        InboxSql { sql: database.inbox_insert().into(), params: vec![id.clone(), json, mark] }
+                    }
+                };
+                Ok(Staged { id, insert: Some(insert), digests })
             }
             Applied::Sampled { id } => {
                 writer.count_sampled();

@@ -24,3 +24,6 @@ mod support;
 mod tampering;
 mod upgrade;
 mod watching;
+
+/// What these logs are in.
+pub(crate) const BACKEND: support::Backend = support::Backend::File;

@@ -1,0 +1,34 @@
+//! What every journal must do, with logs in PostgreSQL: the tests of `it` that are not about files.
+
+#![cfg(feature = "postgres")]
+
+#[path = "../it/anomalies.rs"]
+mod anomalies;
+mod bodies;
+#[path = "../it/conformance.rs"]
+mod conformance;
+mod connections;
+#[path = "../it/excess.rs"]
+mod excess;
+#[path = "../it/handles.rs"]
+mod handles;
+mod inbox;
+#[path = "../it/live_rules.rs"]
+mod live_rules;
+#[path = "../it/model.rs"]
+mod model;
+mod proxy;
+#[path = "../it/retention_model.rs"]
+mod retention_model;
+mod roles;
+#[path = "../it/scopes.rs"]
+mod scopes;
+#[path = "../it/search.rs"]
+mod search;
+#[path = "../it/settings.rs"]
+mod settings;
+#[path = "../it/support.rs"]
+mod support;
+
+/// What these logs are in.
+pub(crate) const BACKEND: support::Backend = support::Backend::Postgres;
