@@ -14,7 +14,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA $schema TO $sequencer;
 GRANT INSERT ON signer, event, node, checkpoint, own_event, rejected, state, drained TO $sequencer;
 GRANT INSERT (id, event, digest), UPDATE (xid), DELETE ON inbox TO $sequencer;
 -- Removals. Nothing else of an event is ever changed.
-GRANT UPDATE (id, digest, removed, salt, body, exact) ON event TO $sequencer;
+GRANT UPDATE (id, digest, removed, salt, body) ON event TO $sequencer;
 GRANT UPDATE (copy) ON rejected TO $sequencer;
 GRANT DELETE ON checkpoint, state, drained TO $sequencer;
 DO $do$
