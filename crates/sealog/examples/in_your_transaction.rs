@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let staged = log.stage(paid("i-3"))?;
     // `None` when the policy samples the event away; there is nothing to insert then.
     if let Some(insert) = staged.insert {
-        db.execute(&insert.sql, params_from_iter(&insert.params))?;
+        db.execute(insert.sql, params_from_iter(&insert.params))?;
         println!("staged:      seq {}", log.sequenced(&staged.id).await?.seq);
     }
 

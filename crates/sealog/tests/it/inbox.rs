@@ -182,7 +182,7 @@ async fn invariant_7_what_is_redacted_is_in_no_file() {
     let staged = log.log_in(&mut tx, event()).unwrap();
     tx.commit().unwrap();
     let insert = log.stage(event().id("staged")).unwrap().insert.unwrap();
-    app.execute(&insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
+    app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
     log.log(event().timestamp(-1)).await.unwrap_err();
 
     let scan = || {
@@ -211,15 +211,15 @@ async fn a_staged_event_is_the_event_that_was_logged() {
     let log = open(&fixture).await;
     let event = Event::new("order.paid").id("o-1").metadata(json!({"password": SECRET, "n": 1}));
     let insert = log.stage(event.clone()).unwrap().insert.unwrap();
-    app.execute(&insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
+    app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
     let receipt = log.sequenced("o-1").await.unwrap();
     // Sent again by another way, it is the same event.
     assert_eq!(again(log.log(event.clone()).await.unwrap()), receipt);
     let insert = log.stage(event).unwrap().insert.unwrap();
-    app.execute(&insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
+    app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
     let last = log.stage(Event::new("last")).unwrap();
     let insert = last.insert.unwrap();
-    app.execute(&insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
+    app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
     log.sequenced(&last.id).await.unwrap();
     assert_eq!((check(&log).await, log.rejected_count().await.unwrap()), (2, 0));
 
@@ -241,7 +241,7 @@ async fn another_event_under_the_id_does_not_pass_for_the_staged_one() {
     let log = open(&fixture).await;
     let put = |staged: &sealog::Staged| {
         let insert = staged.insert.as_ref().unwrap();
-        app.execute(&insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
+        app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
     };
     let settled = async |staged: &sealog::Staged| {
         let waited = tokio::time::timeout(Duration::from_secs(20), log.settled(staged)).await;
@@ -304,7 +304,7 @@ async fn rows_that_are_in_the_log_go_and_a_second_log_handle_adds_nothing() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
     let insert = staged.insert.unwrap();
-    app.execute(&insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
+    app.execute(insert.sql, sealog::rusqlite::params_from_iter(&insert.params)).unwrap();
     let left: i64 = app.query_row("SELECT count(*) FROM sealog_inbox", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1);
     log.sequenced(&staged.id).await.unwrap();

@@ -201,7 +201,7 @@ impl Run {
         for sent in batch {
             let staged = self.log.stage(sent.event()).unwrap();
             let insert = staged.insert.as_ref().expect("nothing is sampled away");
-            tx.execute(&insert.sql, params_from_iter(&insert.params)).unwrap();
+            tx.execute(insert.sql, params_from_iter(&insert.params)).unwrap();
             waiting.push(staged);
         }
         if !commit {
@@ -230,7 +230,7 @@ impl Run {
         let last = Sent { id: None, content: 9 };
         let staged = self.log.stage(last.event()).unwrap();
         let insert = staged.insert.expect("nothing is sampled away");
-        self.app.execute(&insert.sql, params_from_iter(&insert.params)).unwrap();
+        self.app.execute(insert.sql, params_from_iter(&insert.params)).unwrap();
         self.log.sequenced(&staged.id).await.unwrap();
         (staged.id, Some(last.content))
     }

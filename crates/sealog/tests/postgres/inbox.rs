@@ -119,11 +119,11 @@ async fn what_is_no_event_is_set_aside_and_a_staged_event_vouches_for_itself() {
     let insert = staged.insert.clone().unwrap();
     let params: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
         insert.params.iter().map(|param| param as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
-    app.execute(&*insert.sql, &params).await.unwrap();
+    app.execute(insert.sql, &params).await.unwrap();
     let logged = log.settled(&staged).await.unwrap();
     assert_eq!(log.get(logged.id()).await.unwrap().actor_id.as_deref(), Some("ada"));
     // The same again is the same event; a code that is not the log's is no event.
-    app.execute(&*insert.sql, &params).await.unwrap();
+    app.execute(insert.sql, &params).await.unwrap();
     app.execute("INSERT INTO sealog.inbox (id, event, digest) VALUES ('forged', '{\"action\": \"a\"}', 'ab')", &[])
         .await
         .unwrap();

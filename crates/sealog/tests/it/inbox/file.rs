@@ -215,7 +215,7 @@ async fn a_position_in_one_inbox_deletes_no_row_of_another() {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    files[1].execute(&staged.sql, sealog::rusqlite::params_from_iter(&staged.params)).unwrap();
+    files[1].execute(staged.sql, sealog::rusqlite::params_from_iter(&staged.params)).unwrap();
     let left: i64 = files[1].query_row("SELECT count(*) FROM sealog_inbox", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 11, "rows that nobody has drained are gone");
     log.close().await.unwrap();
