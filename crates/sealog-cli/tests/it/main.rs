@@ -13,3 +13,4 @@ mod reports;
 mod retention;
 mod serve;
 mod support;
+mod tracking;

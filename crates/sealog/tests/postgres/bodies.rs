@@ -30,9 +30,28 @@ async fn hostile_documents_come_back_byte_for_byte() {
     let fixture = Fixture::new();
     let (database, file) = (fixture.open().await, in_file(&fixture).await);
     let numbers = [
-        "0", "-0.0", "1.0", "1e0", "1e20", "1e21", "1e22", "123456789012345680000", "1e308", "1.7976931348623157e308",
-        "5e-324", "2.2250738585072014e-308", "1e-7", "0.000001", "0.1", "0.30000000000000004", "9007199254740993",
-        "18446744073709551615", "-9223372036854775808", "18446744073709551616", "-9223372036854775809", "1e400",
+        "0",
+        "-0.0",
+        "1.0",
+        "1e0",
+        "1e20",
+        "1e21",
+        "1e22",
+        "123456789012345680000",
+        "1e308",
+        "1.7976931348623157e308",
+        "5e-324",
+        "2.2250738585072014e-308",
+        "1e-7",
+        "0.000001",
+        "0.1",
+        "0.30000000000000004",
+        "9007199254740993",
+        "18446744073709551615",
+        "-9223372036854775808",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "1e400",
     ];
     let mut values: Vec<Value> = Vec::new();
     for number in numbers {
@@ -43,15 +62,33 @@ async fn hostile_documents_come_back_byte_for_byte() {
         }
     }
     for text in [
-        "", "\0", "a\0b", "\\u0000", "\\\0", "\u{1f}", "\u{7f}", "\u{80}", "\u{d7ff}", "\u{e000}", "\u{fffd}",
-        "\u{ffff}", "\u{1f600}", "\u{10ffff}", "\u{2028}", "\"\\/\u{8}\u{c}\n\r\t", "é", "e\u{301}",
+        "",
+        "\0",
+        "a\0b",
+        "\\u0000",
+        "\\\0",
+        "\u{1f}",
+        "\u{7f}",
+        "\u{80}",
+        "\u{d7ff}",
+        "\u{e000}",
+        "\u{fffd}",
+        "\u{ffff}",
+        "\u{1f600}",
+        "\u{10ffff}",
+        "\u{2028}",
+        "\"\\/\u{8}\u{c}\n\r\t",
+        "é",
+        "e\u{301}",
     ] {
         values.push(json!(text));
         values.push(json!({text: text, "b": [text], "\u{1f600}": 1, "\u{ffff}": 2}));
     }
     values.push(json!({"bb": 1, "a": 2, "": 3, "ccc": 4, "B": 5, "10": 6, "9": 7}));
     values.push(json!({"a\0": 1, "a\u{fffd}": 2}));
-    values.push((0..40).fold(json!("deep"), |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({"k": inner}) }));
+    values.push(
+        (0..40).fold(json!("deep"), |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({"k": inner}) }),
+    );
     values.push(json!("x".repeat(30_000)));
     // One statement, and copied.
     for chunk in values.chunks(50).chain([&values[..]]) {
@@ -62,12 +99,15 @@ async fn hostile_documents_come_back_byte_for_byte() {
     // Who asks in SQL sees all of it.
     let shown = fixture.database().sql("SELECT count(*) FROM sealog.events WHERE action = 'hostile'");
     assert_eq!(shown, (2 * values.len()).to_string());
-    let exact: usize = fixture.database().sql("SELECT count(*) FROM sealog.event WHERE exact IS NOT NULL").parse().unwrap();
+    let exact: usize =
+        fixture.database().sql("SELECT count(*) FROM sealog.event WHERE exact IS NOT NULL").parse().unwrap();
     let with_nul = values.iter().filter(|value| value.to_string().replace("\\\\", "").contains("\\u0000")).count();
     assert_eq!(exact, 2 * with_nul);
 
     // What it shows there is sealed too.
-    fixture.database().sql("UPDATE sealog.event SET body = jsonb_set(body, '{metadata,v}', '\"other\"') WHERE exact IS NOT NULL");
+    fixture
+        .database()
+        .sql("UPDATE sealog.event SET body = jsonb_set(body, '{metadata,v}', '\"other\"') WHERE exact IS NOT NULL");
     let report = crate::support::report(&database).await;
     assert_eq!(report.problems.len(), exact, "{:#?}", report.problems);
 }
@@ -78,7 +118,8 @@ fn document() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_filter_map("a number of JSON", |number| serde_json::Number::from_f64(number).map(Value::Number)),
+        any::<f64>()
+            .prop_filter_map("a number of JSON", |number| serde_json::Number::from_f64(number).map(Value::Number)),
         ".{0,8}".prop_map(Value::from),
         "[\\x00\\\\u0-1\"]{0,12}".prop_map(Value::from),
     ];

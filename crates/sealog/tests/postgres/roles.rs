@@ -27,9 +27,9 @@ async fn who_may_only_insert_into_the_inbox_reads_and_changes_nothing() {
     as_member("INSERT INTO sealog.inbox (id, event) VALUES ('e-1', '{\"action\": \"paid\"}')").unwrap();
     assert_eq!(log.sequenced("e-1").await.unwrap().seq, 1);
 
-    let tables = fixture.database().sql(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'sealog'::regnamespace AND relkind IN ('r', 'v')",
-    );
+    let tables = fixture
+        .database()
+        .sql("SELECT relname FROM pg_class WHERE relnamespace = 'sealog'::regnamespace AND relkind IN ('r', 'v')");
     let tables: Vec<_> = tables.lines().collect();
     assert!(tables.len() >= 11, "{tables:?}");
     for table in tables {

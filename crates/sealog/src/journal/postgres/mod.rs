@@ -9,6 +9,7 @@
 
 mod address;
 mod body;
+mod functions;
 mod inbox;
 mod listen;
 mod read;
@@ -29,6 +30,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, Statement};
 
 pub(crate) use address::is_url;
+pub(crate) use functions::{set_redaction, track, tracked, untrack};
 pub(crate) use read::Reader;
 pub use roles::DatabaseRoles;
 pub(crate) use roles::set_up;

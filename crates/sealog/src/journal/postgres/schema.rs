@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::read::column;
-use super::{Link, MIGRATIONS, OLDEST_VERSION, quoted};
+use super::{Link, MIGRATIONS, OLDEST_VERSION, functions, quoted};
 use crate::error::{Error, ErrorKind, Result};
 
 /// That the server is one that works.
@@ -46,10 +46,7 @@ pub(super) fn check_version(version: usize) -> Result<()> {
         std::cmp::Ordering::Less => "open it once for writing, or run `sealog database setup`, to bring it forward",
         std::cmp::Ordering::Greater => "use a newer program",
     };
-    Err(Error::new(
-        ErrorKind::Format,
-        format!("the log has schema {version} and this program knows {known}: {what}"),
-    ))
+    Err(Error::new(ErrorKind::Format, format!("the log has schema {version} and this program knows {known}: {what}")))
 }
 
 /// Makes the tables, or brings them forward, in one transaction with what `then` does.
@@ -78,7 +75,7 @@ fn migrate(link: &Link) -> Result<()> {
         link.batch(migration)?;
         link.query(include_str!("queries/insert_migration.sql"), &[&number])?;
     }
-    Ok(())
+    functions::install(link)
 }
 
 /// What each table of the journal is made of, and what is attached to it.
