@@ -155,8 +155,8 @@ BEGIN
     IF cardinality(plan.key) = 1 THEN
         id := coalesce(left_after, left_before) ->> plan.key[1];
     ELSE
-        SELECT jsonb_agg(coalesce(left_after, left_before) -> name ORDER BY number)::text INTO id
-        FROM unnest(plan.key) WITH ORDINALITY AS names (name, number);
+        SELECT jsonb_agg(coalesce(left_after, left_before) -> parts.part ORDER BY parts.number)::text INTO id
+        FROM unnest(plan.key) WITH ORDINALITY AS parts (part, number);
     END IF;
     IF octet_length(id) > 1024 THEN
         id := 'sha256:' || encode(sha256(convert_to(id, 'UTF8')), 'hex');
@@ -273,6 +273,7 @@ CREATE OR REPLACE FUNCTION plan_tracking() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('sealog tracking', 'tracking'::regclass::oid::bigint));
     DELETE FROM tracking;
     INSERT INTO tracking
     SELECT plan.*
@@ -400,6 +401,8 @@ CREATE OR REPLACE FUNCTION set_redaction(rules jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
+    -- One at a time: several nodes may open the log at once.
+    PERFORM pg_advisory_xact_lock(hashtextextended('sealog tracking', 'tracking'::regclass::oid::bigint));
     EXECUTE format(
         'CREATE OR REPLACE FUNCTION redaction() RETURNS jsonb LANGUAGE sql STABLE AS %L', format('SELECT %L::jsonb', rules)
     );
