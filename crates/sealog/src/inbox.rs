@@ -28,7 +28,6 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, MAX_ID_BYTES};
 use crate::journal::Found;
-#[cfg(feature = "postgres")]
 use crate::journal::Place;
 use crate::journal::sqlite::{APPLICATION_ID, application, open_file};
 use crate::log::{Rejected, joined};
@@ -36,6 +35,7 @@ use crate::policy::{Applied, Compiled};
 use crate::sampled::Sampled;
 use crate::sequencer::{InboxRow, Request};
 use crate::settings::Current;
+use crate::track;
 
 /// How long opening waits for the application's lock, to look for the table or make it.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,6 +56,7 @@ pub struct InboxState {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     path: PathBuf,
+    place: Place,
     /// Tells it from the log's other inboxes.
     number: String,
     /// All rows up to this position are in the log.
@@ -78,7 +79,7 @@ pub(crate) struct Drain {
 impl Inbox {
     /// Makes the table where it is not there, and begins to drain it.
     pub(crate) fn open(path: &Path, drain: Drain) -> Result<Self> {
-        let connection = connect(path)?;
+        let mut connection = connect(path)?;
         let exists: i64 = connection
             .query_row(include_str!("journal/sqlite/queries/inbox_exists.sql"), [], |row| row.get(0))
             .map_err(|error| failed(path, error))?;
@@ -88,6 +89,7 @@ impl Inbox {
                 .map_err(|error| failed(path, error))?;
         }
         let number = claim(&connection, path, &drain)?;
+        track::refresh(&mut connection, path, &drain.current.policy())?;
         // From here on the log waits for the application, never the other way round: what is busy is tried
         // again later.
         connection.busy_timeout(Duration::ZERO).map_err(|error| failed(path, error))?;
@@ -100,22 +102,38 @@ impl Inbox {
             .name("sealog-inbox".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the inbox's thread").with_source(error))?;
-        Ok(Self { path: path.to_owned(), number, drained, last_error, stop, thread: Some(thread) })
+        let place = Place::File(path.to_owned());
+        Ok(Self { path: path.to_owned(), place, number, drained, last_error, stop, thread: Some(thread) })
     }
 
     /// Drains the inbox that stands beside the journal.
     #[cfg(feature = "postgres")]
-    pub(crate) fn beside(place: Place, queue: mpsc::UnboundedSender<Request>) -> Result<Self> {
+    pub(crate) fn beside(place: Place, current: Arc<Current>, queue: mpsc::UnboundedSender<Request>) -> Result<Self> {
+        let policy = current.policy();
+        beside::tell(&place, &policy)?;
         let stop = Arc::new(AtomicBool::new(false));
         let last_error = Arc::new(Mutex::new(None));
         let drained = Arc::new(AtomicI64::new(0));
         let path = PathBuf::from(place.name());
-        let worker = beside::Worker { place, queue, last_error: last_error.clone(), stop: stop.clone() };
+        let of_inbox = place.clone();
+        let worker = beside::Worker {
+            place,
+            current,
+            told: policy.settings,
+            queue,
+            last_error: last_error.clone(),
+            stop: stop.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("sealog-inbox".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the inbox's thread").with_source(error))?;
-        Ok(Self { path, number: String::new(), drained, last_error, stop, thread: Some(thread) })
+        Ok(Self { path, place: of_inbox, number: String::new(), drained, last_error, stop, thread: Some(thread) })
+    }
+
+    /// Where its table is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Up to which position the log has all rows, and of which inbox this holds.
@@ -252,7 +270,7 @@ fn claim(connection: &Connection, path: &Path, drain: &Drain) -> Result<String> 
 
 /// Opens the application's file, which must be one: a name that was mistyped must not become a file that
 /// nobody writes to.
-fn connect(path: &Path) -> Result<Connection> {
+pub(crate) fn connect(path: &Path) -> Result<Connection> {
     if !path.try_exists().unwrap_or(true) {
         return Err(Error::new(
             ErrorKind::NotFound,
@@ -274,7 +292,7 @@ fn connect(path: &Path) -> Result<Connection> {
     }
 }
 
-fn failed(path: &Path, error: rusqlite::Error) -> Error {
+pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> Error {
     let error = application(error);
     Error::new(error.kind(), format!("the inbox in {}: {}", path.display(), error.message())).with_source(error)
 }

@@ -22,6 +22,7 @@ mod sampled;
 mod sequencer;
 mod serving;
 mod settings;
+mod track;
 mod tree;
 mod verify;
 mod watch;
@@ -63,6 +64,10 @@ pub use retention::{
 pub use rusqlite;
 pub use serving::{Examined, Location, Selector};
 pub use settings::{CategoryRetention, MAX_CUSTOM_RETENTION, MAX_RETENTION_DAYS, Settings};
+/// The tokio-postgres that [`AuditLog::log_in_postgres`] takes transactions of.
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;
+pub use track::{TrackOptions, TrackedTable, acting_in};
 pub use tree::{Checkpoint, Cosignature, Key, Proof, ProvenEvent, Witness};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
 pub use watch::{Watch, WatchFrom};

@@ -94,27 +94,29 @@ impl Shared {
         let (from_server, to_server) = (copy(&server), server);
         std::thread::spawn({
             let (shared, is_cutting) = (self.clone(), is_cutting.clone());
-            move || shared.pump(from_client, &to_server, |mode, bytes| {
-                if !contains(bytes, COMMIT) {
-                    return true;
-                }
-                match *mode {
-                    Mode::CutBeforeCommit => {
-                        *mode = Mode::Pass;
-                        false
+            move || {
+                shared.pump(from_client, &to_server, |mode, bytes| {
+                    if !contains(bytes, COMMIT) {
+                        return true;
                     }
-                    Mode::CutAfterCommit => {
-                        *mode = Mode::Pass;
-                        *locked(&is_cutting) = true;
-                        true
+                    match *mode {
+                        Mode::CutBeforeCommit => {
+                            *mode = Mode::Pass;
+                            false
+                        }
+                        Mode::CutAfterCommit => {
+                            *mode = Mode::Pass;
+                            *locked(&is_cutting) = true;
+                            true
+                        }
+                        _ => true,
                     }
-                    _ => true,
-                }
-            })
+                })
+            }
         });
-        std::thread::spawn(move || self.pump(from_server, &to_client, |_, bytes| {
-            !(*locked(&is_cutting) && contains(bytes, COMMITTED))
-        }));
+        std::thread::spawn(move || {
+            self.pump(from_server, &to_client, |_, bytes| !(*locked(&is_cutting) && contains(bytes, COMMITTED)))
+        });
     }
 
     /// Carries bytes one way, for as long as `passes` lets them through.

@@ -14,3 +14,4 @@ mod reports;
 mod retention;
 mod serve;
 mod support;
+mod tracking;

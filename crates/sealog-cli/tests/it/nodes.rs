@@ -83,8 +83,18 @@ fn three_servers_lose_and_repeat_nothing_whatever_happens_to_them_and_the_databa
     let folder = Folder::new();
     let start = |name: &str, url: &str| {
         let (index, state) = (format!("{name}.index"), format!("{name}.server"));
-        let arguments =
-            ["--log", url, "--key", "log.key", "--index", &index, "--state-file", &state, "--admin-key-file", "admin-key"];
+        let arguments = [
+            "--log",
+            url,
+            "--key",
+            "log.key",
+            "--index",
+            &index,
+            "--state-file",
+            &state,
+            "--admin-key-file",
+            "admin-key",
+        ];
         Serving::start(&folder, &[&["--listen", "127.0.0.1:0"], &arguments[..]].concat())
     };
     let (one, mut two, three) =
@@ -124,7 +134,8 @@ fn three_servers_lose_and_repeat_nothing_whatever_happens_to_them_and_the_databa
             assert_eq!(status, 200, "{text}");
             serde_json::from_str(&text).expect("JSON")
         };
-        ["actorId=one", "actorId=two", "actorId=three", "action=node.wrote"].map(|filter| newest(filter)["events"].clone())
+        ["actorId=one", "actorId=two", "actorId=three", "action=node.wrote"]
+            .map(|filter| newest(filter)["events"].clone())
     });
     assert_eq!(answers[0], answers[1]);
     assert!(answers[0].iter().all(|events| events.as_array().is_some_and(|events| events.len() >= 15)));

@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Place, Reader};
+use crate::journal::{Place, Reader, postgres};
+use crate::policy::Compiled;
 use crate::sequencer::{Request, Work};
+use crate::settings::Current;
 
 /// How often the inbox is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -17,6 +19,9 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) struct Worker {
     pub(super) place: Place,
+    pub(super) current: Arc<Current>,
+    /// Of which settings the database knows what to hide.
+    pub(super) told: Option<u64>,
     pub(super) queue: mpsc::UnboundedSender<Request>,
     pub(super) last_error: Arc<Mutex<Option<Error>>>,
     pub(super) stop: Arc<AtomicBool>,
@@ -24,7 +29,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Works until it is told to stop, and drains what is committed by then.
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(mut self) -> Result<()> {
         let mut reader = None;
         // Whether rows wait is told by what was drained before, and the database may have been restored since.
         let mut is_first = true;
@@ -44,7 +49,12 @@ impl Worker {
     }
 
     /// Has some rows drained, if there are any. Answers whether there may be more.
-    fn poll(&self, reader: &mut Option<Reader>, at_once: bool) -> Result<bool> {
+    fn poll(&mut self, reader: &mut Option<Reader>, at_once: bool) -> Result<bool> {
+        let policy = self.current.policy();
+        if policy.settings != self.told {
+            tell(&self.place, &policy)?;
+            self.told = policy.settings;
+        }
         let reader = match reader {
             Some(reader) => reader,
             None => reader.insert(self.place.open_reader()?),
@@ -57,5 +67,13 @@ impl Worker {
         self.queue.send(Request::Batched(Work::Inbox { sorted: Default::default(), reply })).map_err(|_| closed())?;
         answer.blocking_recv().map_err(|_| closed())??;
         Ok(true)
+    }
+}
+
+/// Tells the database what to hide in what is put into the inbox there.
+pub(super) fn tell(place: &Place, policy: &Compiled) -> Result<()> {
+    match place {
+        Place::Database(database) => postgres::set_redaction(database, &policy.database_rules()),
+        Place::File(_) => Ok(()),
     }
 }

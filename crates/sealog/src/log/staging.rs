@@ -93,6 +93,71 @@ impl AuditLog {
         Ok(staged)
     }
 
+    /// Logs an event in the application's own transaction in the log's PostgreSQL database: the twin of
+    /// [`AuditLog::log`] for tokio-postgres. It is there if the transaction commits, and never was if it rolls back.
+    ///
+    /// ```no_run
+    /// # async fn pay(log: &sealog::AuditLog, db: &mut sealog::tokio_postgres::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use sealog::Event;
+    ///
+    /// let mut tx = db.transaction().await?;
+    /// tx.execute("UPDATE invoice SET paid = true WHERE id = 'i-4'", &[]).await?;
+    /// let staged = log.log_in_postgres(&mut tx, Event::new("invoice.paid").resource("invoice", "i-4")).await?;
+    /// tx.commit().await?;
+    /// log.settled(&staged).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::stage`], before anything is written; `InvalidArgument` when the log is in no database; `Storage`
+    /// when the insert fails, and with it the transaction.
+    #[cfg(feature = "postgres")]
+    pub async fn log_in_postgres(
+        &self,
+        transaction: &mut tokio_postgres::Transaction<'_>,
+        event: Event,
+    ) -> Result<Staged> {
+        use tokio_postgres::types::{ToSql, Type};
+        let staged = self.stage_in_database(event)?;
+        if let Some(insert) = &staged.insert {
+            let params: Vec<_> = insert.params.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
+            transaction.query_typed(&insert.sql, &params).await.map_err(not_inserted)?;
+        }
+        Ok(staged)
+    }
+
+    /// Logs an event in the application's own transaction in the log's PostgreSQL database: the twin of
+    /// [`AuditLog::log`] for sqlx. See [`AuditLog::log_in_postgres`].
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::log_in_postgres`].
+    #[cfg(feature = "sqlx")]
+    pub async fn log_in_sqlx(
+        &self,
+        transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>,
+        event: Event,
+    ) -> Result<Staged> {
+        let staged = self.stage_in_database(event)?;
+        if let Some(insert) = &staged.insert {
+            let query = sqlx::query(insert.sql);
+            let query = insert.params.iter().fold(query, |query, param| query.bind(param.clone()));
+            query.execute(&mut **transaction).await.map_err(not_inserted)?;
+        }
+        Ok(staged)
+    }
+
+    #[cfg(feature = "postgres")]
+    fn stage_in_database(&self, event: Event) -> Result<Staged> {
+        if let Place::File(_) = self.shared.place {
+            dismantle(event);
+            let message = "the log is in a file, and the transaction in a database; open the log by the database's URL";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        self.stage(event)
+    }
+
     /// The statement that logs an event in the application's own transaction, for any driver. The
     /// policy has been applied: what it redacts is not in the parameters.
     ///
@@ -225,4 +290,10 @@ impl AuditLog {
             }
         }
     }
+}
+
+#[cfg(feature = "postgres")]
+fn not_inserted(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+    Error::new(ErrorKind::Storage, format!("cannot insert into the inbox: {cause}")).with_source(error)
 }

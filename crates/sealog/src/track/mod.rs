@@ -9,7 +9,13 @@ use std::sync::PoisonError;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Place;
+#[cfg(feature = "postgres")]
+use crate::journal::postgres;
 use crate::log::{AuditLog, blocking};
+
+pub use sqlite::acting_in;
+pub(crate) use sqlite::refresh;
 
 /// How a table is tracked. By default a record is known by the table's primary key, and all columns are kept but for
 /// what the policy hides.
@@ -106,10 +112,18 @@ impl AuditLog {
     /// `InvalidArgument` when there is no such table or column, the table has no key, or the handle has no inbox or
     /// several; `Busy` when the application holds its lock for long.
     pub async fn track(&self, table: &str, options: TrackOptions) -> Result<()> {
-        let inbox = self.inbox_of(options.inbox.as_deref())?;
-        let policy = self.writer()?.current.policy();
         let table = table.to_owned();
-        blocking(move || sqlite::track(&inbox, &table, &options, &policy)).await
+        match self.table_place(options.inbox.as_deref())? {
+            Place::File(inbox) => {
+                let policy = self.writer()?.current.policy();
+                blocking(move || sqlite::track(&inbox, &table, &options, &policy)).await
+            }
+            #[cfg(feature = "postgres")]
+            Place::Database(database) => {
+                let TrackOptions { key, exclude, redact, .. } = options;
+                blocking(move || postgres::track(&database, &table, &key, &exclude, &redact)).await
+            }
+        }
     }
 
     /// Captures no change of a table any more. Answers whether it was tracked.
@@ -118,40 +132,53 @@ impl AuditLog {
     ///
     /// As [`AuditLog::track`].
     pub async fn untrack(&self, table: &str, inbox: Option<&Path>) -> Result<bool> {
-        let inbox = self.inbox_of(inbox)?;
         let table = table.to_owned();
-        blocking(move || sqlite::untrack(&inbox, &table)).await
+        match self.table_place(inbox)? {
+            Place::File(inbox) => blocking(move || sqlite::untrack(&inbox, &table)).await,
+            #[cfg(feature = "postgres")]
+            Place::Database(database) => blocking(move || postgres::untrack(&database, &table)).await,
+        }
     }
 
-    /// The tables that are tracked, in all inboxes of this handle.
+    /// The tables that are tracked: in the log's own database, and in all inboxes of this handle.
     ///
     /// # Errors
     ///
     /// `Storage` when an inbox cannot be read.
     pub async fn tracked(&self) -> Result<Vec<TrackedTable>> {
         let mut all = Vec::new();
-        for inbox in self.inbox_paths()? {
-            all.extend(blocking(move || sqlite::tracked(&inbox)).await?);
+        for place in self.table_places()? {
+            all.extend(match place {
+                Place::File(inbox) => blocking(move || sqlite::tracked(&inbox)).await?,
+                #[cfg(feature = "postgres")]
+                Place::Database(database) => {
+                    let found = blocking(move || postgres::tracked(&database)).await?.into_iter();
+                    let table =
+                        |(table, key, exclude, redact)| TrackedTable { inbox: None, table, key, exclude, redact };
+                    found.map(table).collect()
+                }
+            });
         }
         Ok(all)
     }
 
-    fn inbox_paths(&self) -> Result<Vec<PathBuf>> {
+    /// Where tables can be tracked.
+    fn table_places(&self) -> Result<Vec<Place>> {
         let inboxes = self.writer()?.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(inboxes.iter().map(|inbox| inbox.state().path).collect())
+        Ok(inboxes.iter().map(|inbox| inbox.place().clone()).collect())
     }
 
-    /// The inbox of this path, or the only one.
-    fn inbox_of(&self, path: Option<&Path>) -> Result<PathBuf> {
-        let mut paths = self.inbox_paths()?;
-        if let Some(path) = path {
-            paths.retain(|known| known == path);
+    /// The place of this inbox, or the only one.
+    fn table_place(&self, inbox: Option<&Path>) -> Result<Place> {
+        let mut places = self.table_places()?;
+        if let Some(path) = inbox {
+            places.retain(|place| matches!(place, Place::File(known) if known == path));
         }
-        match <[PathBuf; 1]>::try_from(paths) {
-            Ok([path]) => Ok(path),
-            Err(paths) => Err(Error::new(
+        match <[Place; 1]>::try_from(places) {
+            Ok([place]) => Ok(place),
+            Err(places) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                match (paths.len(), path) {
+                match (places.len(), inbox) {
                     (0, None) => "this handle has no inbox: name the application's file in Builder::inbox".to_owned(),
                     (0, Some(path)) => format!("this handle has no inbox in {}", path.display()),
                     (count, _) => format!("this handle has {count} inboxes: name the one that the table is in"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde_json::Value;
 
 use super::triggers::{Index, Table, triggers};
 use super::{TrackOptions, TrackedTable};
@@ -91,7 +92,9 @@ fn is_made(connection: &Connection) -> rusqlite::Result<bool> {
 fn read_tracked(connection: &Connection, file: &Path) -> rusqlite::Result<Vec<TrackedTable>> {
     let mut statement = connection.prepare(include_str!("../journal/sqlite/tracking/tracked.sql"))?;
     let rows = statement.query_map([], |row| {
-        let names = |index| Ok(serde_json::from_str(&row.get::<_, String>(index)?).unwrap_or_default());
+        let names = |index| -> rusqlite::Result<Vec<String>> {
+            Ok(serde_json::from_str(&row.get::<_, String>(index)?).unwrap_or_default())
+        };
         Ok(TrackedTable {
             inbox: Some(file.to_owned()),
             table: row.get(0)?,
@@ -155,7 +158,9 @@ fn read_table(connection: &Connection, name: &str, options: &TrackOptions) -> Re
     let redacted = options.redact.iter().map(known).collect::<Result<Vec<_>>>()?;
     let key = if key.is_empty() { primary.clone() } else { key };
     if key.is_empty() {
-        return Err(wrong(format!("{name:?} has no primary key: name the column that a record is known by as its key")));
+        return Err(wrong(format!(
+            "{name:?} has no primary key: name the column that a record is known by as its key"
+        )));
     }
     if let Some(column) = key.iter().find(|column| excluded.contains(column)) {
         return Err(wrong(format!("{column:?} is the key, which cannot be left out; hide it instead")));
@@ -170,4 +175,65 @@ fn read_table(connection: &Connection, name: &str, options: &TrackOptions) -> Re
     }
     let kept = columns.into_iter().filter(|column| !excluded.contains(column)).collect();
     Ok(Table { name, columns: kept, primary, key, redacted, rowid, unique: indexes.into_values().collect() })
+}
+
+/// What a context may hold.
+const CONTEXT: [&str; 10] = [
+    "actorId",
+    "actorType",
+    "actorName",
+    "onBehalfOf",
+    "ipAddress",
+    "userAgent",
+    "sessionId",
+    "requestId",
+    "tenant",
+    "metadata",
+];
+
+/// Says who acts, for all changes of tracked tables that `work` makes in a transaction of a SQLite file: `context` is an
+/// object with some of `actorId`, `actorType`, `actorName`, `onBehalfOf`, `ipAddress`, `userAgent`, `sessionId`,
+/// `requestId`, `tenant` and `metadata`. In PostgreSQL `sealog.set_context` does.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut db = sealog::rusqlite::Connection::open("app.db")?;
+/// let tx = db.transaction()?;
+/// sealog::acting_in(&tx, &serde_json::json!({"actorId": "u-17"}), |tx| {
+///     tx.execute("UPDATE invoice SET paid = 1 WHERE id = 'i-4'", [])
+/// })?;
+/// tx.commit()?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// `InvalidArgument` when the context holds anything else, or no table of the file is tracked; what `work` fails with.
+pub fn acting_in<T>(
+    transaction: &Connection,
+    context: &Value,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Result<T> {
+    let wrong = |message: String| Error::new(ErrorKind::InvalidArgument, message);
+    let Value::Object(members) = context else { return Err(wrong("a context is a JSON object".to_owned())) };
+    for (name, value) in members {
+        let fits = if name == "metadata" { value.is_object() } else { value.is_string() };
+        if !CONTEXT.contains(&name.as_str()) || !fits {
+            return Err(wrong(format!("{name:?} is no part of a context, or not of its type")));
+        }
+    }
+    transaction
+        .prepare_cached(include_str!("../journal/sqlite/tracking/set_context.sql"))
+        .and_then(|mut set| set.execute([context.to_string()]))
+        .map_err(|error| match error.to_string() {
+            text if text.contains("no such table") => wrong("no table of this file is tracked".to_owned()),
+            _ => application(error),
+        })?;
+    let result = work(transaction);
+    // Also where the work failed: what was done before it may still be committed.
+    transaction
+        .prepare_cached(include_str!("../journal/sqlite/tracking/clear_context.sql"))
+        .and_then(|mut clear| clear.execute([]))
+        .map_err(application)?;
+    result.map_err(application)
 }

@@ -148,7 +148,8 @@ impl Maker<'_> {
 
     /// Whether a row has more bytes than an event can be sure to take.
     fn is_large(&self, of: &str) -> String {
-        let sizes = self.table.columns.iter().map(|column| format!("ifnull(length(CAST({of}.{} AS BLOB)), 0)", quoted(column)));
+        let sizes =
+            self.table.columns.iter().map(|column| format!("ifnull(length(CAST({of}.{} AS BLOB)), 0)", quoted(column)));
         format!("{} > {LARGE_ROW_BYTES}", sizes.collect::<Vec<_>>().join(" + "))
     }
 

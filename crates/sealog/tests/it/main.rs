@@ -22,6 +22,7 @@ mod search;
 mod settings;
 mod support;
 mod tampering;
+mod tracking;
 mod upgrade;
 mod watching;
 

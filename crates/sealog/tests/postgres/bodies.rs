@@ -30,9 +30,28 @@ async fn hostile_documents_come_back_byte_for_byte() {
     let fixture = Fixture::new();
     let (database, file) = (fixture.open().await, in_file(&fixture).await);
     let numbers = [
-        "0", "-0.0", "1.0", "1e0", "1e20", "1e21", "1e22", "123456789012345680000", "1e308", "1.7976931348623157e308",
-        "5e-324", "2.2250738585072014e-308", "1e-7", "0.000001", "0.1", "0.30000000000000004", "9007199254740993",
-        "18446744073709551615", "-9223372036854775808", "18446744073709551616", "-9223372036854775809", "1e400",
+        "0",
+        "-0.0",
+        "1.0",
+        "1e0",
+        "1e20",
+        "1e21",
+        "1e22",
+        "123456789012345680000",
+        "1e308",
+        "1.7976931348623157e308",
+        "5e-324",
+        "2.2250738585072014e-308",
+        "1e-7",
+        "0.000001",
+        "0.1",
+        "0.30000000000000004",
+        "9007199254740993",
+        "18446744073709551615",
+        "-9223372036854775808",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "1e400",
     ];
     let mut values: Vec<Value> = Vec::new();
     for number in numbers {
@@ -43,14 +62,29 @@ async fn hostile_documents_come_back_byte_for_byte() {
         }
     }
     for text in [
-        "", "\\u0000", "\u{1f}", "\u{7f}", "\u{80}", "\u{d7ff}", "\u{e000}", "\u{fffd}",
-        "\u{ffff}", "\u{1f600}", "\u{10ffff}", "\u{2028}", "\"\\/\u{8}\u{c}\n\r\t", "é", "e\u{301}",
+        "",
+        "\\u0000",
+        "\u{1f}",
+        "\u{7f}",
+        "\u{80}",
+        "\u{d7ff}",
+        "\u{e000}",
+        "\u{fffd}",
+        "\u{ffff}",
+        "\u{1f600}",
+        "\u{10ffff}",
+        "\u{2028}",
+        "\"\\/\u{8}\u{c}\n\r\t",
+        "é",
+        "e\u{301}",
     ] {
         values.push(json!(text));
         values.push(json!({text: text, "b": [text], "\u{1f600}": 1, "\u{ffff}": 2}));
     }
     values.push(json!({"bb": 1, "a": 2, "": 3, "ccc": 4, "B": 5, "10": 6, "9": 7}));
-    values.push((0..40).fold(json!("deep"), |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({"k": inner}) }));
+    values.push(
+        (0..40).fold(json!("deep"), |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({"k": inner}) }),
+    );
     values.push(json!("x".repeat(30_000)));
     // One statement, and copied.
     for chunk in values.chunks(50).chain([&values[..]]) {
@@ -79,7 +113,8 @@ fn document() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_filter_map("a number of JSON", |number| serde_json::Number::from_f64(number).map(Value::Number)),
+        any::<f64>()
+            .prop_filter_map("a number of JSON", |number| serde_json::Number::from_f64(number).map(Value::Number)),
         "[^\0]{0,8}".prop_map(Value::from),
         "[\\\\u0-1\"]{0,12}".prop_map(Value::from),
     ];

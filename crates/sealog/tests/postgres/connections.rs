@@ -92,7 +92,8 @@ async fn a_statement_that_times_out_in_the_middle_of_a_batch_stores_nothing_of_i
             std::process::Command::new(psql).args(["-X", "-q", "-d", &url, "-c", sql]).output()
         }
     });
-    let held = "SELECT count(*) FROM pg_locks WHERE relation = 'sealog.checkpoint'::regclass AND mode = 'ExclusiveLock'";
+    let held =
+        "SELECT count(*) FROM pg_locks WHERE relation = 'sealog.checkpoint'::regclass AND mode = 'ExclusiveLock'";
     while database.sql(held) != "1" {
         tokio::task::yield_now().await;
     }
@@ -115,7 +116,14 @@ async fn a_server_that_starts_again_is_waited_for() {
     let log = fixture.builder_at(database.url()).open().await.unwrap();
     fill(&log, 10).await;
     for round in 0..3 {
-        tokio::task::block_in_place(|| if round % 2 == 0 { server.restart() } else { server.kill(); server.resume() });
+        tokio::task::block_in_place(|| {
+            if round % 2 == 0 {
+                server.restart()
+            } else {
+                server.kill();
+                server.resume()
+            }
+        });
         fill(&log, 10).await;
         assert_eq!(check(&log).await, 20 + 10 * round);
     }

@@ -43,12 +43,8 @@ async fn ids(log: &AuditLog) -> Vec<String> {
 async fn slow_and_fast_transactions_are_seen_in_the_order_of_their_commits_and_none_is_missed() {
     let fixture = Fixture::new();
     let log = open(&fixture, "first").await;
-    let (slow, fast, undone, old) = (
-        connect(&fixture).await,
-        connect(&fixture).await,
-        connect(&fixture).await,
-        connect(&fixture).await,
-    );
+    let (slow, fast, undone, old) =
+        (connect(&fixture).await, connect(&fixture).await, connect(&fixture).await, connect(&fixture).await);
     // A snapshot from before all of it stays open.
     old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
     let mut expected = Vec::new();
@@ -103,7 +99,9 @@ async fn what_is_no_event_is_set_aside_and_a_staged_event_vouches_for_itself() {
     let log = open(&fixture, "first").await;
     let app = connect(&fixture).await;
     for event in ["{}", "[]", "null", "{\"action\": 7}", "{\"action\": \"sealog.mine\"}"] {
-        app.execute("INSERT INTO sealog.inbox (id, event) VALUES ($1, $2::text::json)", &[&event, &event]).await.unwrap();
+        app.execute("INSERT INTO sealog.inbox (id, event) VALUES ($1, $2::text::json)", &[&event, &event])
+            .await
+            .unwrap();
         let kind = log.sequenced(event).await.unwrap_err().kind();
         assert!(matches!(kind, ErrorKind::InvalidEvent | ErrorKind::ReservedAction), "{event}: {kind:?}");
     }

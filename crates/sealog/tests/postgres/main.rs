@@ -10,6 +10,7 @@ mod conformance;
 mod connections;
 #[path = "../it/excess.rs"]
 mod excess;
+mod functions;
 #[path = "../it/handles.rs"]
 mod handles;
 mod inbox;
@@ -25,8 +26,10 @@ mod scopes;
 mod search;
 #[path = "../it/settings.rs"]
 mod settings;
+mod standbys;
 #[path = "../it/support.rs"]
 mod support;
+mod tracking;
 
 /// What these logs are in.
 pub(crate) const BACKEND: support::Backend = support::Backend::Postgres;

@@ -29,9 +29,9 @@ async fn who_may_only_insert_into_the_inbox_reads_and_changes_nothing() {
     as_member("INSERT INTO sealog.inbox (id, event) VALUES ('e-1', '{\"action\": \"paid\"}')").unwrap();
     assert_eq!(log.sequenced("e-1").await.unwrap().seq, 1);
 
-    let tables = fixture.database().sql(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'sealog'::regnamespace AND relkind IN ('r', 'v')",
-    );
+    let tables = fixture
+        .database()
+        .sql("SELECT relname FROM pg_class WHERE relnamespace = 'sealog'::regnamespace AND relkind IN ('r', 'v')");
     let tables: Vec<_> = tables.lines().collect();
     assert!(tables.len() >= 11, "{tables:?}");
     for table in tables {
@@ -42,7 +42,7 @@ async fn who_may_only_insert_into_the_inbox_reads_and_changes_nothing() {
             format!("LOCK TABLE sealog.{table} IN ACCESS EXCLUSIVE MODE"),
         ] {
             let error = as_member(&statement).unwrap_err();
-            assert!(error.contains("permission denied") || error.contains("cannot"), "{statement}: {error}");
+            assert!(error.contains("permission denied") || error.contains("is not a table"), "{statement}: {error}");
         }
         if table != "inbox" {
             let error = as_member(&format!("INSERT INTO sealog.{table} DEFAULT VALUES")).unwrap_err();

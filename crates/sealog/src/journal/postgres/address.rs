@@ -126,7 +126,9 @@ mod tests {
 
     #[test]
     fn a_url_is_taken_apart() {
-        let address = Address::parse("postgres://ada:s%3Fcret@db.example.com:6432/app?schema=audit&sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=3");
+        let address = Address::parse(
+            "postgres://ada:s%3Fcret@db.example.com:6432/app?schema=audit&sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=3",
+        );
         let address = address.unwrap();
         assert_eq!(address.schema, "audit");
         assert_eq!(address.trust, Trust::Authorities(Some("/ca.pem".into())));

@@ -52,8 +52,7 @@ pub(super) fn drain(link: &Link) -> Result<Option<(Vec<Found>, Drained)>> {
         (NOTHING_SEEN.to_owned(), None, 0)
     };
     if round.is_none() {
-        let rows =
-            link.query(include_str!("queries/inbox_drain.sql"), &[&seen, &now, &DRAIN_ROWS, &DRAIN_BYTES])?;
+        let rows = link.query(include_str!("queries/inbox_drain.sql"), &[&seen, &now, &DRAIN_ROWS, &DRAIN_BYTES])?;
         let count: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
         if count <= DRAIN_ROWS {
             let found = if count == 0 { Vec::new() } else { rows.iter().map(read_found).collect::<Result<_>>()? };

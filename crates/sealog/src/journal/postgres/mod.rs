@@ -9,6 +9,7 @@
 
 mod address;
 mod body;
+mod functions;
 mod inbox;
 mod listen;
 mod read;
@@ -29,6 +30,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, Statement};
 
 pub(crate) use address::is_url;
+pub(crate) use functions::{set_redaction, track, tracked, untrack};
 pub(crate) use read::Reader;
 pub use roles::DatabaseRoles;
 pub(crate) use roles::set_up;
@@ -43,13 +45,6 @@ use crate::journal::Birth;
 /// The schema's migrations, in order, with SQLite's numbers.
 const MIGRATIONS: [&str; 2] =
     [include_str!("migrations/0001_journal.sql"), include_str!("migrations/0002_own_events.sql")];
-/// The functions that applications call, which are made anew whenever the schema is brought forward: a change to one
-/// takes a migration, if an empty one.
-const FUNCTIONS: [&str; 3] = [
-    include_str!("functions/1_events.sql"),
-    include_str!("functions/2_redaction.sql"),
-    include_str!("functions/3_tracking.sql"),
-];
 /// How long a call waits for the database, for its lock, or for an answer, unless told otherwise.
 pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it waits before it tries again to connect.
@@ -104,7 +99,15 @@ impl Database {
             .post_create(configure)
             .build()
             .map_err(|error| Error::new(ErrorKind::Storage, error.to_string()).with_source(error))?;
-        Ok(Arc::new(Self { address, tls, pool, patience, runtime: Some(runtime), listener: OnceLock::new(), inbox_insert: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            address,
+            tls,
+            pool,
+            patience,
+            runtime: Some(runtime),
+            listener: OnceLock::new(),
+            inbox_insert: OnceLock::new(),
+        }))
     }
 
     /// The URL without the password, for messages.
@@ -359,6 +362,7 @@ pub(crate) fn open(
         write::give_birth(link, &birth()?)
     })?;
     schema::check(&link)?;
+    schema::check_writable(&link)?;
     drop(link);
     Ok(PostgresJournal::new(database.clone()))
 }

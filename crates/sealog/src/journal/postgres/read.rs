@@ -199,8 +199,7 @@ impl Snapshot for View<'_> {
                     sealed(jsonb, &mut bytes).map_err(|error| unreadable(seq, error))?;
                 }
                 let salt: Option<&[u8]> = column(row, 2)?;
-                let stored =
-                    StoredRow { commitment: column(row, 1)?, salt: salt.unwrap_or_default(), body: &bytes };
+                let stored = StoredRow { commitment: column(row, 1)?, salt: salt.unwrap_or_default(), body: &bytes };
                 each(seq, stored)?;
             }
             // Beyond the log's end there is nothing, however far somebody looks.

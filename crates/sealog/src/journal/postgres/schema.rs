@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::read::column;
-use super::{FUNCTIONS, Link, MIGRATIONS, OLDEST_VERSION, quoted};
+use super::{Link, MIGRATIONS, OLDEST_VERSION, functions, quoted};
 use crate::error::{Error, ErrorKind, Result};
 
 /// That the server is one that works.
@@ -38,6 +38,17 @@ pub(super) fn version(link: &Link) -> Result<usize> {
     rows.first().map_or(Ok(0), |row| Ok(column::<i32>(row, 0)? as usize))
 }
 
+/// That the database role may write the log, which no transaction before the first event would tell.
+pub(super) fn check_writable(link: &Link) -> Result<()> {
+    let rows = link.query(include_str!("queries/may_write.sql"), &[])?;
+    if rows.first().map_or(Ok(false), |row| column(row, 0))? {
+        return Ok(());
+    }
+    let message = "the database role may not write the log; `sealog database setup` makes roles, and docs/POSTGRES.md \
+                   tells which";
+    Err(Error::new(ErrorKind::Storage, message))
+}
+
 /// That the schema is the one that this program knows.
 pub(super) fn check_version(version: usize) -> Result<()> {
     let known = MIGRATIONS.len();
@@ -46,10 +57,7 @@ pub(super) fn check_version(version: usize) -> Result<()> {
         std::cmp::Ordering::Less => "open it once for writing, or run `sealog database setup`, to bring it forward",
         std::cmp::Ordering::Greater => "use a newer program",
     };
-    Err(Error::new(
-        ErrorKind::Format,
-        format!("the log has schema {version} and this program knows {known}: {what}"),
-    ))
+    Err(Error::new(ErrorKind::Format, format!("the log has schema {version} and this program knows {known}: {what}")))
 }
 
 /// Makes the tables, or brings them forward, in one transaction with what `then` does.
@@ -78,12 +86,7 @@ fn migrate(link: &Link) -> Result<()> {
         link.batch(migration)?;
         link.query(include_str!("queries/insert_migration.sql"), &[&number])?;
     }
-    if found < MIGRATIONS.len() {
-        for functions in FUNCTIONS {
-            link.batch(functions)?;
-        }
-    }
-    Ok(())
+    functions::install(link)
 }
 
 /// What each table of the journal is made of, and what is attached to it.

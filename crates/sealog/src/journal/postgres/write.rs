@@ -17,9 +17,7 @@ use super::read::{View, column, read_head, signed};
 use super::{Database, Link, prepared};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{
-    Batch, Birth, Entry, Found, Head, Journal, Rewritten, Snapshot, StoredCheckpoint, Transaction,
-};
+use crate::journal::{Batch, Birth, Entry, Found, Head, Journal, Rewritten, Snapshot, StoredCheckpoint, Transaction};
 
 /// A batch with fewer events is inserted by one statement: beginning to copy takes a round trip.
 const COPY_FROM_EVENTS: usize = 64;
@@ -106,7 +104,10 @@ impl PostgresJournal {
             let is_stored = column(rows.first().ok_or_else(unknown)?, 0)?;
             if is_stored {
                 // It may be on no standby yet. What is committed after it is there with it.
-                link.query(include_str!("queries/insert_state.sql"), &[&["recovered"].as_slice(), &[0_i64].as_slice()])?;
+                link.query(
+                    include_str!("queries/insert_state.sql"),
+                    &[&["recovered"].as_slice(), &[0_i64].as_slice()],
+                )?;
                 link.batch(include_str!("queries/commit.sql"))?;
             }
             Ok(is_stored)

@@ -18,7 +18,7 @@ CREATE OR REPLACE FUNCTION columns_fingerprint(tracked oid) RETURNS bigint
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-    RETURN hashtextextended(string_agg(attname || ' ' || atttypid, ',' ORDER BY attnum), 0)
+    RETURN bit_xor(hashtextextended(attname::text, attnum::bigint << 32 | atttypid::bigint))
     FROM pg_attribute WHERE attrelid = tracked AND attnum > 0;
 END
 $$;
@@ -155,8 +155,8 @@ BEGIN
     IF cardinality(plan.key) = 1 THEN
         id := coalesce(left_after, left_before) ->> plan.key[1];
     ELSE
-        SELECT jsonb_agg(coalesce(left_after, left_before) -> name ORDER BY number)::text INTO id
-        FROM unnest(plan.key) WITH ORDINALITY AS names (name, number);
+        SELECT jsonb_agg(coalesce(left_after, left_before) -> parts.part ORDER BY parts.number)::text INTO id
+        FROM unnest(plan.key) WITH ORDINALITY AS parts (part, number);
     END IF;
     IF octet_length(id) > 1024 THEN
         id := 'sha256:' || encode(sha256(convert_to(id, 'UTF8')), 'hex');
@@ -216,15 +216,20 @@ DECLARE
     resource_type text := TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME;
     plan tracking;
     base text;
+    -- None, one or more.
+    rows integer;
 BEGIN
     IF TG_LEVEL = 'ROW' THEN
         root := pg_partition_root(TG_RELID);
         SELECT nspname || '.' || relname INTO resource_type
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE c.oid = root;
     ELSIF TG_OP = 'INSERT' THEN
-        IF NOT EXISTS (SELECT FROM new_rows) THEN RETURN NULL; END IF;
-    ELSIF TG_OP IN ('UPDATE', 'DELETE') THEN
-        IF NOT EXISTS (SELECT FROM old_rows) THEN RETURN NULL; END IF;
+        SELECT count(*) INTO rows FROM (SELECT FROM new_rows LIMIT 2) AS first_two;
+    ELSIF TG_OP <> 'TRUNCATE' THEN
+        SELECT count(*) INTO rows FROM (SELECT FROM old_rows LIMIT 2) AS first_two;
+    END IF;
+    IF rows = 0 THEN
+        RETURN NULL;
     END IF;
     SELECT * INTO plan FROM tracking WHERE tracked = root AND fingerprint = columns_fingerprint(root);
     IF plan.tracked IS NULL THEN
@@ -239,6 +244,10 @@ BEGIN
         INSERT INTO inbox (event) SELECT change_event(base, plan, rules, NULL, to_jsonb(new_rows)) FROM new_rows;
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO inbox (event) SELECT change_event(base, plan, rules, to_jsonb(old_rows), NULL) FROM old_rows;
+    ELSIF TG_OP = 'UPDATE' AND rows = 1 THEN
+        INSERT INTO inbox (event)
+        SELECT event FROM old_rows, new_rows, change_event(base, plan, rules, to_jsonb(old_rows), to_jsonb(new_rows)) AS event
+        WHERE event IS NOT NULL;
     ELSIF TG_OP = 'UPDATE' THEN
         -- Both tables hold the rows in the order in which they were changed; keys may have changed too.
         INSERT INTO inbox (event)
@@ -264,6 +273,7 @@ CREATE OR REPLACE FUNCTION plan_tracking() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('sealog tracking', 'tracking'::regclass::oid::bigint));
     DELETE FROM tracking;
     INSERT INTO tracking
     SELECT plan.*
@@ -289,7 +299,9 @@ DECLARE
     options jsonb;
     level text;
 BEGIN
-    IF relation.relkind NOT IN ('r', 'p') THEN
+    IF tracked IS NULL THEN
+        PERFORM refuse('invalid_argument', '', 'there is no table of this name', 'Name its schema too: public.users.');
+    ELSIF relation.relkind NOT IN ('r', 'p') THEN
         PERFORM refuse('invalid_argument', '', format('%s is no table', tracked), 'Track the tables behind it.');
     ELSIF relation.relnamespace = (SELECT pronamespace FROM pg_proc WHERE oid = 'capture'::regproc) THEN
         PERFORM refuse('invalid_argument', '', format('%s is a table of the log itself', tracked), 'It is never tracked.');
@@ -389,6 +401,8 @@ CREATE OR REPLACE FUNCTION set_redaction(rules jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
 BEGIN
+    -- One at a time: several nodes may open the log at once.
+    PERFORM pg_advisory_xact_lock(hashtextextended('sealog tracking', 'tracking'::regclass::oid::bigint));
     EXECUTE format(
         'CREATE OR REPLACE FUNCTION redaction() RETURNS jsonb LANGUAGE sql STABLE AS %L', format('SELECT %L::jsonb', rules)
     );
