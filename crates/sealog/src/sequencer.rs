@@ -233,8 +233,8 @@ impl Sequencer {
         for work in &mut *batch {
             if let Work::Inbox { sorted, .. } = work {
                 let found = transaction.drain()?;
-                has_drained |= !found.is_empty();
-                *sorted = sort_out(&policy, found, now_ms);
+                has_drained |= found.is_some();
+                *sorted = sort_out(&policy, found.unwrap_or_default(), now_ms);
             }
         }
         plan.look_up(&mut *transaction, batch)?;

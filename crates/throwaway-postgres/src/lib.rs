@@ -10,8 +10,10 @@
 
 mod database;
 mod installed;
+mod proxy;
 mod server;
 
 pub use database::Database;
 pub use installed::{Installed, installed};
+pub use proxy::{Mode, Proxy};
 pub use server::{Server, ServerOptions, shared};

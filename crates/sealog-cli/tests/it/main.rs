@@ -6,6 +6,7 @@ mod docs;
 mod help;
 mod histories;
 mod mistakes;
+mod nodes;
 mod outside;
 mod processes;
 mod questions;

@@ -31,8 +31,11 @@ impl Worker {
     /// Works until it is told to stop, and drains what is committed by then.
     pub(super) fn run(mut self) -> Result<()> {
         let mut reader = None;
+        // Whether rows wait is told by what was drained before, and the database may have been restored since.
+        let mut is_first = true;
         while !self.stop.load(Ordering::Acquire) && !self.queue.is_closed() {
-            let polled = self.poll(&mut reader);
+            let polled = self.poll(&mut reader, is_first);
+            is_first &= polled.is_err();
             let pause = match &polled {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => POLL_INTERVAL,
@@ -42,11 +45,11 @@ impl Worker {
             std::thread::sleep(pause);
         }
         // One batch more: an application that goes on holds up nobody who closes, and other nodes drain too.
-        if self.queue.is_closed() { Ok(()) } else { self.poll(&mut reader).map(drop) }
+        if self.queue.is_closed() { Ok(()) } else { self.poll(&mut reader, false).map(drop) }
     }
 
     /// Has some rows drained, if there are any. Answers whether there may be more.
-    fn poll(&mut self, reader: &mut Option<Reader>) -> Result<bool> {
+    fn poll(&mut self, reader: &mut Option<Reader>, at_once: bool) -> Result<bool> {
         let policy = self.current.policy();
         if policy.settings != self.told {
             tell(&self.place, &policy)?;
@@ -56,7 +59,7 @@ impl Worker {
             Some(reader) => reader,
             None => reader.insert(self.place.open_reader()?),
         };
-        if !reader.inbox_waits()? {
+        if !reader.inbox_waits()? && !at_once {
             return Ok(false);
         }
         let (reply, answer) = oneshot::channel();

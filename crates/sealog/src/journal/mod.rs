@@ -225,9 +225,9 @@ pub(crate) trait Transaction {
     fn snapshot(&mut self) -> Box<dyn Snapshot + '_>;
 
     /// Takes some rows out of the inbox that stands beside the journal, where there is one. They are gone with the
-    /// commit.
-    fn drain(&mut self) -> Result<Vec<Found>> {
-        Ok(Vec::new())
+    /// commit. `None` where there is nothing to commit.
+    fn drain(&mut self) -> Result<Option<Vec<Found>>> {
+        Ok(None)
     }
 
     /// Puts these in the place of what stands at their seqs, which are in order. Stored with the commit.

@@ -1,6 +1,5 @@
 //! Events in the application's own transactions: staged there, and waited for here.
 
-use std::borrow::Cow;
 use std::sync::PoisonError;
 
 use super::{AuditLog, closed, find, read_records};
@@ -15,7 +14,7 @@ use crate::policy::{Applied, dismantle};
 #[non_exhaustive]
 pub struct InboxSql {
     /// One `INSERT` with the parameters `?1`, `?2`, …; in PostgreSQL's way, `$1`, `$2`, …, where the log is there.
-    pub sql: Cow<'static, str>,
+    pub sql: &'static str,
     /// The parameters, in order, all to be bound as text.
     pub params: Vec<String>,
 }
@@ -79,7 +78,7 @@ impl AuditLog {
         let staged = self.stage(event)?;
         if let Some(insert) = &staged.insert {
             transaction
-                .prepare_cached(&insert.sql)
+                .prepare_cached(insert.sql)
                 .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(&insert.params)))
                 .map_err(|error| {
                     if error.to_string().contains("no such table: sealog_inbox") {
@@ -123,7 +122,7 @@ impl AuditLog {
         let staged = self.stage_in_database(event)?;
         if let Some(insert) = &staged.insert {
             let params: Vec<_> = insert.params.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
-            transaction.query_typed(&insert.sql, &params).await.map_err(not_inserted)?;
+            transaction.query_typed(insert.sql, &params).await.map_err(not_inserted)?;
         }
         Ok(staged)
     }
@@ -142,8 +141,7 @@ impl AuditLog {
     ) -> Result<Staged> {
         let staged = self.stage_in_database(event)?;
         if let Some(insert) = &staged.insert {
-            // The schema's name in it is quoted.
-            let query = sqlx::query(sqlx::AssertSqlSafe(insert.sql.clone().into_owned()));
+            let query = sqlx::query(insert.sql);
             let query = insert.params.iter().fold(query, |query, param| query.bind(param.clone()));
             query.execute(&mut **transaction).await.map_err(not_inserted)?;
         }
@@ -194,12 +192,12 @@ impl AuditLog {
                 let id = prepared.id;
                 let insert = match &self.shared.place {
                     Place::File(_) => InboxSql {
-                        sql: include_str!("../journal/sqlite/queries/inbox_insert.sql").trim_ascii_end().into(),
+                        sql: include_str!("../journal/sqlite/queries/inbox_insert.sql").trim_ascii_end(),
                         params: vec![id.clone(), json, mark, drained, inbox],
                     },
                     #[cfg(feature = "postgres")]
                     Place::Database(database) => {
-                        InboxSql { sql: database.inbox_insert().into(), params: vec![id.clone(), json, mark] }
+                        InboxSql { sql: database.inbox_insert(), params: vec![id.clone(), json, mark] }
                     }
                 };
                 Ok(Staged { id, insert: Some(insert), digests })

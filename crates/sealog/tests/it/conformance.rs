@@ -1,6 +1,6 @@
 //! What every journal must do.
 
-use sealog::{AuditLog, Change, ErrorKind, Event, Outcome, Severity, VerifyOptions, actions};
+use sealog::{Change, ErrorKind, Event, Outcome, Severity, VerifyOptions, actions};
 use serde_json::json;
 
 use crate::support::{Fixture, NOW_MS, again, check, fill, receipt};

@@ -1,8 +1,8 @@
 //! The log's files and its key's, moved, mixed up and in the way of each other.
 
-use sealog::{ErrorKind, Event, Key};
+use sealog::{AuditLog, ErrorKind, Event, Key};
 
-use crate::support::{Fixture, check, receipt};
+use crate::support::{Fixture, check, fill, receipt};
 
 /// A file that was moved or deleted is nobody's log any more.
 #[cfg(unix)]

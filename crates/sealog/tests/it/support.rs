@@ -85,6 +85,7 @@ impl Fixture {
         self.dir.path().join("audit.db.index")
     }
 
+    #[cfg_attr(feature = "postgres", allow(dead_code, reason = "a database has no files to look into"))]
     /// All bytes of all files in the folder and below, one after the other.
     pub(crate) fn all_bytes(&self) -> Vec<u8> {
         fn read(folder: &Path, all: &mut Vec<u8>) {
@@ -139,6 +140,7 @@ pub(crate) async fn report(log: &AuditLog) -> VerifyReport {
     log.verify(VerifyOptions::default(), |_| {}).await.expect("the log can be read")
 }
 
+#[cfg_attr(feature = "postgres", allow(dead_code, reason = "tests of files damage logs that nobody has open"))]
 /// What `verify` finds in a log that nobody has open for writing.
 pub(crate) async fn report_at(path: &Path, options: VerifyOptions) -> VerifyReport {
     let log = AuditLog::builder(path).read_only(true).open().await.expect("the log opens");

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use sealog::{AuditLog, Builder, ErrorKind, Event};
+use throwaway_postgres::{Mode, Proxy};
 
-use crate::proxy::{Mode, Proxy};
 use crate::support::{Fixture, check, fill, receipt};
 
 /// A log behind a proxy, beside one that sees what is really there.

@@ -1,8 +1,9 @@
 //! Events in the application's own transactions.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use sealog::{AuditLog, ErrorKind, Event};
+use sealog::{AuditLog, ErrorKind, Event, SystemClock};
 use tokio_postgres::{Client, NoTls};
 
 use crate::support::{Fixture, check};
@@ -11,6 +12,12 @@ async fn connect(fixture: &Fixture) -> Client {
     let (client, connection) = tokio_postgres::connect(&fixture.database().url(), NoTls).await.unwrap();
     tokio::spawn(connection);
     client
+}
+
+/// A log on the clock that the database has too.
+async fn open(fixture: &Fixture, index: &str) -> AuditLog {
+    let builder = fixture.builder().clock(Arc::new(SystemClock::new()));
+    builder.index(fixture.dir.path().join(index)).open().await.unwrap()
 }
 
 async fn insert(client: &Client, id: &str) {
@@ -35,7 +42,7 @@ async fn ids(log: &AuditLog) -> Vec<String> {
 #[tokio::test]
 async fn slow_and_fast_transactions_are_seen_in_the_order_of_their_commits_and_none_is_missed() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = open(&fixture, "first").await;
     let (slow, fast, undone, old) =
         (connect(&fixture).await, connect(&fixture).await, connect(&fixture).await, connect(&fixture).await);
     // A snapshot from before all of it stays open.
@@ -67,8 +74,8 @@ async fn slow_and_fast_transactions_are_seen_in_the_order_of_their_commits_and_n
 #[tokio::test]
 async fn more_than_a_batch_takes_is_drained_once_and_in_order_by_several_nodes() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
-    let other = fixture.builder().index(fixture.dir.path().join("other.index")).open().await.unwrap();
+    let log = open(&fixture, "first").await;
+    let other = open(&fixture, "other").await;
     let app = connect(&fixture).await;
     let slow = connect(&fixture).await;
     slow.batch_execute("BEGIN").await.unwrap();
@@ -89,7 +96,7 @@ async fn more_than_a_batch_takes_is_drained_once_and_in_order_by_several_nodes()
 #[tokio::test]
 async fn what_is_no_event_is_set_aside_and_a_staged_event_vouches_for_itself() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = open(&fixture, "first").await;
     let app = connect(&fixture).await;
     for event in ["{}", "[]", "null", "{\"action\": 7}", "{\"action\": \"sealog.mine\"}"] {
         app.execute("INSERT INTO sealog.inbox (id, event) VALUES ($1, $2::text::json)", &[&event, &event])
@@ -100,16 +107,21 @@ async fn what_is_no_event_is_set_aside_and_a_staged_event_vouches_for_itself() {
     }
     assert_eq!(log.rejected_count().await.unwrap(), 5);
 
-    // NUL is no text of jsonb, and stands in the inbox.
-    let staged = log.stage(Event::new("paid").actor("a\0b")).unwrap();
+    // What is no text for the log is one for the inbox, and no reason for the application to fail.
+    app.execute("INSERT INTO sealog.inbox (id, event) VALUES ('nul', $1::text::json)", &[&r#"{"action": "\u0000"}"#])
+        .await
+        .unwrap();
+    assert_eq!(log.sequenced("nul").await.unwrap_err().kind(), ErrorKind::InvalidEvent);
+
+    let staged = log.stage(Event::new("paid").actor("ada")).unwrap();
     let insert = staged.insert.clone().unwrap();
     let params: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
         insert.params.iter().map(|param| param as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
-    app.execute(&*insert.sql, &params).await.unwrap();
+    app.execute(insert.sql, &params).await.unwrap();
     let logged = log.settled(&staged).await.unwrap();
-    assert_eq!(log.get(logged.id()).await.unwrap().actor_id.as_deref(), Some("a\0b"));
+    assert_eq!(log.get(logged.id()).await.unwrap().actor_id.as_deref(), Some("ada"));
     // The same again is the same event; a code that is not the log's is no event.
-    app.execute(&*insert.sql, &params).await.unwrap();
+    app.execute(insert.sql, &params).await.unwrap();
     app.execute("INSERT INTO sealog.inbox (id, event, digest) VALUES ('forged', '{\"action\": \"a\"}', 'ab')", &[])
         .await
         .unwrap();
@@ -123,7 +135,7 @@ async fn what_is_no_event_is_set_aside_and_a_staged_event_vouches_for_itself() {
 #[tokio::test]
 async fn an_inbox_that_was_restored_elsewhere_is_drained_as_a_whole() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = open(&fixture, "first").await;
     let app = connect(&fixture).await;
     insert(&app, "before").await;
     log.sequenced("before").await.unwrap();
@@ -133,7 +145,7 @@ async fn an_inbox_that_was_restored_elsewhere_is_drained_as_a_whole() {
     fixture.database().sql(
         "UPDATE sealog.drained SET cluster = 1, seen = '900000000:900000000:'; UPDATE sealog.inbox SET xid = '899999999'",
     );
-    let log = fixture.open().await;
+    let log = open(&fixture, "first").await;
     log.sequenced("waiting").await.unwrap();
     insert(&app, "after").await;
     log.sequenced("after").await.unwrap();

@@ -16,9 +16,7 @@ mod handles;
 mod inbox;
 #[path = "../it/live_rules.rs"]
 mod live_rules;
-#[path = "../it/model.rs"]
-mod model;
-mod proxy;
+mod queries;
 #[path = "../it/retention_model.rs"]
 mod retention_model;
 mod roles;

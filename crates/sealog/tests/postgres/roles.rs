@@ -1,6 +1,8 @@
 //! Each role may do its part, and nothing else.
 
-use sealog::{AuditLog, ErrorKind, Event, Filter};
+use std::sync::Arc;
+
+use sealog::{AuditLog, ErrorKind, Event, Filter, SystemClock};
 
 use crate::support::{Fixture, check};
 
@@ -15,7 +17,7 @@ fn member(fixture: &Fixture, role: &str) -> String {
 #[tokio::test]
 async fn who_may_only_insert_into_the_inbox_reads_and_changes_nothing() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = fixture.builder().clock(Arc::new(SystemClock::new())).open().await.unwrap();
     log.log(Event::new("secret")).await.unwrap();
     let roles = AuditLog::set_up_database(fixture.database().url()).await.unwrap();
     let name = member(&fixture, &roles.inbox);
@@ -67,7 +69,8 @@ async fn a_sequencer_and_a_reader_do_their_part() {
     let roles = AuditLog::set_up_database(database.url()).await.unwrap();
     let (sequencer, reader) = (member(&fixture, &roles.sequencer), member(&fixture, &roles.reader));
 
-    let log = fixture.builder_at(database.url_as(&sequencer)).origin("example.com/audit").open().await.unwrap();
+    let builder = fixture.builder_at(database.url_as(&sequencer)).origin("example.com/audit");
+    let log = builder.clock(Arc::new(SystemClock::new())).open().await.unwrap();
     let events = (0..300).map(|i| Event::new("record.viewed").actor(format!("u-{}", i % 7)));
     log.log_bulk(events.collect()).await.unwrap();
     log.log(Event::new("user.login").actor("u-1").id("known")).await.unwrap();
@@ -80,7 +83,7 @@ async fn a_sequencer_and_a_reader_do_their_part() {
     })
     .await
     .unwrap();
-    let erased = log.erase(sealog::Erasure::new(sealog::Subject::Actor("u-1".into()), "gdpr-17")).await.unwrap();
+    let erased = log.erase(&sealog::Erasure::new(sealog::Subject::Actor("u-1".into()), "gdpr-17")).await.unwrap();
     assert!(erased.removed > 40);
     for _ in 0..300 {
         log.log(Event::new("single")).await.unwrap();

@@ -34,9 +34,9 @@ impl Drained {
     }
 }
 
-/// Takes rows out of the inbox, with the transaction at hand. Answers how far it is drained then, if anything
-/// changes.
-pub(super) fn drain(link: &Link) -> Result<(Vec<Found>, Option<Drained>)> {
+/// Takes rows out of the inbox, with the transaction at hand. Answers how far it is drained then; `None` if that is
+/// as far as before.
+pub(super) fn drain(link: &Link) -> Result<Option<(Vec<Found>, Drained)>> {
     // Small and emptied all the time, the table may look to the planner as if reading all of it were cheap.
     link.batch("SET LOCAL enable_seqscan TO off")?;
     let rows = link.query(include_str!("queries/inbox_state.sql"), &[])?;
@@ -46,19 +46,18 @@ pub(super) fn drain(link: &Link) -> Result<(Vec<Found>, Option<Drained>)> {
     if known.is_some_and(|known| known != cluster) {
         link.query(include_str!("queries/inbox_adopt.sql"), &[])?;
     }
-    let (seen, round, position) = if known == Some(cluster) {
+    let (seen, round, position): (String, Option<String>, i64) = if known == Some(cluster) {
         (column(state, 1)?, column(state, 2)?, column(state, 3)?)
     } else {
         (NOTHING_SEEN.to_owned(), None, 0)
     };
-    let round: Option<String> = round;
     if round.is_none() {
         let rows = link.query(include_str!("queries/inbox_drain.sql"), &[&seen, &now, &DRAIN_ROWS, &DRAIN_BYTES])?;
         let count: i64 = rows.first().map_or(Ok(0), |row| column(row, 0))?;
         if count <= DRAIN_ROWS {
             let found = if count == 0 { Vec::new() } else { rows.iter().map(read_found).collect::<Result<_>>()? };
-            let drained = (count > 0 || known.is_none()).then_some(Drained { cluster, seen: now, round, position: 0 });
-            return Ok((found, drained));
+            let is_news = count > 0 || known != Some(cluster);
+            return Ok(is_news.then_some((found, Drained { cluster, seen: now, round, position: 0 })));
         }
     }
     // More than one batch takes: a round of several, up to what is there now.
@@ -71,7 +70,7 @@ pub(super) fn drain(link: &Link) -> Result<(Vec<Found>, Option<Drained>)> {
         Some(last) => Drained { cluster, seen, position: last.position, round: Some(round) },
         None => Drained { cluster, seen: round, round: None, position: 0 },
     };
-    Ok((found, Some(drained)))
+    Ok(Some((found, drained)))
 }
 
 fn read_found(row: &Row) -> Result<Found> {

@@ -45,6 +45,7 @@ use crate::journal::Birth;
 /// The schema's migrations, in order, with SQLite's numbers.
 const MIGRATIONS: [&str; 2] =
     [include_str!("migrations/0001_journal.sql"), include_str!("migrations/0002_own_events.sql")];
+/// The functions that applications call, which are made anew whenever the schema is brought forward: a change to one
 /// How long a call waits for the database, for its lock, or for an answer, unless told otherwise.
 pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it waits before it tries again to connect.
@@ -62,6 +63,7 @@ pub(crate) struct Database {
     patience: Duration,
     runtime: Option<Runtime>,
     listener: OnceLock<listen::Listener>,
+    inbox_insert: OnceLock<&'static str>,
 }
 
 impl Database {
@@ -98,7 +100,15 @@ impl Database {
             .post_create(configure)
             .build()
             .map_err(|error| Error::new(ErrorKind::Storage, error.to_string()).with_source(error))?;
-        Ok(Arc::new(Self { address, tls, pool, patience, runtime: Some(runtime), listener: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            address,
+            tls,
+            pool,
+            patience,
+            runtime: Some(runtime),
+            listener: OnceLock::new(),
+            inbox_insert: OnceLock::new(),
+        }))
     }
 
     /// The URL without the password, for messages.
@@ -106,10 +116,13 @@ impl Database {
         self.address.name()
     }
 
-    /// The statement that stages an event, whatever the search path of who runs it.
-    pub(crate) fn inbox_insert(&self) -> String {
-        let schema = quoted(&self.address.schema);
-        include_str!("queries/inbox_insert.sql").trim_ascii_end().replace("$schema", &schema)
+    /// The statement that stages an event, whatever the search path of who runs it. Drivers trust a text that is
+    /// there for as long as the program, so it is made once for each database that is opened, and stays.
+    pub(crate) fn inbox_insert(&self) -> &'static str {
+        self.inbox_insert.get_or_init(|| {
+            let schema = quoted(&self.address.schema);
+            include_str!("queries/inbox_insert.sql").trim_ascii_end().replace("$schema", &schema).leak()
+        })
     }
 
     /// A name for files that belong to the log on this machine.

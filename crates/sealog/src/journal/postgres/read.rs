@@ -195,8 +195,8 @@ impl Snapshot for View<'_> {
             for row in &rows {
                 let seq = number(row, 0)?;
                 bytes.clear();
-                if let Some(Jsonb(jsonb)) = column(row, 3)? {
-                    sealed(jsonb, column(row, 4)?, &mut bytes).map_err(|what| unreadable(seq, &what))?;
+                if let Some(jsonb) = column::<Option<Jsonb<'_>>>(row, 3)? {
+                    sealed(jsonb, &mut bytes).map_err(|error| unreadable(seq, error))?;
                 }
                 let salt: Option<&[u8]> = column(row, 2)?;
                 let stored = StoredRow { commitment: column(row, 1)?, salt: salt.unwrap_or_default(), body: &bytes };
@@ -302,8 +302,9 @@ fn no_checkpoint() -> Error {
     Error::new(ErrorKind::Integrity, "expected at least one checkpoint in the log, found none")
 }
 
-fn unreadable(seq: u64, what: &str) -> Error {
-    Error::new(ErrorKind::Integrity, format!("seq {seq}: expected an event's JSON, found something else: {what}"))
+fn unreadable(seq: u64, error: serde_json::Error) -> Error {
+    let message = format!("seq {seq}: expected an event's JSON, found something else: {error}");
+    Error::new(ErrorKind::Integrity, message).with_source(error)
 }
 
 fn read_entry(id: &str, row: &Row) -> Result<Entry> {

@@ -1,6 +1,5 @@
 //! Writing: one connection, one transaction at a time.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use serde_json::Value;
 use tokio_postgres::Error as PgError;
 use tokio_postgres::types::ToSql;
 
-use super::body::{Jsonb, storable};
+use super::body::Jsonb;
 use super::inbox::Drained;
 use super::read::{View, column, read_head, signed};
 use super::{Database, Link, prepared};
@@ -235,10 +234,10 @@ impl Transaction for PostgresTransaction<'_> {
         Box::new(View { link: self.link() })
     }
 
-    fn drain(&mut self) -> Result<Vec<Found>> {
-        let (found, drained) = super::inbox::drain(self.link())?;
-        self.drained = drained;
-        Ok(found)
+    fn drain(&mut self) -> Result<Option<Vec<Found>>> {
+        let Some((found, drained)) = super::inbox::drain(self.link())? else { return Ok(None) };
+        self.drained = Some(drained);
+        Ok(Some(found))
     }
 
     fn rewrite(&mut self, rows: &[Rewritten]) -> Result<()> {
@@ -247,11 +246,9 @@ impl Transaction for PostgresTransaction<'_> {
         let ids: Vec<_> = rows.iter().map(|row| &*row.id).collect();
         let removed_ids: Vec<_> = rows.iter().map(|row| &*row.removed_id).collect();
         let times: Vec<_> = rows.iter().map(|row| row.timestamp).collect();
-        let stored: Vec<_> = rows.iter().map(|row| storable(&row.body)).collect();
         let salts: Vec<_> = rows.iter().map(|row| (!row.body.is_empty()).then_some(&row.salt[..])).collect();
-        let bodies: Vec<_> = stored.iter().map(|body| (!body.is_empty()).then_some(Jsonb(body))).collect();
-        let exact: Vec<_> = rows.iter().zip(&stored).map(|(row, stored)| exact(&row.body, stored)).collect();
-        let params: &[&(dyn ToSql + Sync)] = &[&seqs, &ids, &removed_ids, &times, &salts, &bodies, &exact];
+        let bodies: Vec<_> = rows.iter().map(|row| (!row.body.is_empty()).then_some(Jsonb(&row.body))).collect();
+        let params: &[&(dyn ToSql + Sync)] = &[&seqs, &ids, &removed_ids, &times, &salts, &bodies];
         let link = self.link();
         let rewritten = link.run(async {
             let statement = prepared(link.client(), include_str!("queries/rewrite_events.sql")).await?;
@@ -322,17 +319,9 @@ async fn store(
     is_committing: &Cell<bool>,
 ) -> Result<(), PgError> {
     let mut statements = Statements { client, asked: Vec::new() };
-    let stored: Vec<_> = batch.rows.iter().map(|row| storable(row.body)).collect();
     let size = batch.first_seq + batch.rows.len() as u64;
-    let mut copying = None;
-    if batch.rows.len() >= COPY_FROM_EVENTS {
-        let statement = prepared(client, include_str!("queries/copy_events.sql")).await?;
-        let mut sink = Box::pin(client.copy_in::<_, Bytes>(&statement).await?);
-        sink.feed(copied(batch, size, &stored)).await?;
-        copying = Some(sink);
-    }
-
-    let inserted = !batch.rows.is_empty() && copying.is_none();
+    let is_copied = batch.rows.len() >= COPY_FROM_EVENTS;
+    let inserted = !batch.rows.is_empty() && !is_copied;
     let rows = if inserted { batch.rows } else { &[] };
     let seqs: Vec<_> = (batch.first_seq..).take(rows.len()).map(signed).collect();
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
@@ -340,9 +329,8 @@ async fn store(
     let digests: Vec<_> = rows.iter().map(|row| row.digest.as_ref().map(|digest| &digest[..])).collect();
     let commitments: Vec<_> = rows.iter().map(|row| &row.commitment[..]).collect();
     let salts: Vec<_> = rows.iter().map(|row| &row.salt[..]).collect();
-    let bodies: Vec<_> = stored.iter().take(rows.len()).map(|body| Jsonb(body)).collect();
-    let exacts: Vec<_> = rows.iter().zip(&stored).map(|(row, stored)| exact(row.body, stored)).collect();
-    let events: [&(dyn ToSql + Sync); 8] = [&seqs, &ids, &trees, &digests, &commitments, &salts, &bodies, &exacts];
+    let bodies: Vec<_> = rows.iter().map(|row| Jsonb(row.body)).collect();
+    let events: [&(dyn ToSql + Sync); 7] = [&seqs, &ids, &trees, &digests, &commitments, &salts, &bodies];
     if inserted {
         statements.ask(include_str!("queries/insert_events.sql"), &events).await?;
     }
@@ -400,6 +388,14 @@ async fn store(
         statements.ask(include_str!("queries/notify.sql"), &[]).await?;
     }
 
+    // Nothing can be prepared any more while it is copied.
+    let mut copying = None;
+    if is_copied {
+        let statement = prepared(client, include_str!("queries/copy_events.sql")).await?;
+        let mut sink = Box::pin(client.copy_in::<_, Bytes>(&statement).await?);
+        sink.feed(copied(batch, size)).await?;
+        copying = Some(sink);
+    }
     // All of it is on its way before the first answer comes. What fails makes the commit a rollback.
     let finish = async {
         match &mut copying {
@@ -433,9 +429,9 @@ impl<'a> Statements<'a> {
 }
 
 /// The rows of a batch in the binary form that `COPY` reads.
-fn copied(batch: &Batch<'_>, size: u64, stored: &[Cow<'_, [u8]>]) -> Bytes {
+fn copied(batch: &Batch<'_>, size: u64) -> Bytes {
     const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-    let length: usize = stored.iter().map(|body| body.len() + 200).sum();
+    let length: usize = batch.rows.iter().map(|row| row.body.len() + 200).sum();
     let mut out = BytesMut::with_capacity(HEADER.len() + length);
     let field = |out: &mut BytesMut, bytes: Option<&[u8]>| match bytes {
         Some(bytes) => {
@@ -445,25 +441,19 @@ fn copied(batch: &Batch<'_>, size: u64, stored: &[Cow<'_, [u8]>]) -> Bytes {
         None => out.put_i32(-1),
     };
     out.put_slice(HEADER);
-    for ((seq, row), stored) in (batch.first_seq..).zip(batch.rows).zip(stored) {
-        out.put_i16(8);
+    for (seq, row) in (batch.first_seq..).zip(batch.rows) {
+        out.put_i16(7);
         field(&mut out, Some(&signed(seq).to_be_bytes()));
         field(&mut out, Some(row.id.as_bytes()));
         field(&mut out, Some(&((size - seq) as i32).to_be_bytes()));
         field(&mut out, row.digest.as_ref().map(|digest| &digest[..]));
         field(&mut out, Some(&row.commitment));
         field(&mut out, Some(&row.salt));
-        out.put_i32(Jsonb(stored).len() as i32);
-        Jsonb(stored).write(&mut out);
-        field(&mut out, exact(row.body, stored));
+        out.put_i32(Jsonb(row.body).len() as i32);
+        Jsonb(row.body).write(&mut out);
     }
     out.put_i16(-1);
     out.freeze()
-}
-
-/// The sealed bytes, where the column `body` cannot hold them.
-fn exact<'a>(body: &'a [u8], stored: &Cow<'_, [u8]>) -> Option<&'a [u8]> {
-    matches!(stored, Cow::Owned(_)).then_some(body)
 }
 
 /// The first rows of a log.

@@ -11,8 +11,7 @@ CREATE TABLE signer (
 
 -- The events, a row each. `tree` is the size of the tree that first held the event, counted from its seq;
 -- `digest` tells whether an id that is sent again comes with the same event, and is NULL where the log chose the
--- id. The sealed bytes are the canonical JSON of `body`; where jsonb cannot hold them (U+0000 in a text) they
--- stand in `exact`, and `body` has U+FFFD in their place. Of a removed event salt and body are NULL.
+-- id. The sealed bytes are the canonical JSON of `body`. Of a removed event salt and body are NULL.
 CREATE TABLE event (
     seq        bigint PRIMARY KEY,
     id         text COLLATE "C" NOT NULL UNIQUE,
@@ -20,8 +19,7 @@ CREATE TABLE event (
     digest     bytea,
     commitment bytea NOT NULL,
     salt       bytea,
-    body       jsonb,
-    exact      bytea
+    body       jsonb
 );
 
 -- The tree above the leaves: the root of each complete subtree of 256^level leaves.

@@ -1,1 +1,1 @@
-COPY event (seq, id, tree, digest, commitment, salt, body, exact) FROM STDIN (FORMAT binary)
+COPY event (seq, id, tree, digest, commitment, salt, body) FROM STDIN (FORMAT binary)

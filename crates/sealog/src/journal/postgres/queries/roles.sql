@@ -2,21 +2,19 @@
 REVOKE ALL ON ALL TABLES IN SCHEMA $schema FROM PUBLIC;
 GRANT USAGE ON SCHEMA $schema TO $inbox, $reader, $sequencer;
 
--- Functions that check what they are given, and what a row of the inbox takes by itself.
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA $schema FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION log(jsonb), set_context(jsonb, text), new_id() TO $inbox, $sequencer;
-GRANT EXECUTE ON FUNCTION redaction(), set_redaction(jsonb) TO $sequencer;
-
 -- Who writes to the inbox reads nothing, and chooses neither position nor transaction.
 GRANT INSERT (id, event, digest) ON inbox TO $inbox;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA $schema FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION new_id(), log(jsonb), set_context(jsonb, text) TO $inbox;
 
 GRANT SELECT ON signer, event, node, checkpoint, own_event, rejected, state, drained, migration, events TO $reader;
 
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA $schema TO $sequencer;
 GRANT SELECT ON ALL TABLES IN SCHEMA $schema TO $sequencer;
 GRANT INSERT ON signer, event, node, checkpoint, own_event, rejected, state, drained TO $sequencer;
 GRANT INSERT (id, event, digest), UPDATE (xid), DELETE ON inbox TO $sequencer;
 -- Removals. Nothing else of an event is ever changed.
-GRANT UPDATE (id, digest, removed, salt, body, exact) ON event TO $sequencer;
+GRANT UPDATE (id, digest, removed, salt, body) ON event TO $sequencer;
 GRANT UPDATE (copy) ON rejected TO $sequencer;
 GRANT DELETE ON checkpoint, state, drained TO $sequencer;
 DO $do$

@@ -1,16 +1,18 @@
-//! What stands between a log and its database, and cuts the connection where a test wants it.
+//! What stands between a program and its database, and cuts connections where a test wants it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How a batch's commit begins on the wire.
 const COMMIT: &[u8] = b"TO 0; COMMIT";
 /// How the answer to it ends.
 const COMMITTED: &[u8] = b"COMMIT\0";
 
+/// What a [`Proxy`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
+    /// What comes goes on.
     Pass,
     /// The next commit does not get through.
     CutBeforeCommit,
@@ -22,20 +24,27 @@ pub(crate) enum Mode {
     Refuse,
 }
 
+#[derive(Debug)]
 struct Shared {
     mode: Mutex<Mode>,
     open: Mutex<Vec<TcpStream>>,
     target: u16,
 }
 
-#[derive(Clone)]
-pub(crate) struct Proxy {
+/// A port on 127.0.0.1 that leads to a server. Dropped, it stays until the process ends.
+#[derive(Debug, Clone)]
+pub struct Proxy {
     shared: Arc<Shared>,
     port: u16,
 }
 
 impl Proxy {
-    pub(crate) fn to(target: u16) -> Self {
+    /// A port that leads to this one.
+    ///
+    /// # Panics
+    ///
+    /// When there is no port.
+    pub fn to(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let shared = Arc::new(Shared { mode: Mutex::new(Mode::Pass), open: Mutex::default(), target });
@@ -50,21 +59,24 @@ impl Proxy {
         Self { shared, port }
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// The port.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn set(&self, mode: Mode) {
-        *self.shared.mode.lock().unwrap() = mode;
+    /// Goes over to another mode.
+    pub fn set(&self, mode: Mode) {
+        *locked(&self.shared.mode) = mode;
     }
 
-    pub(crate) fn mode(&self) -> Mode {
-        *self.shared.mode.lock().unwrap()
+    /// What it does; a cut at a commit is done once it passes again.
+    pub fn mode(&self) -> Mode {
+        *locked(&self.shared.mode)
     }
 
     /// Ends every connection there is.
-    pub(crate) fn cut(&self) {
-        for stream in self.shared.open.lock().unwrap().drain(..) {
+    pub fn cut(&self) {
+        for stream in locked(&self.shared.open).drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -72,14 +84,14 @@ impl Proxy {
 
 impl Shared {
     fn carry(self: Arc<Self>, client: TcpStream) {
-        if *self.mode.lock().unwrap() == Mode::Refuse {
+        if *locked(&self.mode) == Mode::Refuse {
             return;
         }
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.target)) else { return };
-        self.open.lock().unwrap().extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
+        locked(&self.open).extend([copy(&client), copy(&server)]);
         let is_cutting = Arc::new(Mutex::new(false));
-        let (from_client, to_client) = (client.try_clone().unwrap(), client);
-        let (from_server, to_server) = (server.try_clone().unwrap(), server);
+        let (from_client, to_client) = (copy(&client), client);
+        let (from_server, to_server) = (copy(&server), server);
         std::thread::spawn({
             let (shared, is_cutting) = (self.clone(), is_cutting.clone());
             move || {
@@ -94,7 +106,7 @@ impl Shared {
                         }
                         Mode::CutAfterCommit => {
                             *mode = Mode::Pass;
-                            *is_cutting.lock().unwrap() = true;
+                            *locked(&is_cutting) = true;
                             true
                         }
                         _ => true,
@@ -103,7 +115,7 @@ impl Shared {
             }
         });
         std::thread::spawn(move || {
-            self.pump(from_server, &to_client, |_, bytes| !(*is_cutting.lock().unwrap() && contains(bytes, COMMITTED)))
+            self.pump(from_server, &to_client, |_, bytes| !(*locked(&is_cutting) && contains(bytes, COMMITTED)))
         });
     }
 
@@ -112,7 +124,7 @@ impl Shared {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..count];
-            let mut mode = self.mode.lock().unwrap();
+            let mut mode = locked(&self.mode);
             if *mode == Mode::Silent {
                 continue;
             }
@@ -131,4 +143,12 @@ impl Shared {
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+fn copy(stream: &TcpStream) -> TcpStream {
+    stream.try_clone().expect("a stream can be had twice")
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
