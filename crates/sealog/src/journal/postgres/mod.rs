@@ -45,7 +45,6 @@ use crate::journal::Birth;
 /// The schema's migrations, in order, with SQLite's numbers.
 const MIGRATIONS: [&str; 2] =
     [include_str!("migrations/0001_journal.sql"), include_str!("migrations/0002_own_events.sql")];
-/// The functions that applications call, which are made anew whenever the schema is brought forward: a change to one
 /// How long a call waits for the database, for its lock, or for an answer, unless told otherwise.
 pub(crate) const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it waits before it tries again to connect.
