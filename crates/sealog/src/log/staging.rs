@@ -122,7 +122,7 @@ impl AuditLog {
         let staged = self.stage_in_database(event)?;
         if let Some(insert) = &staged.insert {
             let params: Vec<_> = insert.params.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
-            transaction.query_typed(&insert.sql, &params).await.map_err(not_inserted)?;
+            transaction.query_typed(insert.sql, &params).await.map_err(not_inserted)?;
         }
         Ok(staged)
     }

@@ -1,7 +1,9 @@
 //! Tracked tables of an application's SQLite file.
 
+use std::sync::Arc;
+
 use sealog::rusqlite::Connection;
-use sealog::{AuditLog, ErrorKind, Filter, Mode, Policy, Record, TrackOptions, WatchFrom, acting_in};
+use sealog::{AuditLog, ErrorKind, Filter, Mode, Policy, Record, SystemClock, TrackOptions, WatchFrom, acting_in};
 use serde_json::{Value, json};
 
 use crate::support::{Fixture, check};
@@ -21,7 +23,8 @@ impl App {
     }
 
     async fn log(&self, policy: Policy) -> AuditLog {
-        self.fixture.builder().policy(policy).inbox(self.fixture.dir.path().join("app.db")).open().await.unwrap()
+        let builder = self.fixture.builder().clock(Arc::new(SystemClock::new()));
+        builder.policy(policy).inbox(self.fixture.dir.path().join("app.db")).open().await.unwrap()
     }
 
     fn run(&self, sql: &str) {

@@ -1,10 +1,17 @@
 //! Events from SQL: what the database checks, adds and hides before a row of the inbox is written.
 
-use sealog::{AuditLog, Detector, ErrorKind, Event, IpPolicy, Mode, Policy};
+use std::sync::Arc;
+
+use sealog::{AuditLog, Builder, Detector, ErrorKind, Event, IpPolicy, Mode, Policy, SystemClock};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls};
 
 use crate::support::{Fixture, check};
+
+/// The database's clock tells when an event was accepted, and the log's must agree.
+fn builder(fixture: &Fixture) -> Builder {
+    fixture.builder().clock(Arc::new(SystemClock::new()))
+}
 
 async fn connect(fixture: &Fixture) -> Client {
     let (client, connection) = tokio_postgres::connect(&fixture.database().url(), NoTls).await.unwrap();
@@ -27,7 +34,7 @@ async fn logged(log: &AuditLog, client: &Client, event: &Value) -> Value {
 #[tokio::test]
 async fn an_event_is_logged_by_a_plain_statement_in_the_applications_transaction() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let mut client = connect(&fixture).await;
     client.batch_execute("CREATE TABLE invoice (id text PRIMARY KEY)").await.unwrap();
 
@@ -61,7 +68,7 @@ async fn an_event_is_logged_by_a_plain_statement_in_the_applications_transaction
 #[tokio::test]
 async fn invariant_11_what_is_rolled_back_is_never_seen() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let mut client = connect(&fixture).await;
     let tx = client.transaction().await.unwrap();
     tx.batch_execute(r#"SELECT sealog.log('{"id": "whole", "action": "x"}')"#).await.unwrap();
@@ -83,7 +90,7 @@ async fn invariant_11_what_is_rolled_back_is_never_seen() {
 #[tokio::test]
 async fn what_is_wrong_is_refused_with_its_place_and_what_to_do() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let client = connect(&fixture).await;
     let long = "x".repeat(2000);
     let deep = (0..70).fold(json!(1), |inner, _| json!([inner]));
@@ -139,7 +146,7 @@ async fn what_is_wrong_is_refused_with_its_place_and_what_to_do() {
 #[tokio::test]
 async fn what_the_database_takes_the_library_takes_too_whatever_is_in_it() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let client = connect(&fixture).await;
     let nested = (0..63).fold(json!("deep"), |inner, _| json!([inner]));
     for (number, value) in [
@@ -166,7 +173,7 @@ async fn what_the_database_takes_the_library_takes_too_whatever_is_in_it() {
 #[tokio::test]
 async fn a_context_flows_into_the_events_of_its_transaction_or_session() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let mut client = connect(&fixture).await;
     client.batch_execute(r#"SELECT sealog.set_context('{"tenant": "t-1"}', 'session')"#).await.unwrap();
     let tx = client.transaction().await.unwrap();
@@ -220,7 +227,7 @@ async fn invariant_7_the_policy_hides_in_the_database_what_it_hides_in_the_libra
         .detect(Detector::BearerToken)
         .detect(Detector::CloudKeyId)
         .ip_address(IpPolicy::Truncate);
-    let log = fixture.builder().policy(policy).open().await.unwrap();
+    let log = builder(&fixture).policy(policy).open().await.unwrap();
     let client = connect(&fixture).await;
     // Held back, so that the inbox can be looked at before the log drains it.
     let hold = connect(&fixture).await;
@@ -270,7 +277,7 @@ async fn invariant_7_the_policy_hides_in_the_database_what_it_hides_in_the_libra
 #[tokio::test]
 async fn the_database_follows_the_settings() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let rules = || serde_json::from_str::<Value>(&fixture.database().sql("SELECT sealog.redaction()")).unwrap();
     assert_eq!(rules()["names"].as_object().unwrap().len(), Policy::DEFAULT_NAMES.len());
     log.update_settings(|settings| {
@@ -292,7 +299,7 @@ async fn the_database_follows_the_settings() {
 #[tokio::test]
 async fn a_role_that_may_only_log_logs_and_does_nothing_else() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let database = fixture.database();
     let roles = AuditLog::set_up_database(database.url()).await.unwrap();
     let name = format!("app_of_{}", database.name());
@@ -325,7 +332,7 @@ async fn a_role_that_may_only_log_logs_and_does_nothing_else() {
 #[tokio::test]
 async fn invariant_11_the_librarys_twin_logs_in_the_applications_transaction() {
     let fixture = Fixture::new();
-    let log = fixture.builder().policy(Policy::default().redact("pin")).open().await.unwrap();
+    let log = builder(&fixture).policy(Policy::default().redact("pin")).open().await.unwrap();
     let mut client = connect(&fixture).await;
     let event = || Event::new("invoice.paid").id("e-1").metadata(json!({"pin": "secret-1"}));
     let mut tx = client.transaction().await.unwrap();

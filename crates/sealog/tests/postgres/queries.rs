@@ -7,7 +7,8 @@ use tokio_postgres::NoTls;
 use crate::support::Fixture;
 
 /// With names to be put in, or several statements: the tests run them as a whole.
-const PUT_TOGETHER: [&str; 5] = ["commit.sql", "configure.sql", "inbox_insert.sql", "roles.sql", "schema_create.sql"];
+const PUT_TOGETHER: [&str; 6] =
+    ["commit.sql", "configure.sql", "inbox_insert.sql", "roles.sql", "schema_create.sql", "set_functions_version.sql"];
 
 #[tokio::test]
 async fn every_query_is_valid_and_used() {

@@ -1,10 +1,17 @@
 //! Tables that are tracked: each change is an event, whoever makes it and however.
 
-use sealog::{AuditLog, ErrorKind, Filter, Mode, Policy, Record, TrackOptions, WatchFrom};
+use std::sync::Arc;
+
+use sealog::{AuditLog, Builder, ErrorKind, Filter, Mode, Policy, Record, SystemClock, TrackOptions, WatchFrom};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls};
 
 use crate::support::{Fixture, check};
+
+/// The database's clock tells when an event was accepted, and the log's must agree.
+fn builder(fixture: &Fixture) -> Builder {
+    fixture.builder().clock(Arc::new(SystemClock::new()))
+}
 
 async fn connect(fixture: &Fixture) -> Client {
     let (client, connection) = tokio_postgres::connect(&fixture.database().url(), NoTls).await.unwrap();
@@ -41,7 +48,7 @@ fn paths(record: &Record) -> Vec<&str> {
 #[tokio::test]
 async fn every_kind_of_statement_is_captured_row_by_row() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let client = connect(&fixture).await;
     client
         .batch_execute(
@@ -137,7 +144,7 @@ async fn every_kind_of_statement_is_captured_row_by_row() {
 async fn columns_are_left_out_and_hidden_whatever_becomes_of_the_table() {
     let fixture = Fixture::new();
     let policy = Policy::default().redact_with("email", Mode::Mask).redact_with("gone", Mode::Remove);
-    let log = fixture.builder().policy(policy).open().await.unwrap();
+    let log = builder(&fixture).policy(policy).open().await.unwrap();
     let client = connect(&fixture).await;
     client
         .batch_execute(
@@ -227,7 +234,7 @@ async fn columns_are_left_out_and_hidden_whatever_becomes_of_the_table() {
 #[tokio::test]
 async fn rows_that_no_event_could_hold_are_captured_without_what_is_too_large() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let client = connect(&fixture).await;
     client
         .batch_execute(
@@ -252,7 +259,7 @@ async fn rows_that_no_event_could_hold_are_captured_without_what_is_too_large() 
 #[tokio::test]
 async fn a_partitioned_table_is_seen_by_whichever_name_it_is_written_to() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let client = connect(&fixture).await;
     client
         .batch_execute(
@@ -287,7 +294,7 @@ async fn a_partitioned_table_is_seen_by_whichever_name_it_is_written_to() {
 #[tokio::test]
 async fn the_events_of_a_table_tell_its_state() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let client = connect(&fixture).await;
     client
         .batch_execute(
@@ -330,7 +337,7 @@ async fn the_events_of_a_table_tell_its_state() {
 #[tokio::test]
 async fn the_statements_in_the_documentation_work() {
     let fixture = Fixture::new();
-    let log = fixture.open().await;
+    let log = builder(&fixture).open().await.unwrap();
     let client = connect(&fixture).await;
     let text = include_str!("../../../../docs/TRACKING.md");
     let blocks: Vec<_> = text.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();

@@ -2,11 +2,6 @@
 REVOKE ALL ON ALL TABLES IN SCHEMA $schema FROM PUBLIC;
 GRANT USAGE ON SCHEMA $schema TO $inbox, $reader, $sequencer;
 
--- Functions that check what they are given, and what a row of the inbox takes by itself.
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA $schema FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION log(jsonb), set_context(jsonb, text), new_id() TO $inbox, $sequencer;
-GRANT EXECUTE ON FUNCTION redaction(), set_redaction(jsonb) TO $sequencer;
-
 -- Who writes to the inbox reads nothing, and chooses neither position nor transaction.
 GRANT INSERT (id, event, digest) ON inbox TO $inbox;
 
