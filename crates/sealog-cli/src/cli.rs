@@ -78,12 +78,12 @@ pub(crate) struct Shared {
     /// Print JSON: one document, or one line an event for lists
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The signing key's file [default: the log's path with .key added]; the environment variable
-    /// SEALOG_KEY may hold the key's text itself
+    /// The signing key's file [default: the log's path with .key added; for a URL a file below
+    /// ~/.config/sealog]; the environment variable SEALOG_KEY may hold the key's text itself
     #[arg(long, global = true, value_name = "FILE", env = "SEALOG_KEY_FILE")]
     pub(crate) key: Option<PathBuf>,
     /// The folder of the index, which can be deleted at any time [default: the log's path with .index
-    /// added]
+    /// added; for a URL a folder below ~/.cache/sealog]
     #[arg(long, global = true, value_name = "DIR", env = "SEALOG_INDEX")]
     pub(crate) index: Option<PathBuf>,
     /// When to use colours; NO_COLOR is respected

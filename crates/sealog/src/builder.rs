@@ -240,24 +240,9 @@ impl Builder {
         // Before anything is created, since a wrong policy or name is the caller's mistake.
         self.policy.compile([0; 32])?;
         Self::check_origin(self.origin.as_ref(), &key_source)?;
-        let mut journal = journal_place.open(self.create, || {
-            let key = if let Some(key) = key_source.load()? {
-                key
-            } else {
-                let key = Key::generate(&self.origin.unwrap_or_else(|| random_origin(&*clock)), &*clock)?;
-                #[cfg(feature = "postgres")]
-                if let (Place::Database(_), KeySource::File(path)) = (&journal_place, &key_source) {
-                    // What is wrong with it is told where the key is written.
-                    let _ = path.parent().map(std::fs::create_dir_all);
-                }
-                key_source.save(&key)?;
-                key
-            };
-            let empty = Frontier::new();
-            let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
-            let checkpoint = StoredCheckpoint { size: 0, frontier: empty.to_bytes(), note };
-            Ok(Birth { vkey: key.vkey().to_owned(), secret_check: secret_check(key.secret()), checkpoint })
-        })?;
+        let origin = self.origin;
+        let mut journal =
+            journal_place.open(self.create, || birth(&key_source, origin.as_deref(), &journal_place, &*clock))?;
         let (head, known_secret) = {
             let mut transaction = journal.begin()?;
             (transaction.head()?, transaction.snapshot().state(SECRET_CHECK)?)
@@ -334,6 +319,26 @@ impl Builder {
         }
         Ok(AuditLog::of(shared))
     }
+}
+
+/// What a new log begins with; makes its key where there is none.
+fn birth(key_source: &KeySource, origin: Option<&str>, place: &Place, clock: &dyn Clock) -> Result<Birth> {
+    let key = if let Some(key) = key_source.load()? {
+        key
+    } else {
+        let origin = origin.map_or_else(|| random_origin(clock), str::to_owned);
+        let key = Key::generate(&origin, clock)?;
+        if let (false, KeySource::File(path)) = (matches!(place, Place::File(_)), key_source) {
+            // The folder for settings may not be there yet. What is wrong with it is told where the key is written.
+            let _ = path.parent().map(std::fs::create_dir_all);
+        }
+        key_source.save(&key)?;
+        key
+    };
+    let empty = Frontier::new();
+    let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
+    let checkpoint = StoredCheckpoint { size: 0, frontier: empty.to_bytes(), note };
+    Ok(Birth { vkey: key.vkey().to_owned(), secret_check: secret_check(key.secret()), checkpoint })
 }
 
 /// Starts the sequencer's thread.

@@ -111,11 +111,11 @@ impl Shared {
                         }
                         _ => true,
                     }
-                })
+                });
             }
         });
         std::thread::spawn(move || {
-            self.pump(from_server, &to_client, |_, bytes| !(*locked(&is_cutting) && contains(bytes, COMMITTED)))
+            self.pump(from_server, &to_client, |_, bytes| !(*locked(&is_cutting) && contains(bytes, COMMITTED)));
         });
     }
 

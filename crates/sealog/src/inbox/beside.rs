@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::Sorted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Place, Reader, postgres};
 use crate::policy::Compiled;
@@ -64,7 +65,7 @@ impl Worker {
         }
         let (reply, answer) = oneshot::channel();
         let closed = || Error::new(ErrorKind::Closed, "the log is closed");
-        self.queue.send(Request::Batched(Work::Inbox { sorted: Default::default(), reply })).map_err(|_| closed())?;
+        self.queue.send(Request::Batched(Work::Inbox { sorted: Sorted::default(), reply })).map_err(|_| closed())?;
         answer.blocking_recv().map_err(|_| closed())??;
         Ok(true)
     }

@@ -56,6 +56,7 @@ impl Fixture {
 
     /// The database of a log in PostgreSQL.
     #[cfg(feature = "postgres")]
+    #[allow(dead_code, reason = "a log in a file has none")]
     pub(crate) fn database(&self) -> &throwaway_postgres::Database<'static> {
         self.database.as_ref().expect("the log is in a database")
     }

@@ -25,7 +25,7 @@ const REFUSED: &str = "22023";
 
 /// Makes the functions where they are not there or others, with the rules of the default policy where there are none.
 pub(super) fn install(link: &Link) -> Result<()> {
-    let digest = FUNCTIONS.iter().fold(Sha256::new(), |digest, sql| digest.chain_update(sql)).finalize();
+    let digest = FUNCTIONS.iter().fold(Sha256::new(), Digest::chain_update).finalize();
     let mut version = String::new();
     for byte in digest {
         let _ = write!(version, "{byte:02x}");

@@ -271,23 +271,18 @@ async fn prepared(client: &ClientWrapper, sql: &str) -> Result<Statement, PgErro
 /// Whether it is the connection that failed, and another one may do better: the server is gone, ends, or is no
 /// primary any more.
 fn is_lost(error: &PgError) -> bool {
-    match error.code() {
-        Some(code) => {
-            code.code().starts_with("08")
-                || [
-                    &SqlState::ADMIN_SHUTDOWN,
-                    &SqlState::CRASH_SHUTDOWN,
-                    &SqlState::CANNOT_CONNECT_NOW,
-                    &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-                    &SqlState::READ_ONLY_SQL_TRANSACTION,
-                ]
-                .contains(&code)
-        }
-        None => {
-            use std::error::Error as _;
-            error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
-        }
-    }
+    use std::error::Error as _;
+    let Some(code) = error.code() else {
+        return error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
+    };
+    let ends = [
+        &SqlState::ADMIN_SHUTDOWN,
+        &SqlState::CRASH_SHUTDOWN,
+        &SqlState::CANNOT_CONNECT_NOW,
+        &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        &SqlState::READ_ONLY_SQL_TRANSACTION,
+    ];
+    code.code().starts_with("08") || ends.contains(&code)
 }
 
 /// What PostgreSQL says, with all that it says it with.

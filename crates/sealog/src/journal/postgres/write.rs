@@ -131,7 +131,7 @@ fn lock(link: &Link) -> Result<Head> {
     let begin = concat!("BEGIN ISOLATION LEVEL READ COMMITTED;", include_str!("queries/lock.sql"));
     let begin = link.client().batch_execute(begin);
     // A statement of its own sees what was committed before the lock was there.
-    let (_, rows) = link.run(try_join(begin, async { link.client().query(&head, &[]).await }))?;
+    let ((), rows) = link.run(try_join(begin, async { link.client().query(&head, &[]).await }))?;
     read_head(rows.first())
 }
 
