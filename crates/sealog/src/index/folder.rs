@@ -62,7 +62,10 @@ pub(super) fn open_found(
 
 /// What was committed with the segments.
 pub(super) fn payload(index: &tantivy::Index) -> Result<Payload> {
-    let payload = index.load_metas().map_err(damaged)?.payload.unwrap_or_default();
+    let Some(payload) = index.load_metas().map_err(damaged)?.payload else {
+        // Its files are there a moment before it says so.
+        return Err(Error::new(ErrorKind::Busy, "the index is being made by another process"));
+    };
     serde_json::from_str(&payload)
         .map_err(|error| Error::new(ErrorKind::Index, "the index does not say what it holds").with_source(error))
 }

@@ -26,6 +26,7 @@ mod scopes;
 mod search;
 #[path = "../it/settings.rs"]
 mod settings;
+mod standbys;
 #[path = "../it/support.rs"]
 mod support;
 mod tracking;

@@ -362,6 +362,7 @@ pub(crate) fn open(
         write::give_birth(link, &birth()?)
     })?;
     schema::check(&link)?;
+    schema::check_writable(&link)?;
     drop(link);
     Ok(PostgresJournal::new(database.clone()))
 }

@@ -38,6 +38,17 @@ pub(super) fn version(link: &Link) -> Result<usize> {
     rows.first().map_or(Ok(0), |row| Ok(column::<i32>(row, 0)? as usize))
 }
 
+/// That the database role may write the log, which no transaction before the first event would tell.
+pub(super) fn check_writable(link: &Link) -> Result<()> {
+    let rows = link.query(include_str!("queries/may_write.sql"), &[])?;
+    if rows.first().map_or(Ok(false), |row| column(row, 0))? {
+        return Ok(());
+    }
+    let message = "the database role may not write the log; `sealog database setup` makes roles, and docs/POSTGRES.md \
+                   tells which";
+    Err(Error::new(ErrorKind::Storage, message))
+}
+
 /// That the schema is the one that this program knows.
 pub(super) fn check_version(version: usize) -> Result<()> {
     let known = MIGRATIONS.len();

@@ -4,12 +4,9 @@ GRANT USAGE ON SCHEMA $schema TO $inbox, $reader, $sequencer;
 
 -- Who writes to the inbox reads nothing, and chooses neither position nor transaction.
 GRANT INSERT (id, event, digest) ON inbox TO $inbox;
-REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA $schema FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION new_id(), log(jsonb), set_context(jsonb, text) TO $inbox;
 
 GRANT SELECT ON signer, event, node, checkpoint, own_event, rejected, state, drained, migration, events TO $reader;
 
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA $schema TO $sequencer;
 GRANT SELECT ON ALL TABLES IN SCHEMA $schema TO $sequencer;
 GRANT INSERT ON signer, event, node, checkpoint, own_event, rejected, state, drained TO $sequencer;
 GRANT INSERT (id, event, digest), UPDATE (xid), DELETE ON inbox TO $sequencer;
