@@ -56,6 +56,7 @@ impl Fixture {
 
     /// The database of a log in PostgreSQL.
     #[cfg(feature = "postgres")]
+    #[allow(dead_code, reason = "only the tests of PostgreSQL ask for it")]
     pub(crate) fn database(&self) -> &throwaway_postgres::Database<'static> {
         self.database.as_ref().expect("the log is in a database")
     }

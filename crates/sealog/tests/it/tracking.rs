@@ -143,7 +143,10 @@ async fn what_takes_the_place_of_another_row_is_seen() {
         assert!(app.db.execute("INSERT INTO t VALUES (5, 'z', 'z')", []).is_err());
         assert_eq!(told(&app.changes(&log, "INSERT INTO t VALUES (8, 'z', 'z')").await), ["created 8"]);
         let found = app.changes(&log, "REPLACE INTO w VALUES ('k', 'm')").await;
-        assert_eq!(told(&found), replaced(&["deleted l", "updated k /v"], &["deleted k", "deleted l", "created k"]));
+        let mut said = told(&found);
+        said.sort();
+        let deleted = ["created k", "deleted k", "deleted l"];
+        assert_eq!(said, replaced(&["deleted l", "updated k /v"], &deleted), "{recursive}");
         log.close().await.unwrap();
     }
 }
@@ -187,7 +190,7 @@ async fn invariant_7_columns_are_left_out_and_hidden_before_the_inbox() {
     app.run("ALTER TABLE person ADD COLUMN pin; ALTER TABLE person RENAME COLUMN note TO remark");
     let log = app.log(policy.redact("pin")).await;
     let found = app.changes(&log, "UPDATE person SET pin = 'secret-8', remark = 'seen'").await;
-    assert_eq!(told(&found), ["updated 1 /pin /remark"]);
+    assert_eq!(told(&found), ["updated 1 /remark /pin"]);
     assert_eq!(found[0].after.as_ref().unwrap()["pin"], "[REDACTED]");
     log.close().await.unwrap();
 }
