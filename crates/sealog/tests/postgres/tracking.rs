@@ -42,7 +42,9 @@ fn told(record: &Record) -> (&str, &str, &str) {
 }
 
 fn paths(record: &Record) -> Vec<&str> {
-    record.diff().unwrap_or_default().iter().map(|op| op.path.as_str()).collect()
+    let mut paths: Vec<_> = record.diff().unwrap_or_default().iter().map(|op| op.path.as_str()).collect();
+    paths.sort_unstable();
+    paths
 }
 
 #[tokio::test]
