@@ -211,13 +211,7 @@ impl Builder {
     fn open_now(self) -> Result<AuditLog> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let journal_place = Place::named(&self.path, self.patience)?;
-        let local = journal_place.local();
-        let folder = match (self.index, &local) {
-            (Some(folder), _) => folder,
-            (None, Ok(local)) => beside(local, ".index"),
-            (None, Err(error)) => return Err(error.clone()),
-        };
-        let local = local.unwrap_or_else(|_| folder.clone());
+        let (local, folder) = local_files(&journal_place, self.index)?;
         let index = Arc::new(Index::new(IndexOptions {
             log: journal_place.clone(),
             folder,
@@ -318,6 +312,19 @@ impl Builder {
             let _ = writer.keeper.set(keeper);
         }
         Ok(AuditLog::of(shared))
+    }
+}
+
+/// The beginning of the names of local files, and the index's folder.
+fn local_files(place: &Place, index: Option<PathBuf>) -> Result<(PathBuf, PathBuf)> {
+    match (place.local(), index) {
+        (Ok(local), index) => {
+            let folder = index.unwrap_or_else(|| beside(&local, ".index"));
+            Ok((local, folder))
+        }
+        // Without a home folder the others are beside the index.
+        (Err(_), Some(folder)) => Ok((folder.clone(), folder)),
+        (Err(error), None) => Err(error),
     }
 }
 

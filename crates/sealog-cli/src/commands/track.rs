@@ -24,9 +24,10 @@ Examples:
 pub(crate) struct Track {
     /// The table; of PostgreSQL with its schema, unless that is public
     table: String,
-    /// A column that a record is known by [default: the primary key]
+    /// A column that a record is known by, for which --key is short behind `track`; the signing key's file is named
+    /// before it, or by SEALOG_KEY_FILE [default: the primary key]
     #[arg(long, value_name = "COL")]
-    key: Vec<String>,
+    key_column: Vec<String>,
     /// A column that is left out; an update of nothing else is no event
     #[arg(long, value_name = "COL")]
     exclude: Vec<String>,
@@ -69,7 +70,7 @@ impl Track {
     pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
         let log = shared.open_to_write(true, &self.writing, self.inbox.inbox.as_deref()).await?;
         let mut options = TrackOptions::default();
-        (options.key, options.exclude, options.redact) = (self.key, self.exclude, self.redact);
+        (options.key, options.exclude, options.redact) = (self.key_column, self.exclude, self.redact);
         options.inbox = self.inbox.inbox;
         let done = log.track(&self.table, options).await.map_err(Failure::from);
         finish(log, done, out).await?;

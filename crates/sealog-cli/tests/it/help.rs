@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 31] = [
     "demo",
     "log",
     "import",

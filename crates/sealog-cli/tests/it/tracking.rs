@@ -34,8 +34,9 @@ fn a_table_of_postgres_is_tracked_until_it_is_not() {
     let database = throwaway_postgres::shared().database();
     database.sql("CREATE TABLE person (id int PRIMARY KEY, name text)");
     let url = database.url();
+    // The signing key's file stands before the command, since a column's --key stands behind it.
     let at = |arguments: &[&str]| -> Vec<String> {
-        let files = ["--log", &url, "--key", "key", "--index", "index"];
+        let files = ["--log", &url, "--key", "signing.key", "--index", "index"];
         files.iter().chain(arguments).map(|&text| text.to_owned()).collect()
     };
     let run = |code, arguments: &[&str]| {
@@ -43,6 +44,8 @@ fn a_table_of_postgres_is_tracked_until_it_is_not() {
         folder.expect(code, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     run(2, &["track", "nothing"]);
+    run(0, &["track", "person", "--key", "name", "--key=id"]);
+    assert_eq!(run(0, &["tracked"]), "public.person, known by name, id\n");
     run(0, &["track", "person"]);
     assert_eq!(run(0, &["tracked"]), "public.person, known by id\n");
     database.sql("INSERT INTO person VALUES (1, 'Ada')");

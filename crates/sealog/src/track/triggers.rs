@@ -6,9 +6,11 @@ use crate::policy::{Compiled, Mode, pointer};
 
 /// How many columns one call of `json_object` takes: SQLite allows 127 arguments.
 const COLUMNS_AT_ONCE: usize = 60;
-/// Past so many bytes in a row, values are left out that have more than [`SMALL_BYTES`]: in JSON a byte may take six.
-const LARGE_ROW_BYTES: usize = 160 * 1024;
-const SMALL_BYTES: usize = 2 * 1024;
+/// What a row's values may take of JSON together, each its share: an event's state takes
+/// [`MAX_STATE_BYTES`](crate::MAX_STATE_BYTES), the names included.
+const ROW_BYTES: usize = 900 * 1024;
+/// How many bytes of JSON one byte of a text may take.
+const ESCAPED_BYTES: usize = 6;
 /// The longest id of a record; [`MAX_FIELD_BYTES`](crate::MAX_FIELD_BYTES) is what an event takes.
 const ID_CHARS: usize = 200;
 
@@ -118,7 +120,6 @@ impl Maker<'_> {
 
     /// A row as JSON.
     fn state(&self, of: &str) -> String {
-        let large = self.is_large(of);
         let members: Vec<_> = (self.table.columns.iter())
             .filter(|column| self.mode(column) != Some(Mode::Remove))
             .map(|column| {
@@ -126,9 +127,11 @@ impl Maker<'_> {
                 let shown = match self.mode(column) {
                     Some(mode) => hidden(mode, &value),
                     None => format!(
-                        "CASE WHEN {large} AND length(CAST({value} AS BLOB)) > {SMALL_BYTES} \
-                         THEN printf('[OMITTED %d bytes]', length(CAST({value} AS BLOB))) ELSE {} END",
-                        plain(&value)
+                        "CASE WHEN {} AND length(CAST(json_quote({plain}) AS BLOB)) > {} \
+                         THEN printf('[OMITTED %d bytes]', length(CAST({value} AS BLOB))) ELSE {plain} END",
+                        self.may_be_large(&value),
+                        self.share(),
+                        plain = plain(&value)
                     ),
                 };
                 format!("{}, {shown}", literal(column))
@@ -146,22 +149,29 @@ impl Maker<'_> {
         }
     }
 
-    /// Whether a row has more bytes than an event can be sure to take.
-    fn is_large(&self, of: &str) -> String {
-        let sizes =
-            self.table.columns.iter().map(|column| format!("ifnull(length(CAST({of}.{} AS BLOB)), 0)", quoted(column)));
-        format!("{} > {LARGE_ROW_BYTES}", sizes.collect::<Vec<_>>().join(" + "))
+    /// How many bytes of JSON each value may take.
+    fn share(&self) -> usize {
+        ROW_BYTES / self.table.columns.len().max(1)
+    }
+
+    /// Whether a value may take more than its share.
+    fn may_be_large(&self, value: &str) -> String {
+        format!("length(CAST({value} AS BLOB)) > {}", self.share() / ESCAPED_BYTES)
     }
 
     /// Pointers to what differs from the new row where the states would not show it.
     fn changed(&self, of: &str) -> String {
         let mut rows = String::new();
-        let large = format!("({} OR {})", self.is_large(of), self.is_large("NEW"));
         for column in &self.table.columns {
             let mut path = String::new();
             pointer::push(&mut path, column);
             let differs = differs(of, column);
-            let differs = if self.mode(column).is_some() { differs } else { format!("{large} AND {differs}") };
+            let differs = if self.mode(column).is_some() {
+                differs
+            } else {
+                let large = [of, "NEW"].map(|of| self.may_be_large(&format!("{of}.{}", quoted(column))));
+                format!("({} OR {}) AND {differs}", large[0], large[1])
+            };
             let comma = if rows.is_empty() { "" } else { ", " };
             let _ = write!(rows, "{comma}({}, {differs})", literal(&path));
         }
@@ -184,7 +194,8 @@ impl Maker<'_> {
         };
         let id = match &self.table.key[..] {
             [column] => format!("CAST({} AS TEXT)", shown(column)),
-            columns => format!("json_array({})", columns.iter().map(shown).collect::<Vec<_>>().join(", ")),
+            // As a text, which JSON by itself would not be.
+            columns => format!("json_array({}) || ''", columns.iter().map(shown).collect::<Vec<_>>().join(", ")),
         };
         format!("CASE WHEN length({id}) > {ID_CHARS} THEN substr({id}, 1, {ID_CHARS}) || '…' ELSE {id} END")
     }
@@ -207,13 +218,11 @@ impl Maker<'_> {
     }
 
     fn is_old(&self) -> String {
-        match self.table.rowid {
-            Some(rowid) => format!("r.{rowid} = OLD.{rowid}"),
-            None => {
-                let same = self.table.primary.iter().map(|column| format!("r.{0} IS OLD.{0}", quoted(column)));
-                same.collect::<Vec<_>>().join(" AND ")
-            }
+        if let Some(rowid) = self.table.rowid {
+            return format!("r.{rowid} = OLD.{rowid}");
         }
+        let same = self.table.primary.iter().map(|column| format!("r.{0} IS OLD.{0}", quoted(column)));
+        same.collect::<Vec<_>>().join(" AND ")
     }
 }
 

@@ -4,7 +4,11 @@ GRANT USAGE ON SCHEMA $schema TO $inbox, $reader, $sequencer;
 
 -- Who writes to the inbox reads nothing, and chooses neither position nor transaction.
 GRANT INSERT (id, event, digest) ON inbox TO $inbox;
+-- It calls the functions that check what they are given, and none that tells anything.
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA $schema FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION new_id(), log(jsonb), set_context(jsonb, text) TO $inbox;
 
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA $schema TO $sequencer;
 GRANT SELECT ON signer, event, node, checkpoint, own_event, rejected, state, drained, migration, events TO $reader;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA $schema TO $sequencer;
