@@ -54,7 +54,7 @@ impl App {
 /// `created 1`, `updated 2 /name`.
 fn told(found: &[Record]) -> Vec<String> {
     let one = |record: &Record| {
-        let paths = record.diff().unwrap_or_default().iter().map(|op| format!(" {}", op.path)).collect::<String>();
+        let paths: String = record.diff().unwrap_or_default().iter().flat_map(|op| [" ", &op.path]).collect();
         let action = record.action.strip_prefix("record.").unwrap();
         format!("{action} {}{paths}", record.resource_id.as_deref().unwrap_or("-"))
     };
