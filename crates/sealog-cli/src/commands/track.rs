@@ -106,7 +106,7 @@ fn line(table: &TrackedTable) -> String {
     let mut line = format!("{}, known by {}", table.table, table.key.join(", "));
     for (what, columns) in [("without", &table.exclude), ("hiding", &table.redact)] {
         if !columns.is_empty() {
-            line.extend(["; ", what, " ", &columns.join(", ")]);
+            line = format!("{line}; {what} {}", columns.join(", "));
         }
     }
     line + "\n"

@@ -133,11 +133,11 @@ pub(super) struct Told<'a> {
 pub(super) fn text(told: &Told<'_>) -> String {
     let &Told { report, signer, path, seconds, compared, is_another } = told;
     let mut text = if report.is_ok() {
-        format!("{GOOD}Whole:{GOOD:#} every event of {} is what was sealed.\n", path)
+        format!("{GOOD}Whole:{GOOD:#} every event of {path} is what was sealed.\n")
     } else if is_another {
         format!("{BAD}Another log:{BAD:#} {path} is not the log that the given key or checkpoint is of.\n")
     } else {
-        format!("{BAD}Damaged:{BAD:#} {} is not what was sealed.\n", path)
+        format!("{BAD}Damaged:{BAD:#} {path} is not what was sealed.\n")
     };
     let rate = (report.size as f64 / seconds.max(1e-9)) as u64;
     let _ = writeln!(

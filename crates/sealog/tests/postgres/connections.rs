@@ -118,10 +118,10 @@ async fn a_server_that_starts_again_is_waited_for() {
     for round in 0..3 {
         tokio::task::block_in_place(|| {
             if round % 2 == 0 {
-                server.restart()
+                server.restart();
             } else {
                 server.kill();
-                server.resume()
+                server.resume();
             }
         });
         fill(&log, 10).await;

@@ -92,7 +92,7 @@ async fn what_is_wrong_is_refused_with_its_place_and_what_to_do() {
     let fixture = Fixture::new();
     let log = builder(&fixture).open().await.unwrap();
     let client = connect(&fixture).await;
-    let oversized = "x".repeat(2000);
+    let too_long = "x".repeat(2000);
     let deep = (0..70).fold(json!(1), |inner, _| json!([inner]));
     let base = |more: Value| {
         let mut event = json!({"action": "x"});
@@ -108,7 +108,7 @@ async fn what_is_wrong_is_refused_with_its_place_and_what_to_do() {
         (json!({"action": "sealog.read"}), "/action"),
         (json!({"action": " SEALOG .x"}), "/action"),
         (base(json!({"actorId": ""})), "/actorId"),
-        (base(json!({"actorId": oversized})), "/actorId"),
+        (base(json!({"actorId": too_long})), "/actorId"),
         (base(json!({"actor_id": "u"})), "/actor_id"),
         (base(json!({"resourceId": "1"})), "/resourceId"),
         (base(json!({"severity": "high"})), "/severity"),

@@ -61,8 +61,7 @@ async fn a_primary_that_is_lost_takes_nothing_along_that_was_acknowledged() {
         log.get(id).await.unwrap();
     }
     check(&log).await;
-    let mut options = VerifyOptions::default();
-    options.checkpoints = vec![before.note().to_owned()];
+    let options = VerifyOptions { checkpoints: vec![before.note().to_owned()], ..VerifyOptions::default() };
     let report = log.verify(options, |_| {}).await.unwrap();
     assert!(report.is_ok(), "{:#?}", report.problems);
     assert_eq!(promoted.psql(database.name(), "SELECT count(*) FROM sealog.event").unwrap(), ids.len().to_string());
