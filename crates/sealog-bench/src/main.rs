@@ -14,6 +14,7 @@ mod report;
 mod reports;
 mod rules;
 mod serve;
+mod tracking;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ enum Name {
     Cleanup,
     /// Events in, with rules that are evaluated as they arrive.
     Rules,
+    /// Changes of a table in PostgreSQL, tracked and not, and events in transactions.
+    Track,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -121,6 +124,14 @@ fn run(args: &Args) -> Result<bool> {
                 return Err("cleanup makes its own events; --input is for ingest, report and rules".into());
             }
             let report = cleanups::run(args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+        Name::Track => {
+            if args.input != "generator" {
+                return Err("track makes its own rows; --input is for ingest, report and rules".into());
+            }
+            let report = tracking::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }

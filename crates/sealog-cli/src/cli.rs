@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sealog::{AuditLog, Builder, ErrorKind, Key, Policy};
+use sealog::{AuditLog, Builder, ErrorKind, Key, Location, Policy};
 
 use crate::commands;
 use crate::failure::Failure;
@@ -57,7 +57,8 @@ Exit codes:
 /// provable.
 ///
 /// It records who did what, to what, when and from where, keeps secrets out, and can prove that the
-/// history was not changed. A log is one SQLite file; its signing key is a file beside it.
+/// history was not changed. A log is one SQLite file, with its signing key in a file beside it, or a schema of a
+/// PostgreSQL database.
 #[derive(Debug, Parser)]
 #[command(name = "sealog", version, styles = STYLES, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -71,18 +72,18 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Shared {
-    /// The log
-    #[arg(long, global = true, value_name = "PATH", env = "SEALOG_LOG", default_value = "audit.db")]
+    /// The log: a file, or postgres://USER@HOST/DATABASE
+    #[arg(long, global = true, value_name = "PATH|URL", env = "SEALOG_LOG", default_value = "audit.db")]
     pub(crate) log: PathBuf,
     /// Print JSON: one document, or one line an event for lists
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The signing key's file [default: the log's path with .key added]; the environment variable
-    /// SEALOG_KEY may hold the key's text itself
+    /// The signing key's file [default: the log's path with .key added; for a URL a file below
+    /// ~/.config/sealog]; the environment variable SEALOG_KEY may hold the key's text itself
     #[arg(long, global = true, value_name = "FILE", env = "SEALOG_KEY_FILE")]
     pub(crate) key: Option<PathBuf>,
     /// The folder of the index, which can be deleted at any time [default: the log's path with .index
-    /// added]
+    /// added; for a URL a folder below ~/.cache/sealog]
     #[arg(long, global = true, value_name = "DIR", env = "SEALOG_INDEX")]
     pub(crate) index: Option<PathBuf>,
     /// When to use colours; NO_COLOR is respected
@@ -153,6 +154,9 @@ pub(crate) enum Command {
     Log(Box<commands::log::Log>),
     Import(commands::import::Import),
     Drain(commands::drain::Drain),
+    Track(commands::track::Track),
+    Untrack(commands::track::Untrack),
+    Tracked(commands::track::Tracked),
     Search(commands::search::Search),
     Count(commands::count::Count),
     Stats(commands::stats::StatsArgs),
@@ -174,6 +178,7 @@ pub(crate) enum Command {
     Key(commands::key::KeyArgs),
     Rejected(commands::rejected::RejectedArgs),
     Reindex(commands::reindex::Reindex),
+    Database(commands::database::DatabaseArgs),
     #[cfg(feature = "serve")]
     Serve(Box<commands::serve::Serve>),
     Completions(commands::completions::Completions),
@@ -219,9 +224,25 @@ impl Shared {
         self.index.clone().unwrap_or_else(|| self.beside(".index"))
     }
 
-    /// The path with this added to its name.
+    /// Where the log is. What is no URL although it looks like one is taken for a path until it is opened, which says
+    /// what is wrong with it.
+    pub(crate) fn location(&self) -> Location {
+        Location::of(&self.log).unwrap_or_else(|_| Location {
+            name: "the log".to_owned(),
+            local: self.log.clone(),
+            key_file: self.log.with_added_extension("key"),
+            is_file: false,
+        })
+    }
+
+    /// Whether the log is a file that is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.location().is_file && !self.log.exists()
+    }
+
+    /// The path of the log's local files with this added to its name.
     pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
-        let mut path = self.log.clone().into_os_string();
+        let mut path = self.location().local.into_os_string();
         path.push(suffix);
         path.into()
     }
@@ -266,7 +287,7 @@ impl Shared {
         if self.key_text().is_some() {
             return None;
         }
-        Some(self.key.clone().unwrap_or_else(|| self.beside(".key")))
+        Some(self.key.clone().unwrap_or_else(|| self.location().key_file))
     }
 }
 

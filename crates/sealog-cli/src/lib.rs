@@ -14,6 +14,7 @@ mod output;
 mod render;
 pub mod sources;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
@@ -28,7 +29,7 @@ use output::Output;
 
 /// The program `sealog`, by the arguments and the environment of this process.
 pub fn run() -> ExitCode {
-    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+    let parsed = Cli::command().try_get_matches_from(arguments(std::env::args_os())).and_then(|matches| {
         let mut cli = Cli::from_arg_matches(&matches)?;
         let is_explicit = |option| matches.value_source(option) == Some(ValueSource::CommandLine);
         cli.shared.is_explicit =
@@ -64,6 +65,23 @@ pub fn run() -> ExitCode {
             failure.exit_code().into()
         }
     }
+}
+
+/// The arguments, with `--key COL` behind `track` by a name that the signing key's file does not have.
+fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut all: Vec<_> = given.collect();
+    let takes_value = ["--log", "--key", "--index", "--color"];
+    let is_command = |at: &usize| all[*at] == "track" && !takes_value.iter().any(|option| all[*at - 1] == *option);
+    if let Some(command) = (1..all.len()).find(is_command) {
+        for argument in all[command..].iter_mut().take_while(|argument| *argument != "--") {
+            if argument == "--key" {
+                *argument = "--key-column".into();
+            } else if let Some(column) = argument.to_str().and_then(|text| text.strip_prefix("--key=")) {
+                *argument = format!("--key-column={column}").into();
+            }
+        }
+    }
+    all
 }
 
 /// What clap has to say: help and versions are no failure, and a program gets its JSON.

@@ -12,8 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbox::{Drain, Inbox};
 use crate::index::{Index, IndexOptions};
-use crate::journal::sqlite::{self, Birth};
-use crate::journal::{Journal as _, StoredCheckpoint};
+use crate::journal::{Birth, Place, SECRET_CHECK, StoredCheckpoint};
 use crate::keeper::Keeper;
 use crate::keyfile::{KeySource, beside};
 use crate::log::{AuditLog, MAX_QUEUE_KIB, Shared, Writer, blocking};
@@ -44,6 +43,7 @@ pub struct Builder {
     index: Option<PathBuf>,
     full_text: Option<bool>,
     tail_events: u64,
+    patience: Option<Duration>,
 }
 
 impl Builder {
@@ -62,6 +62,7 @@ impl Builder {
             index: None,
             full_text: None,
             tail_events: DEFAULT_TAIL_EVENTS,
+            patience: None,
         }
     }
 
@@ -161,6 +162,13 @@ impl Builder {
         self
     }
 
+    /// How long a call waits for a PostgreSQL that cannot be reached, for the log's lock there, and for an answer,
+    /// before it fails with `Storage` or `Busy`. Default: 30 seconds. A log in a file has no use for it.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
     /// Cleans up this often by itself, as [`AuditLog::cleanup`] does by the settings: at once where the last time is
     /// longer ago, whoever did it. Default: not at all. Of several handles that are told to, one does it.
     /// [`AuditLog::upkeep`] says how it went.
@@ -202,39 +210,37 @@ impl Builder {
 
     fn open_now(self) -> Result<AuditLog> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let journal_place = Place::named(&self.path, self.patience)?;
+        let (local, folder) = local_files(&journal_place, self.index)?;
         let index = Arc::new(Index::new(IndexOptions {
-            log: self.path.clone(),
-            folder: self.index.unwrap_or_else(|| beside(&self.path, ".index")),
+            log: journal_place.clone(),
+            folder,
             full_text: self.full_text,
             tail_events: self.tail_events.max(1),
         }));
         if self.read_only {
-            let mut reader = sqlite::open_reader(&self.path)?;
+            let mut reader = journal_place.open_reader()?;
             let size = reader.snapshot(|snapshot| snapshot.head())?.checkpoint.size;
             let sender = watch::Sender::new(size);
-            let shared = Shared::new(self.path, clock, vec![reader], sender, None, index);
+            let shared = Shared::new(journal_place, local, clock, vec![reader], sender, None, index);
             return Ok(AuditLog::of(Arc::new(shared)));
         }
 
-        let key_source = self.key.unwrap_or_else(|| KeySource::File(beside(&self.path, ".key")));
-        check_paths(&self.path, &key_source, self.anchor.as_deref(), &self.inboxes)?;
+        let key_source = match self.key {
+            Some(key) => key,
+            None => KeySource::File(journal_place.key_file()?),
+        };
+        check_paths(&journal_place, &key_source, self.anchor.as_deref(), &self.inboxes)?;
         // Before anything is created, since a wrong policy or name is the caller's mistake.
         self.policy.compile([0; 32])?;
         Self::check_origin(self.origin.as_ref(), &key_source)?;
-        let mut journal = sqlite::open(&self.path, self.create, || {
-            let key = if let Some(key) = key_source.load()? {
-                key
-            } else {
-                let key = Key::generate(&self.origin.unwrap_or_else(|| random_origin(&*clock)), &*clock)?;
-                key_source.save(&key)?;
-                key
-            };
-            let empty = Frontier::new();
-            let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
-            let checkpoint = StoredCheckpoint { size: 0, frontier: empty.to_bytes(), note };
-            Ok(Birth { vkey: key.vkey().to_owned(), secret_check: secret_check(key.secret()), checkpoint })
-        })?;
-        let head = journal.head()?;
+        let origin = self.origin;
+        let mut journal =
+            journal_place.open(self.create, || birth(&key_source, origin.as_deref(), &journal_place, &*clock))?;
+        let (head, known_secret) = {
+            let mut transaction = journal.begin()?;
+            (transaction.head()?, transaction.snapshot().state(SECRET_CHECK)?)
+        };
         let key = key_source.load()?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Key,
@@ -244,7 +250,7 @@ impl Builder {
         if key.signer_for(&head.vkey).is_none() {
             return Err(wrong_key(&key_source, &head.vkey));
         }
-        if journal.secret_check()? != Some(secret_check(key.secret())) {
+        if known_secret != Some(secret_check(key.secret())) {
             return Err(wrong_secret(&key_source));
         }
 
@@ -259,7 +265,7 @@ impl Builder {
         let meter = Arc::new(Meter::default());
         index.start()?;
         let sequencer = Sequencer {
-            journal: Box::new(journal),
+            journal,
             key,
             key_source,
             clock: clock.clone(),
@@ -273,6 +279,10 @@ impl Builder {
         let thread = start(sequencer, requests)?;
 
         let mut inboxes = Vec::new();
+        #[cfg(feature = "postgres")]
+        if let Place::Database(_) = &journal_place {
+            inboxes.push(Inbox::beside(journal_place.clone(), current.clone(), queue.clone())?);
+        }
         for path in self.inboxes {
             let drain = Drain {
                 origin: origin.clone(),
@@ -296,13 +306,46 @@ impl Builder {
             keeper: OnceLock::new(),
             thread: Mutex::new(Some(thread)),
         };
-        let shared = Arc::new(Shared::new(self.path, clock, Vec::new(), size_sender, Some(writer), index));
+        let shared = Arc::new(Shared::new(journal_place, local, clock, Vec::new(), size_sender, Some(writer), index));
         let keeper = Keeper::start(Arc::downgrade(&shared), shared.size.clone(), self.cleanup_every)?;
         if let Some(writer) = &shared.writer {
             let _ = writer.keeper.set(keeper);
         }
         Ok(AuditLog::of(shared))
     }
+}
+
+/// The beginning of the names of local files, and the index's folder.
+fn local_files(place: &Place, index: Option<PathBuf>) -> Result<(PathBuf, PathBuf)> {
+    match (place.local(), index) {
+        (Ok(local), index) => {
+            let folder = index.unwrap_or_else(|| beside(&local, ".index"));
+            Ok((local, folder))
+        }
+        // Without a home folder the others are beside the index.
+        (Err(_), Some(folder)) => Ok((folder.clone(), folder)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// What a new log begins with; makes its key where there is none.
+fn birth(key_source: &KeySource, origin: Option<&str>, place: &Place, clock: &dyn Clock) -> Result<Birth> {
+    let key = if let Some(key) = key_source.load()? {
+        key
+    } else {
+        let origin = origin.map_or_else(|| random_origin(clock), str::to_owned);
+        let key = Key::generate(&origin, clock)?;
+        if let (false, KeySource::File(path)) = (matches!(place, Place::File(_)), key_source) {
+            // The folder for settings may not be there yet. What is wrong with it is told where the key is written.
+            let _ = path.parent().map(std::fs::create_dir_all);
+        }
+        key_source.save(&key)?;
+        key
+    };
+    let empty = Frontier::new();
+    let note = key.sign_checkpoint(0, &empty.root()).note().to_owned();
+    let checkpoint = StoredCheckpoint { size: 0, frontier: empty.to_bytes(), note };
+    Ok(Birth { vkey: key.vkey().to_owned(), secret_check: secret_check(key.secret()), checkpoint })
 }
 
 /// Starts the sequencer's thread.
@@ -313,17 +356,23 @@ fn start(sequencer: Sequencer, requests: mpsc::UnboundedReceiver<Request>) -> Re
 
 /// Each file holds one thing: writing a checkpoint into the key file, or a table into the log, would be the
 /// end of it.
-fn check_paths(log: &Path, key: &KeySource, anchor: Option<&Path>, inboxes: &[PathBuf]) -> Result<()> {
-    let mut taken = vec![
-        (log.to_owned(), "the log"),
-        (beside(log, "-wal"), "the log's write-ahead log"),
-        (beside(log, "-shm"), "the log's shared memory"),
-    ];
+fn check_paths(log: &Place, key: &KeySource, anchor: Option<&Path>, inboxes: &[PathBuf]) -> Result<()> {
+    let mut taken = match log {
+        Place::File(log) => vec![
+            (log.clone(), "the log"),
+            (beside(log, "-wal"), "the log's write-ahead log"),
+            (beside(log, "-shm"), "the log's shared memory"),
+        ],
+        #[cfg(feature = "postgres")]
+        Place::Database(_) => Vec::new(),
+    };
+    let files = taken.len();
     if let KeySource::File(key) = key {
         taken.push((key.clone(), "the key file"));
     }
     let inboxes = inboxes.iter().map(|path| (path.clone(), "the inbox"));
-    let rest = taken.split_off(3).into_iter().chain(anchor.map(|path| (path.to_owned(), "the anchor"))).chain(inboxes);
+    let rest =
+        taken.split_off(files).into_iter().chain(anchor.map(|path| (path.to_owned(), "the anchor"))).chain(inboxes);
     for (path, what) in rest {
         if let Some((_, other)) = taken.iter().find(|(other, _)| place(other) == place(&path)) {
             return Err(Error::new(

@@ -9,6 +9,8 @@
 //! - in the application's own transactions, by a trigger, told by each staged event how far the log is;
 //! - by the thread itself, once nobody has committed for a while, or when very many have gathered.
 
+#[cfg(feature = "postgres")]
+mod beside;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -18,16 +20,22 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use self::worker::Worker;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, MAX_ID_BYTES};
+use crate::journal::Found;
+use crate::journal::Place;
 use crate::journal::sqlite::{APPLICATION_ID, application, open_file};
-use crate::log::joined;
+use crate::log::{Rejected, joined};
+use crate::policy::{Applied, Compiled};
 use crate::sampled::Sampled;
-use crate::sequencer::Request;
+use crate::sequencer::{InboxRow, Request};
 use crate::settings::Current;
+use crate::track;
 
 /// How long opening waits for the application's lock, to look for the table or make it.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +44,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct InboxState {
-    /// The application's file.
+    /// The application's file; the database, without a password, where the inbox stands beside the journal.
     pub path: PathBuf,
     /// All rows up to this position are in the log; 0 at first.
     pub position: i64,
@@ -48,6 +56,7 @@ pub struct InboxState {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     path: PathBuf,
+    place: Place,
     /// Tells it from the log's other inboxes.
     number: String,
     /// All rows up to this position are in the log.
@@ -70,7 +79,7 @@ pub(crate) struct Drain {
 impl Inbox {
     /// Makes the table where it is not there, and begins to drain it.
     pub(crate) fn open(path: &Path, drain: Drain) -> Result<Self> {
-        let connection = connect(path)?;
+        let mut connection = connect(path)?;
         let exists: i64 = connection
             .query_row(include_str!("journal/sqlite/queries/inbox_exists.sql"), [], |row| row.get(0))
             .map_err(|error| failed(path, error))?;
@@ -80,6 +89,7 @@ impl Inbox {
                 .map_err(|error| failed(path, error))?;
         }
         let number = claim(&connection, path, &drain)?;
+        track::refresh(&mut connection, path, &drain.current.policy())?;
         // From here on the log waits for the application, never the other way round: what is busy is tried
         // again later.
         connection.busy_timeout(Duration::ZERO).map_err(|error| failed(path, error))?;
@@ -92,7 +102,38 @@ impl Inbox {
             .name("sealog-inbox".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the inbox's thread").with_source(error))?;
-        Ok(Self { path: path.to_owned(), number, drained, last_error, stop, thread: Some(thread) })
+        let place = Place::File(path.to_owned());
+        Ok(Self { path: path.to_owned(), place, number, drained, last_error, stop, thread: Some(thread) })
+    }
+
+    /// Drains the inbox that stands beside the journal.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn beside(place: Place, current: Arc<Current>, queue: mpsc::UnboundedSender<Request>) -> Result<Self> {
+        let policy = current.policy();
+        beside::tell(&place, &policy)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let last_error = Arc::new(Mutex::new(None));
+        let drained = Arc::new(AtomicI64::new(0));
+        let path = PathBuf::from(place.name());
+        let of_inbox = place.clone();
+        let worker = beside::Worker {
+            place,
+            current,
+            told: policy.settings,
+            queue,
+            last_error: last_error.clone(),
+            stop: stop.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("sealog-inbox".to_owned())
+            .spawn(move || worker.run())
+            .map_err(|error| Error::new(ErrorKind::Storage, "cannot start the inbox's thread").with_source(error))?;
+        Ok(Self { path, place: of_inbox, number: String::new(), drained, last_error, stop, thread: Some(thread) })
+    }
+
+    /// Where its table is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Up to which position the log has all rows, and of which inbox this holds.
@@ -129,6 +170,67 @@ impl Drop for Inbox {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
     }
+}
+
+/// What becomes of rows of an inbox.
+#[derive(Default)]
+pub(crate) struct Sorted {
+    pub(crate) rows: Vec<InboxRow>,
+    pub(crate) rejected: Vec<Rejected>,
+    /// How many were sampled away.
+    pub(crate) sampled: usize,
+}
+
+/// Applies the policy to rows of an inbox.
+pub(crate) fn sort_out(policy: &Compiled, found: Vec<Found>, now_ms: i64) -> Sorted {
+    let mut sorted = Sorted::default();
+    for row in found {
+        let text = row.event.as_deref().unwrap_or_default();
+        let digest = policy.keyed_digest(text.as_bytes());
+        let prepared = match &row.event {
+            Ok(text) => prepare(policy, text, &row.row_id, row.inserted_at, row.digest.as_deref(), now_ms),
+            Err(error) => Err(error.clone()),
+        };
+        match prepared {
+            Ok(Applied::Keep(event)) => sorted.rows.push(InboxRow { digest, event }),
+            Ok(Applied::Sampled { .. }) => sorted.sampled += 1,
+            Err(error) => {
+                let json = serde_json::from_str::<Value>(text).ok();
+                // Under the id that the application waits for.
+                let named = json.as_ref().and_then(|json| json.get("id")?.as_str());
+                let id = named.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())).unwrap_or(&row.row_id);
+                let copy = json.as_ref().map(|json| policy.redacted_copy(json));
+                sorted.rejected.push(Rejected::new(id, &digest, now_ms, &error, copy));
+            }
+        }
+    }
+    sorted
+}
+
+fn prepare(
+    policy: &Compiled,
+    text: &str,
+    row_id: &str,
+    inserted_at: i64,
+    digest: Option<&str>,
+    now_ms: i64,
+) -> Result<Applied> {
+    let staged = match digest {
+        Some(mark) => Some(policy.read_staged(mark, text.as_bytes()).ok_or_else(not_the_librarys)?),
+        None => None,
+    };
+    // What is wrong is kept, so it must not quote what was sent.
+    let mut event = Event::from_json_unquoted(text)?;
+    event.id.get_or_insert_with(|| row_id.to_owned());
+    match staged {
+        Some(digest) => policy.apply_staged(event, Some(digest), now_ms).map(Applied::Keep),
+        // It was accepted when it was inserted.
+        None => policy.apply_accepted(event, now_ms, inserted_at, || row_id.to_owned()),
+    }
+}
+
+fn not_the_librarys() -> Error {
+    Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out")
 }
 
 /// Makes the inbox this log's own, or finds that it is. Answers which inbox it is.
@@ -168,7 +270,7 @@ fn claim(connection: &Connection, path: &Path, drain: &Drain) -> Result<String> 
 
 /// Opens the application's file, which must be one: a name that was mistyped must not become a file that
 /// nobody writes to.
-fn connect(path: &Path) -> Result<Connection> {
+pub(crate) fn connect(path: &Path) -> Result<Connection> {
     if !path.try_exists().unwrap_or(true) {
         return Err(Error::new(
             ErrorKind::NotFound,
@@ -190,7 +292,7 @@ fn connect(path: &Path) -> Result<Connection> {
     }
 }
 
-fn failed(path: &Path, error: rusqlite::Error) -> Error {
+pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> Error {
     let error = application(error);
     Error::new(error.kind(), format!("the inbox in {}: {}", path.display(), error.message())).with_source(error)
 }

@@ -22,6 +22,7 @@ mod sampled;
 mod sequencer;
 mod serving;
 mod settings;
+mod track;
 mod tree;
 mod verify;
 mod watch;
@@ -37,6 +38,8 @@ pub use event::{
 };
 pub use inbox::InboxState;
 pub use index::{IndexProgress, Order};
+#[cfg(feature = "postgres")]
+pub use journal::postgres::DatabaseRoles;
 pub use keeper::Upkeep;
 pub use log::{AuditLog, Head, InboxSql, MAX_READ_EVENTS, Page, Rejected, Staged};
 pub use meter::{COMMIT_CLASSES_US, Vitals};
@@ -59,8 +62,12 @@ pub use retention::{
 };
 /// The rusqlite that [`AuditLog::log_in`] takes transactions of.
 pub use rusqlite;
-pub use serving::{Examined, Selector};
+pub use serving::{Examined, Location, Selector};
 pub use settings::{CategoryRetention, MAX_CUSTOM_RETENTION, MAX_RETENTION_DAYS, Settings};
+/// The tokio-postgres that [`AuditLog::log_in_postgres`] takes transactions of.
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;
+pub use track::{TrackOptions, TrackedTable, acting_in};
 pub use tree::{Checkpoint, Cosignature, Key, Proof, ProvenEvent, Witness};
 pub use verify::{Problem, Trust, VerifyOptions, VerifyProgress, VerifyReport};
 pub use watch::{Watch, WatchFrom};

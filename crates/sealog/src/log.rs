@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -22,8 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Receipt, Record};
 use crate::inbox::{Inbox, InboxState};
 use crate::index::Index;
-use crate::journal::sqlite::{self, Reader};
-use crate::journal::{Entry, Snapshot};
+use crate::journal::{Entry, Place, Reader, Snapshot};
 use crate::keeper::Keeper;
 use crate::meter::Meter;
 use crate::policy::{Applied, Prepared, dismantle};
@@ -43,8 +41,6 @@ pub const MAX_READ_EVENTS: usize = 10_000;
 const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
 /// How many events are read from the journal at a time.
 const READ_STRIDE_EVENTS: u64 = 256;
-/// How often a waiting call looks at what other processes have written.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Reading connections that are open at once; further calls wait for one.
 const MAX_READERS: usize = 16;
 /// Reading connections that are kept open.
@@ -79,7 +75,9 @@ pub struct AuditLog {
 }
 
 pub(crate) struct Shared {
-    pub(crate) path: PathBuf,
+    pub(crate) place: Place,
+    /// The beginning of the names of its local files: that of the journal, where it is one.
+    pub(crate) local: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) readers: Mutex<Vec<Reader>>,
     pub(crate) reading: Arc<Semaphore>,
@@ -91,7 +89,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(
-        path: PathBuf,
+        place: Place,
+        local: PathBuf,
         clock: Arc<dyn Clock>,
         readers: Vec<Reader>,
         sender: watch::Sender<u64>,
@@ -99,7 +98,8 @@ impl Shared {
         index: Arc<Index>,
     ) -> Self {
         Self {
-            path,
+            place,
+            local,
             clock,
             readers: Mutex::new(readers),
             reading: Arc::new(Semaphore::new(MAX_READERS)),
@@ -215,7 +215,39 @@ impl AuditLog {
         Self::builder(path).open().await
     }
 
-    /// Options for opening the log at `path`.
+    /// Opens the log in a PostgreSQL database, or creates it there: `postgres://user@host/database`. For the options
+    /// [`AuditLog::builder`] takes the same URL.
+    ///
+    /// Beside what libpq knows, the URL may have `schema=NAME`, by default `sealog`. `sslmode` is `disable`, `prefer`,
+    /// `require` or `verify-full`, the last with `sslrootcert=FILE`, or the authorities that the system trusts.
+    ///
+    /// Any number of processes may have the log open and write. Each needs the same signing key, and has an index of
+    /// its own: key and index are below the user's folders for settings and caches unless the builder names others.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::open`]; `Storage` when the database cannot be reached.
+    #[cfg(feature = "postgres")]
+    pub async fn connect(url: impl Into<String>) -> Result<Self> {
+        Self::builder(url.into()).open().await
+    }
+
+    /// Makes the tables of a log in a PostgreSQL database, or brings them forward, and the roles that share the work,
+    /// so that programs can run without a right to make tables. Running it again changes nothing.
+    ///
+    /// Who runs it owns the tables, and must be allowed to make roles.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when the URL is wrong; `Storage` when the database cannot be reached or does not allow it.
+    #[cfg(feature = "postgres")]
+    pub async fn set_up_database(url: impl Into<String>) -> Result<crate::DatabaseRoles> {
+        use crate::journal::postgres::{DEFAULT_PATIENCE, Database, set_up};
+        let url = url.into();
+        blocking(move || set_up(&Database::new(&url, DEFAULT_PATIENCE)?)).await
+    }
+
+    /// Options for opening the log at `path`, or, with the feature `postgres`, at a URL of PostgreSQL's.
     pub fn builder(path: impl Into<PathBuf>) -> Builder {
         Builder::new(path.into())
     }
@@ -705,7 +737,7 @@ impl AuditLog {
 
     pub(crate) fn writer(&self) -> Result<&Writer> {
         self.shared.writer.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::ReadOnly, format!("{} was opened for reading only", self.shared.path.display()))
+            Error::new(ErrorKind::ReadOnly, format!("{} was opened for reading only", self.shared.place.name()))
         })
     }
 
@@ -759,14 +791,14 @@ impl AuditLog {
     async fn look_out(&self) -> Result<()> {
         let mut lookout = self.shared.lookout.lock().await;
         loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
+            self.shared.place.pause().await;
             // Who gives up waiting in the middle takes the connection along; the next one opens another.
             let seen = lookout.seen.take();
             let shared = self.shared.clone();
             let (reader, before, now) = blocking(move || {
                 let (reader, before) = match seen {
                     Some((reader, version)) => (reader, Some(version)),
-                    None => (sqlite::open_reader(&shared.path)?, None),
+                    None => (shared.place.open_reader()?, None),
                 };
                 let now = reader.version()?;
                 Ok((reader, before, now))
@@ -798,7 +830,7 @@ impl AuditLog {
             let idle = shared.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut reader = match idle {
                 Some(reader) => reader,
-                None => sqlite::open_reader(&shared.path)?,
+                None => shared.place.open_reader()?,
             };
             let result = read(&mut reader);
             let mut readers = shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -813,7 +845,7 @@ impl AuditLog {
 
 impl std::fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuditLog").field("path", &self.shared.path).finish_non_exhaustive()
+        f.debug_struct("AuditLog").field("place", &self.shared.place.name()).finish_non_exhaustive()
     }
 }
 

@@ -26,6 +26,11 @@ impl Sampled {
         }
     }
 
+    /// Counts so many, for the next batch to store.
+    pub(crate) fn add(&self, events: usize) {
+        self.pending.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.pending.load(Ordering::Relaxed) == 0
     }

@@ -17,6 +17,7 @@ use crate::anchor::Anchor;
 use crate::clock::{Clock, new_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Receipt};
+use crate::inbox::{Sorted, sort_out};
 use crate::index::{Entry as TailEntry, Index, Key};
 use crate::journal::{Entry, Head, Journal, Transaction};
 use crate::keyfile::KeySource;
@@ -51,6 +52,9 @@ pub(crate) enum Work {
     Append { events: Vec<Prepared>, reply: oneshot::Sender<Appended>, room: OwnedSemaphorePermit },
     /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
     Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
+    /// What waits in the inbox that stands beside the journal, in the journal's own transaction.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite's journal has no inbox beside it"))]
+    Inbox { sorted: Sorted, reply: oneshot::Sender<Result<()>> },
     /// Store what is only counted.
     Count,
 }
@@ -167,7 +171,13 @@ impl Sequencer {
             return true;
         }
         self.meter.begin();
-        let (size, answers) = match self.commit(batch) {
+        let committed = loop {
+            match self.commit(batch) {
+                Err(_) if self.journal.try_again() => {}
+                committed => break committed,
+            }
+        };
+        let (size, answers) = match committed {
             Ok((size, added, answers)) => {
                 self.meter.end(Some(added));
                 (size, answers)
@@ -177,7 +187,7 @@ impl Sequencer {
                 for work in batch.drain(..) {
                     match work {
                         Work::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
-                        Work::Drain { reply, .. } => drop(reply.send(Err(error.clone()))),
+                        Work::Drain { reply, .. } | Work::Inbox { reply, .. } => drop(reply.send(Err(error.clone()))),
                         Work::Count => {}
                     }
                 }
@@ -197,6 +207,11 @@ impl Sequencer {
                 Work::Drain { reply, .. } => {
                     let _ = reply.send(answer.map(drop).map_err(|refused| refused.error));
                 }
+                Work::Inbox { sorted, reply } => {
+                    // Counted once the rows cannot come again.
+                    self.sampled.add(sorted.sampled);
+                    let _ = reply.send(answer.map(drop).map_err(|refused| refused.error));
+                }
                 Work::Count => {}
             }
         }
@@ -214,6 +229,15 @@ impl Sequencer {
         let removed = head.removal.map(|_| &*policy);
         let mut plan = Plan { first_seq: head.checkpoint.size, removed, ..Plan::default() };
         let mut answers = Vec::with_capacity(batch.len());
+        let mut has_drained = false;
+        for work in &mut *batch {
+            if let Work::Inbox { sorted, .. } = work {
+                let found = transaction.drain()?;
+                has_drained |= found.is_some();
+                *sorted = sort_out(&policy, found.unwrap_or_default(), now_ms);
+            }
+        }
+        plan.look_up(&mut *transaction, batch)?;
         for work in batch {
             match work {
                 Work::Append { events, .. } => {
@@ -221,14 +245,14 @@ impl Sequencer {
                     let wrong = renewed.find_map(|(index, result)| Some((index, result.err()?)));
                     answers.push(match wrong {
                         Some((index, error)) => Err(Refused { index: Some(index), error }),
-                        None => plan.all_or_none(&mut *transaction, events)?,
+                        None => plan.all_or_none(events)?,
                     });
                 }
-                Work::Drain { rows, rejected, .. } => {
+                Work::Drain { rows, rejected, .. } | Work::Inbox { sorted: Sorted { rows, rejected, .. }, .. } => {
                     plan.rejected.extend_from_slice(rejected);
                     for row in rows {
                         let planned = match policy.renew(&mut row.event, now_ms) {
-                            Ok(()) => plan.one(&mut *transaction, &row.event)?,
+                            Ok(()) => plan.one(&row.event)?,
                             Err(error) => Err(error),
                         };
                         if let Err(error) = planned {
@@ -241,7 +265,7 @@ impl Sequencer {
                 Work::Count => answers.push(Ok(Vec::new())),
             }
         }
-        if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.is_empty() {
+        if plan.fresh.is_empty() && plan.rejected.is_empty() && self.sampled.is_empty() && !has_drained {
             drop(transaction);
             let size = head.checkpoint.size;
             self.publish(Stored { size, ..Stored::default() }, now_ms, false);
@@ -447,7 +471,7 @@ fn gather(
                 events += rows.len();
                 bytes += rows.iter().map(|row| row.event.max_len()).sum::<usize>();
             }
-            Work::Count => {}
+            Work::Inbox { .. } | Work::Count => {}
         }
         batch.push(work);
         if events >= MAX_BATCH_EVENTS || bytes >= MAX_BATCH_BYTES {
@@ -508,15 +532,42 @@ struct Plan<'a> {
     /// Where in `fresh` an id that a caller chose stands.
     chosen: HashMap<&'a str, usize>,
     rejected: Vec<Rejected>,
+    /// What was found of ids, all at once.
+    known: HashMap<String, Result<Option<Entry>>>,
 }
 
 impl<'a> Plan<'a> {
+    /// Looks for the ids that callers chose, all at once: a journal may be far away.
+    fn look_up(&mut self, transaction: &mut dyn Transaction, batch: &[Work]) -> Result<()> {
+        let events = batch.iter().flat_map(|work| -> Vec<&Prepared> {
+            match work {
+                Work::Append { events, .. } => events.iter().collect(),
+                Work::Drain { rows, .. } | Work::Inbox { sorted: Sorted { rows, .. }, .. } => {
+                    rows.iter().map(|row| &row.event).collect()
+                }
+                Work::Count => Vec::new(),
+            }
+        });
+        let chosen = events.filter(|event| event.digest.is_some());
+        let mut ids = Vec::new();
+        for event in chosen {
+            ids.extend(self.removed.map(|policy| policy.removed_id(&event.id)));
+            ids.push(event.id.clone());
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let found = transaction.snapshot().find_all(&ids.iter().map(String::as_str).collect::<Vec<_>>())?;
+        self.known = ids.into_iter().zip(found).collect();
+        Ok(())
+    }
+
     /// Plans a caller's events. The outer error is the journal's, the inner one the caller's.
-    fn all_or_none(&mut self, transaction: &mut dyn Transaction, events: &'a [Prepared]) -> Result<Answer> {
+    fn all_or_none(&mut self, events: &'a [Prepared]) -> Result<Answer> {
         let mark = self.fresh.len();
         let mut places = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
-            match self.one(transaction, event)? {
+            match self.one(event)? {
                 Ok(place) => places.push(place),
                 Err(error) => {
                     self.fresh.truncate(mark);
@@ -529,7 +580,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Plans one event.
-    fn one(&mut self, transaction: &mut dyn Transaction, event: &'a Prepared) -> Result<Result<Place>> {
+    fn one(&mut self, event: &'a Prepared) -> Result<Result<Place>> {
         // An id that the log has just drawn is nobody else's.
         if let Some(digest) = event.digest {
             if let Some(&index) = self.chosen.get(&*event.id) {
@@ -545,13 +596,14 @@ impl<'a> Plan<'a> {
                     removed: false,
                 }));
             }
-            let found = match transaction.find(&event.id) {
+            let known = |id: &str| self.known.get(id).cloned().unwrap_or(Ok(None));
+            let found = match known(&event.id) {
                 // Damage to one event is no reason to refuse the others of the batch.
-                Err(error) if error.kind() == ErrorKind::Integrity => return Ok(Err(error)),
-                found => found?,
+                Err(error) => return Ok(Err(error)),
+                Ok(found) => found,
             };
             let found = match (found, self.removed) {
-                (None, Some(policy)) => transaction.find(&policy.removed_id(&event.id))?,
+                (None, Some(policy)) => known(&policy.removed_id(&event.id))?,
                 (found, _) => found,
             };
             if let Some(Entry { seq, tree_size, digest: known, timestamp, removed }) = found {

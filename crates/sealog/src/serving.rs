@@ -1,12 +1,15 @@
 //! What a program needs that stands between a log and others: the server, foremost.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Receipt, Record};
 use crate::index::Facts;
+#[cfg(feature = "postgres")]
+use crate::journal::postgres;
+use crate::keyfile::beside;
 use crate::log::{AuditLog, MAX_READ_EVENTS, Page};
 use crate::query::{Filter, Matcher, Selection};
 
@@ -145,9 +148,9 @@ impl AuditLog {
         &self.shared.clock
     }
 
-    /// The log's file.
+    /// The beginning of the names of the log's files on this machine: for a log in a file the file itself.
     pub fn path(&self) -> &Path {
-        &self.shared.path
+        &self.shared.local
     }
 
     /// Whether this handle reads only a part of the log.
@@ -185,5 +188,38 @@ impl AuditLog {
         self.writer()?;
         let receipt = self.log_own(event).await?;
         receipt.ok_or_else(|| Error::new(ErrorKind::ReadOnly, "this handle only reads"))
+    }
+}
+
+/// Where a log is, for programs that keep files beside it.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// As messages call it: its path, or its URL without a password.
+    pub name: String,
+    /// The beginning of the names of its files on this machine; for a log in a file the file itself.
+    pub local: PathBuf,
+    /// Its key's file, unless another one is named.
+    pub key_file: PathBuf,
+    /// Whether it is a file.
+    pub is_file: bool,
+}
+
+impl Location {
+    /// Of the log of this name, a path or a URL.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when the URL is wrong, or where there is no home folder for files of its log.
+    pub fn of(log: &Path) -> Result<Self> {
+        #[cfg(feature = "postgres")]
+        if let Some(url) = log.to_str().filter(|name| postgres::is_url(name)) {
+            let (name, file) = postgres::locate(url)?;
+            let local = postgres::local_file("XDG_CACHE_HOME", ".cache", &file)?;
+            let key_file = postgres::local_file("XDG_CONFIG_HOME", ".config", &format!("{file}.key"))?;
+            return Ok(Self { name, local, key_file, is_file: false });
+        }
+        let name = log.display().to_string();
+        Ok(Self { name, local: log.to_owned(), key_file: beside(log, ".key"), is_file: true })
     }
 }

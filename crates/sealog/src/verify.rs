@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use self::copies::{Computed, Copies};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::sqlite::Reader;
+use crate::journal::Reader;
 use crate::journal::{Entered, Head, OwnKind, Signer, Snapshot, StoredCheckpoint};
 use crate::log::missing_event;
 use crate::retention::Removals;

@@ -212,10 +212,12 @@ impl Paging {
         if self.oldest_first {
             text += " --oldest-first";
         }
-        for (option, value, is_explicit) in [
-            ("log", Some(&shared.log), shared.is_explicit.log),
-            ("index", shared.index.as_ref(), shared.is_explicit.index),
-        ] {
+        // A URL may hold a password, and is printed without.
+        let location = shared.location();
+        let log = if location.is_file { shared.log.clone() } else { location.name.into() };
+        for (option, value, is_explicit) in
+            [("log", Some(&log), shared.is_explicit.log), ("index", shared.index.as_ref(), shared.is_explicit.index)]
+        {
             if let Some(value) = value.filter(|_| is_explicit) {
                 let _ = write!(text, " --{option} {}", quoted(&value.display().to_string()));
             }

@@ -157,7 +157,7 @@ impl Demo {
             let verified = verify::text(&verify::Told {
                 report: &report,
                 signer: Some(&vkey),
-                path,
+                path: &path.display().to_string(),
                 seconds: verify_seconds,
                 compared: 0,
                 is_another: false,

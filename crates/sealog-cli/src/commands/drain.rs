@@ -40,7 +40,7 @@ impl Drain {
                 output::note(&format!(
                     "Draining {} into {}; Ctrl-C ends it.",
                     self.inbox.display(),
-                    shared.log.display()
+                    shared.location().name
                 ));
             }
             interrupt.pressed().await;

@@ -89,7 +89,7 @@ impl KeyArgs {
 async fn show(shared: &Shared, out: Output) -> Result<(), Failure> {
     // Before the first event there may be a key and no log yet.
     let vkey = match shared.key_file() {
-        Some(file) if !shared.log.exists() && file.exists() => Key::parse(&read_text(&file)?)?.vkey().to_owned(),
+        Some(file) if shared.is_missing() && file.exists() => Key::parse(&read_text(&file)?)?.vkey().to_owned(),
         _ => shared.open_to_read().await?.vkey().await?,
     };
     out.either(&json!({"vkey": vkey}), &format!("{}\n", safe(&vkey)))

@@ -8,6 +8,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod cleanup;
 pub(crate) mod completions;
 pub(crate) mod count;
+pub(crate) mod database;
 pub(crate) mod demo;
 pub(crate) mod drain;
 pub(crate) mod erase;
@@ -36,6 +37,7 @@ pub(crate) mod stats;
 mod stream;
 pub(crate) mod tail;
 mod to_file;
+pub(crate) mod track;
 pub(crate) mod verify;
 pub(crate) mod verify_proof;
 mod which;
@@ -99,6 +101,10 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Key(command) => command.run(shared, out).await,
         Command::Rejected(command) => command.run(shared, out).await,
         Command::Reindex(command) => command.run(shared, out).await,
+        Command::Database(command) => command.run(shared, out).await,
+        Command::Track(command) => command.run(shared, out).await,
+        Command::Untrack(command) => command.run(shared, out).await,
+        Command::Tracked(command) => command.run(shared, out).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
         #[cfg(feature = "serve")]

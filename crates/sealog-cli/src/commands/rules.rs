@@ -84,7 +84,7 @@ impl RulesArgs {
 
 async fn print(built_in: bool, shared: &Shared, out: Output) -> Result<(), Failure> {
     // Before the first event there are rules to look at, and no log yet.
-    let (rules, is_saved) = if built_in || !(shared.log.exists() || shared.is_explicit.log) {
+    let (rules, is_saved) = if built_in || shared.is_missing() && !shared.is_explicit.log {
         (Rule::built_in(), false)
     } else {
         saved_or_built_in(&shared.open_to_read().await?).await?

@@ -116,9 +116,9 @@ impl Serve {
                 .map_err(|error| Failure::File(format!("cannot listen on {}: {error}", settings.listen)))?;
             let url = format!("{scheme}://{}", running.address());
             if out.json {
-                output::document(&json!({"url": url, "log": shared.log, "adminKeyFile": first.flatten()}))?;
+                output::document(&json!({"url": url, "log": shared.location().name, "adminKeyFile": first.flatten()}))?;
             } else {
-                let log = shared.log.display();
+                let log = shared.location().name;
                 output::note(&format!("{GOOD}Serving{GOOD:#} {log} at {url} {DIM}(Ctrl-C ends it){DIM:#}"));
             }
             tokio::select! {

@@ -1,7 +1,7 @@
 //! `sealog verify`
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -86,7 +86,7 @@ impl Verify {
             document["anotherLog"] = json!(is_another);
             output::document(&document)
         } else {
-            let (report, signer, path, compared) = (&report, signer.as_deref(), &*shared.log, given.len());
+            let (report, signer, path, compared) = (&report, signer.as_deref(), &*shared.location().name, given.len());
             output::write(&text(&Told { report, signer, path, seconds, compared, is_another }))
         };
         // Damage is a failure whether or not somebody reads what it is.
@@ -122,7 +122,7 @@ fn is_another(report: &VerifyReport) -> bool {
 pub(super) struct Told<'a> {
     pub(super) report: &'a VerifyReport,
     pub(super) signer: Option<&'a str>,
-    pub(super) path: &'a Path,
+    pub(super) path: &'a str,
     pub(super) seconds: f64,
     /// How many checkpoints were given.
     pub(super) compared: usize,
@@ -133,12 +133,11 @@ pub(super) struct Told<'a> {
 pub(super) fn text(told: &Told<'_>) -> String {
     let &Told { report, signer, path, seconds, compared, is_another } = told;
     let mut text = if report.is_ok() {
-        format!("{GOOD}Whole:{GOOD:#} every event of {} is what was sealed.\n", path.display())
+        format!("{GOOD}Whole:{GOOD:#} every event of {path} is what was sealed.\n")
     } else if is_another {
-        let path = path.display();
         format!("{BAD}Another log:{BAD:#} {path} is not the log that the given key or checkpoint is of.\n")
     } else {
-        format!("{BAD}Damaged:{BAD:#} {} is not what was sealed.\n", path.display())
+        format!("{BAD}Damaged:{BAD:#} {path} is not what was sealed.\n")
     };
     let rate = (report.size as f64 / seconds.max(1e-9)) as u64;
     let _ = writeln!(

@@ -61,8 +61,14 @@ fn every_command_in_the_documents_works() {
         let _background = Background(folder.path("serve.pid"));
         // The documents name the usual port, which somebody may be using here.
         let port = format!(":{}", free_port());
+        let database = text.contains("db.example.com").then(|| throwaway_postgres::shared().database());
         for command in commands(&text, &makefile) {
-            let command = command.replace(":7341", &port);
+            let mut command = command.replace(":7341", &port);
+            if let Some(database) = &database {
+                for role in ["app", "admin"] {
+                    command = command.replace(&format!("postgres://{role}@db.example.com/app"), &database.url());
+                }
+            }
             let mut shell = Command::new("bash");
             for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALOG_")) {
                 shell.env_remove(name);
@@ -72,6 +78,9 @@ fn every_command_in_the_documents_works() {
                 .args(["-e", "-o", "pipefail", "-c", &command])
                 .current_dir(folder.0.path())
                 .env("PATH", &path)
+                // A log in PostgreSQL keeps its key and its index there.
+                .env("XDG_CACHE_HOME", folder.path("cache"))
+                .env("XDG_CONFIG_HOME", folder.path("config"))
                 .output()
                 .expect("bash runs");
             let error = String::from_utf8_lossy(&output.stderr);

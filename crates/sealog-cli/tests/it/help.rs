@@ -4,11 +4,14 @@ use std::path::Path;
 
 use crate::support::Folder;
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 31] = [
     "demo",
     "log",
     "import",
     "drain",
+    "track",
+    "untrack",
+    "tracked",
     "search",
     "count",
     "stats",

@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::support::Folder;
 
 /// A server that runs.
-struct Serving {
-    child: Child,
-    address: String,
+pub(crate) struct Serving {
+    pub(crate) child: Child,
+    pub(crate) address: String,
 }
 
 impl Serving {
-    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Folder, arguments: &[&str]) -> Self {
         let mut command = folder.command(&[&["serve", "--json"], arguments].concat());
         command.env("SEALOG_LOG_LEVEL", "error");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -37,7 +37,7 @@ impl Serving {
     }
 
     /// Ends it as service managers do, and answers what it said on standard error.
-    fn terminate(mut self) -> String {
+    pub(crate) fn terminate(mut self) -> String {
         let kill = std::process::Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(kill.success());
         let mut error = String::new();
@@ -48,13 +48,13 @@ impl Serving {
 }
 
 /// A connection to a server.
-struct Client {
+pub(crate) struct Client {
     reader: BufReader<TcpStream>,
     key: String,
 }
 
 impl Client {
-    fn connect(address: &str, key: &str) -> std::io::Result<Self> {
+    pub(crate) fn connect(address: &str, key: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -86,7 +86,7 @@ impl Client {
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
-    fn ask(&mut self, line: &str, body: &str) -> std::io::Result<(u16, String)> {
+    pub(crate) fn ask(&mut self, line: &str, body: &str) -> std::io::Result<(u16, String)> {
         self.send(line, if body.is_empty() { "" } else { "content-type: application/json\r\n" }, body)?;
         self.answer()
     }

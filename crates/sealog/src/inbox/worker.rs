@@ -8,17 +8,15 @@ use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, TransactionBehavior, params};
-use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::Drain;
+use super::{Drain, Sorted, sort_out};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, MAX_EVENT_BYTES, MAX_ID_BYTES};
+use crate::event::{MAX_EVENT_BYTES, MAX_ID_BYTES};
+use crate::journal::Found;
 use crate::journal::sqlite::application;
 use crate::keyfile::{beside, sync_folder};
-use crate::log::Rejected;
-use crate::policy::{Applied, Compiled};
-use crate::sequencer::{InboxRow, Request, Work};
+use crate::sequencer::{Request, Work};
 
 /// How often the application's file is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -34,16 +32,6 @@ const IDLE_POLLS: u32 = 100;
 const BACKLOG_ROWS: i64 = 50_000;
 /// How many rows one deletion takes, so that it holds the application's lock for a moment only.
 const DELETE_ROWS: i64 = 1_000;
-
-/// A row of the table.
-struct Found {
-    position: i64,
-    row_id: String,
-    /// The event's JSON, or why it is no text.
-    event: Result<String>,
-    inserted_at: i64,
-    digest: Option<String>,
-}
 
 pub(super) struct Worker {
     connection: Connection,
@@ -241,31 +229,8 @@ impl Worker {
 
     /// Puts the rows into the log, or aside.
     fn hand_over(&self, found: Vec<Found>) -> Result<()> {
-        let now_ms = self.drain.clock.now_ms();
-        let policy = &*self.drain.current.policy();
-        let mut rows = Vec::new();
-        let mut rejected = Vec::new();
-        let mut sampled = 0;
-        for row in found {
-            let text = row.event.as_deref().unwrap_or_default();
-            let digest = policy.keyed_digest(text.as_bytes());
-            let prepared = match &row.event {
-                Ok(text) => prepare(policy, text, &row.row_id, row.inserted_at, row.digest.as_deref(), now_ms),
-                Err(error) => Err(error.clone()),
-            };
-            match prepared {
-                Ok(Applied::Keep(event)) => rows.push(InboxRow { digest, event }),
-                Ok(Applied::Sampled { .. }) => sampled += 1,
-                Err(error) => {
-                    let json = serde_json::from_str::<Value>(text).ok();
-                    // Under the id that the application waits for.
-                    let named = json.as_ref().and_then(|json| json.get("id")?.as_str());
-                    let id = named.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len())).unwrap_or(&row.row_id);
-                    let copy = json.as_ref().map(|json| policy.redacted_copy(json));
-                    rejected.push(Rejected::new(id, &digest, now_ms, &error, copy));
-                }
-            }
-        }
+        let Sorted { rows, rejected, sampled } =
+            sort_out(&self.drain.current.policy(), found, self.drain.clock.now_ms());
         let (reply, answer) = oneshot::channel();
         let closed = || Error::new(ErrorKind::Closed, "the log is closed");
         self.drain.queue.send(Request::Batched(Work::Drain { rows, rejected, reply })).map_err(|_| closed())?;
@@ -307,30 +272,4 @@ fn sync_commits(path: &Path) -> std::io::Result<()> {
     }
     // Without a write-ahead log a commit is that its journal is gone from the folder.
     sync_folder(path)
-}
-
-fn prepare(
-    policy: &Compiled,
-    text: &str,
-    row_id: &str,
-    inserted_at: i64,
-    digest: Option<&str>,
-    now_ms: i64,
-) -> Result<Applied> {
-    let staged = match digest {
-        Some(mark) => Some(policy.read_staged(mark, text.as_bytes()).ok_or_else(not_the_librarys)?),
-        None => None,
-    };
-    // What is wrong is kept, so it must not quote what was sent.
-    let mut event = Event::from_json_unquoted(text)?;
-    event.id.get_or_insert_with(|| row_id.to_owned());
-    match staged {
-        Some(digest) => policy.apply_staged(event, Some(digest), now_ms).map(Applied::Keep),
-        // It was accepted when it was inserted.
-        None => policy.apply_accepted(event, now_ms, inserted_at, || row_id.to_owned()),
-    }
-}
-
-fn not_the_librarys() -> Error {
-    Error::new(ErrorKind::InvalidEvent, "the column digest is the library's; leave it out")
 }

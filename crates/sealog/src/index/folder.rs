@@ -15,7 +15,7 @@ use super::damaged;
 use super::rewriting::WRITER_BYTES;
 use super::schema::{Fields, INDEX_VERSION, IndexDocument, TOKENIZER, WordTokenizer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::sqlite::Reader;
+use crate::journal::Reader;
 
 /// What is committed along with the segments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +62,10 @@ pub(super) fn open_found(
 
 /// What was committed with the segments.
 pub(super) fn payload(index: &tantivy::Index) -> Result<Payload> {
-    let payload = index.load_metas().map_err(damaged)?.payload.unwrap_or_default();
+    let Some(payload) = index.load_metas().map_err(damaged)?.payload else {
+        // Its files are there a moment before it says so.
+        return Err(Error::new(ErrorKind::Busy, "the index is being made by another process"));
+    };
     serde_json::from_str(&payload)
         .map_err(|error| Error::new(ErrorKind::Index, "the index does not say what it holds").with_source(error))
 }

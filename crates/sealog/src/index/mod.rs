@@ -43,6 +43,7 @@ pub(crate) use words::words;
 
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Place as JournalPlace;
 use crate::ranges::Ranges;
 use recent::Recent;
 use tail::Tail;
@@ -55,8 +56,8 @@ const PURGE_PATIENCE: Duration = Duration::from_mins(1);
 /// Where the index is and what it holds.
 #[derive(Debug, Clone)]
 pub(crate) struct IndexOptions {
-    /// The log's file.
-    pub(crate) log: PathBuf,
+    /// The journal.
+    pub(crate) log: JournalPlace,
     /// The index's folder.
     pub(crate) folder: PathBuf,
     /// Whether words are indexed; as the index that is there has it unless given.

@@ -14,7 +14,7 @@ use super::schema::{Fields, IndexDocument};
 use super::segment::Segment;
 use super::tail::Entry;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::sqlite::Reader;
+use crate::journal::Reader;
 use crate::log::missing_event;
 
 /// Events read from the journal at once.

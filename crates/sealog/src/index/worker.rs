@@ -20,8 +20,7 @@ use super::tail::{Entry, Tail};
 use super::{Generation, Shared, damaged};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::OwnKind;
-use crate::journal::sqlite::{self, Reader};
+use crate::journal::{OwnKind, Reader};
 use crate::log::joined;
 
 /// A segment is written once its events have so many bytes of canonical JSON, however few they are.
@@ -119,7 +118,7 @@ struct Writer {
 impl<'s> Worker<'s> {
     fn open(shared: &'s Shared) -> Result<Self> {
         let options = &shared.options;
-        let mut journal = sqlite::open_reader(&options.log)?;
+        let mut journal = options.log.open_reader()?;
         let log = journal.snapshot(|snapshot| snapshot.signers())?;
         let log = log.first().map(|signer| signer.vkey.clone()).unwrap_or_default();
         std::fs::create_dir_all(&options.folder).map_err(|error| unwritable(&options.folder, error))?;
@@ -393,7 +392,7 @@ impl<'s> Worker<'s> {
         let stop = Arc::new(AtomicBool::new(false));
         let work = Rewrite {
             stop: stop.clone(),
-            journal: sqlite::open_reader(&self.shared.options.log)?,
+            journal: self.shared.options.log.open_reader()?,
             index: self.index.clone(),
             fields: self.fields.clone(),
             full_text: self.full_text,

@@ -15,20 +15,194 @@
 //!
 //! All of it blocks; callers run it on threads of their own.
 
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
+
+use std::path::{Path, PathBuf};
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{MAX_EVENT_BYTES, MAX_ID_BYTES};
+use crate::keyfile::beside;
 use crate::log::Rejected;
 use crate::retention::{ERASURE_APPLIED, HOLD_LIFTED, HOLD_PLACED, RETENTION_APPLIED};
 use crate::settings::SETTINGS_CHANGED;
 use crate::tree::{Hash, Node};
 
+/// How often a journal in a file is looked at for what other processes have written.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Where a journal is.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// In a SQLite file of its own.
+    File(PathBuf),
+    /// In a schema of a PostgreSQL database.
+    #[cfg(feature = "postgres")]
+    Database(Arc<postgres::Database>),
+}
+
+impl Place {
+    /// The place of this name: a path, or a URL of PostgreSQL's. Calls wait for a database for as long as `patience`.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn named(name: &Path, patience: Option<Duration>) -> Result<Self> {
+        match name.to_str().filter(|name| postgres::is_url(name)) {
+            Some(url) => {
+                let patience = patience.unwrap_or(postgres::DEFAULT_PATIENCE);
+                postgres::Database::new(url, patience).map(Self::Database)
+            }
+            None => Ok(Self::File(name.to_owned())),
+        }
+    }
+
+    /// The place of this name: a path.
+    #[cfg(not(feature = "postgres"))]
+    pub(crate) fn named(name: &Path, _: Option<Duration>) -> Result<Self> {
+        if name.to_str().is_some_and(|name| name.starts_with("postgres://") || name.starts_with("postgresql://")) {
+            let message = "this program was built without PostgreSQL: it takes the feature `postgres`";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        Ok(Self::File(name.to_owned()))
+    }
+
+    /// As messages call it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => database.name(),
+        }
+    }
+
+    /// The beginning of the names of local files that can be made anew.
+    pub(crate) fn local(&self) -> Result<PathBuf> {
+        match self {
+            Self::File(path) => Ok(path.clone()),
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => postgres::local_file("XDG_CACHE_HOME", ".cache", &database.file_name()),
+        }
+    }
+
+    /// The key's file, unless another one is named.
+    pub(crate) fn key_file(&self) -> Result<PathBuf> {
+        match self {
+            Self::File(path) => Ok(beside(path, ".key")),
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => {
+                postgres::local_file("XDG_CONFIG_HOME", ".config", &format!("{}.key", database.file_name()))
+            }
+        }
+    }
+
+    /// Opens the journal for writing; creates it, with what `birth` gives, when it is not there yet, and brings an
+    /// older schema forward. `birth` runs under the write lock, so that of several processes one creates.
+    pub(crate) fn open(&self, create: bool, birth: impl FnOnce() -> Result<Birth>) -> Result<Box<dyn Journal>> {
+        Ok(match self {
+            Self::File(path) => Box::new(sqlite::open(path, create, birth)?),
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => Box::new(postgres::open(database, create, birth)?),
+        })
+    }
+
+    /// Opens the journal for reading.
+    pub(crate) fn open_reader(&self) -> Result<Reader> {
+        Ok(match self {
+            Self::File(path) => Reader::Sqlite(sqlite::open_reader(path)?),
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => Reader::Postgres(postgres::open_reader(database)?),
+        })
+    }
+
+    /// Waits until it is time to look whether another process has written.
+    pub(crate) async fn pause(&self) {
+        match self {
+            Self::File(_) => tokio::time::sleep(POLL_INTERVAL).await,
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => database.notified().await,
+        }
+    }
+}
+
+/// What reads a journal, one committed state at a time.
+pub(crate) enum Reader {
+    Sqlite(sqlite::Reader),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::Reader),
+}
+
+impl Reader {
+    /// Runs `read` on one committed state.
+    pub(crate) fn snapshot<T>(&mut self, read: impl FnOnce(&mut dyn Snapshot) -> Result<T>) -> Result<T> {
+        match self {
+            Self::Sqlite(reader) => reader.snapshot(read),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(reader) => reader.snapshot(read),
+        }
+    }
+
+    /// How many events there are.
+    pub(crate) fn size(&mut self) -> Result<u64> {
+        match self {
+            Self::Sqlite(reader) => reader.size(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(reader) => reader.size(),
+        }
+    }
+
+    /// A number that changes when anybody else commits something that may be waited for.
+    pub(crate) fn version(&self) -> Result<u64> {
+        match self {
+            Self::Sqlite(reader) => reader.version(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(reader) => reader.version(),
+        }
+    }
+
+    /// Whether rows wait in the inbox that stands beside the journal.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn inbox_waits(&self) -> Result<bool> {
+        match self {
+            Self::Sqlite(_) => Ok(false),
+            Self::Postgres(reader) => reader.inbox_waits(),
+        }
+    }
+
+    /// Whether a state could not be left again: then every later one would be that old one.
+    pub(crate) fn is_broken(&self) -> bool {
+        match self {
+            Self::Sqlite(reader) => reader.is_broken(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => false,
+        }
+    }
+}
+
+/// What a journal that is being created needs from above: the key that signs, what its secret is known by,
+/// and the checkpoint of the empty tree.
+pub(crate) struct Birth {
+    pub(crate) vkey: String,
+    pub(crate) secret_check: i64,
+    pub(crate) checkpoint: StoredCheckpoint,
+}
+
+/// The name of the small number that the log's secret is known by.
+pub(crate) const SECRET_CHECK: &str = "secret";
+
 /// A journal, as the one who writes it holds it.
 pub(crate) trait Journal: Send {
     /// Takes the write lock.
     fn begin(&mut self) -> Result<Box<dyn Transaction + '_>>;
+
+    /// After an `Err` of what [`begin`](Self::begin) began: whether nothing was stored and the same may be tried again
+    /// at once, since it was the connection that failed and the time to wait for another one is not over.
+    fn try_again(&mut self) -> bool {
+        false
+    }
 
     /// Rewrites some cold rows in a denser form and drops checkpoints that have become superfluous.
     /// Answers whether there is more to do. Changes no answer of any snapshot.
@@ -50,6 +224,12 @@ pub(crate) trait Transaction {
     /// The state that the lock holds, to read.
     fn snapshot(&mut self) -> Box<dyn Snapshot + '_>;
 
+    /// Takes some rows out of the inbox that stands beside the journal, where there is one. They are gone with the
+    /// commit. `None` where there is nothing to commit.
+    fn drain(&mut self) -> Result<Option<Vec<Found>>> {
+        Ok(None)
+    }
+
     /// Puts these in the place of what stands at their seqs, which are in order. Stored with the commit.
     fn rewrite(&mut self, rows: &[Rewritten]) -> Result<()>;
 
@@ -68,6 +248,16 @@ pub(crate) trait Snapshot {
 
     /// Where the event with this id is, if it was ever there.
     fn find(&mut self, id: &str) -> Result<Option<Entry>>;
+
+    /// For each of these ids, where the event with it is, or why that cannot be told.
+    fn find_all(&mut self, ids: &[&str]) -> Result<Vec<Result<Option<Entry>>>> {
+        ids.iter()
+            .map(|id| match self.find(id) {
+                Err(error) if error.kind() != ErrorKind::Integrity => Err(error),
+                found => Ok(found),
+            })
+            .collect()
+    }
 
     /// The seq that is entered for this id.
     fn place(&mut self, id: &str) -> Result<Option<u64>>;
@@ -212,6 +402,37 @@ pub(crate) struct Entered {
     pub(crate) tree_size: u64,
     /// The timestamp, where the event was removed.
     pub(crate) removed: Option<i64>,
+}
+
+/// A row of an inbox.
+pub(crate) struct Found {
+    pub(crate) position: i64,
+    pub(crate) row_id: String,
+    /// The event's JSON, or why it is no text.
+    pub(crate) event: Result<String>,
+    pub(crate) inserted_at: i64,
+    pub(crate) digest: Option<String>,
+}
+
+impl Found {
+    /// A row as it stands there. Any value may stand in any column, and none may stop those behind it.
+    pub(crate) fn new(position: i64, id: &str, event: &str, inserted_at: i64, digest: Option<&str>) -> Self {
+        let too_long = |what: &str, bytes: usize, limit: usize| {
+            Error::new(ErrorKind::LimitExceeded, format!("{what} has {bytes} bytes; the limit is {limit}"))
+        };
+        let mut event = match event {
+            long if long.len() > 2 * MAX_EVENT_BYTES => Err(too_long("the event", long.len(), MAX_EVENT_BYTES)),
+            event => Ok(event.to_owned()),
+        };
+        if id.len() > MAX_ID_BYTES {
+            event = Err(too_long("the column id", id.len(), MAX_ID_BYTES));
+        }
+        // What is too long is kept by its beginning, and is no id.
+        let end = (0..=id.len().min(MAX_ID_BYTES)).rev().find(|end| id.is_char_boundary(*end)).unwrap_or(0);
+        // No digest is longer than 64 digits, so a longer text is as good as none.
+        let digest = digest.map(|digest| if digest.len() <= 64 { digest } else { "" }.to_owned());
+        Self { position, row_id: id[..end].to_owned(), event, inserted_at, digest }
+    }
 }
 
 /// An event on its way into the journal.

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use super::{AuditLog, closed, find, read_records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Logged, Receipt};
-use crate::journal::sqlite;
+use crate::journal::{Place, sqlite};
 use crate::policy::{Applied, dismantle};
 
 /// The statement that puts a staged event into the inbox: for any driver, in the application's own
@@ -13,7 +13,7 @@ use crate::policy::{Applied, dismantle};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InboxSql {
-    /// One `INSERT` with the parameters `?1`, `?2`, ….
+    /// One `INSERT` with the parameters `?1`, `?2`, …; in PostgreSQL's way, `$1`, `$2`, …, where the log is there.
     pub sql: &'static str,
     /// The parameters, in order, all to be bound as text.
     pub params: Vec<String>,
@@ -93,6 +93,71 @@ impl AuditLog {
         Ok(staged)
     }
 
+    /// Logs an event in the application's own transaction in the log's PostgreSQL database: the twin of
+    /// [`AuditLog::log`] for tokio-postgres. It is there if the transaction commits, and never was if it rolls back.
+    ///
+    /// ```no_run
+    /// # async fn pay(log: &sealog::AuditLog, db: &mut sealog::tokio_postgres::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use sealog::Event;
+    ///
+    /// let mut tx = db.transaction().await?;
+    /// tx.execute("UPDATE invoice SET paid = true WHERE id = 'i-4'", &[]).await?;
+    /// let staged = log.log_in_postgres(&mut tx, Event::new("invoice.paid").resource("invoice", "i-4")).await?;
+    /// tx.commit().await?;
+    /// log.settled(&staged).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::stage`], before anything is written; `InvalidArgument` when the log is in no database; `Storage`
+    /// when the insert fails, and with it the transaction.
+    #[cfg(feature = "postgres")]
+    pub async fn log_in_postgres(
+        &self,
+        transaction: &mut tokio_postgres::Transaction<'_>,
+        event: Event,
+    ) -> Result<Staged> {
+        use tokio_postgres::types::{ToSql, Type};
+        let staged = self.stage_in_database(event)?;
+        if let Some(insert) = &staged.insert {
+            let params: Vec<_> = insert.params.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
+            transaction.query_typed(insert.sql, &params).await.map_err(not_inserted)?;
+        }
+        Ok(staged)
+    }
+
+    /// Logs an event in the application's own transaction in the log's PostgreSQL database: the twin of
+    /// [`AuditLog::log`] for sqlx. See [`AuditLog::log_in_postgres`].
+    ///
+    /// # Errors
+    ///
+    /// As [`AuditLog::log_in_postgres`].
+    #[cfg(feature = "sqlx")]
+    pub async fn log_in_sqlx(
+        &self,
+        transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>,
+        event: Event,
+    ) -> Result<Staged> {
+        let staged = self.stage_in_database(event)?;
+        if let Some(insert) = &staged.insert {
+            let query = sqlx::query(insert.sql);
+            let query = insert.params.iter().fold(query, |query, param| query.bind(param.clone()));
+            query.execute(&mut **transaction).await.map_err(not_inserted)?;
+        }
+        Ok(staged)
+    }
+
+    #[cfg(feature = "postgres")]
+    fn stage_in_database(&self, event: Event) -> Result<Staged> {
+        if let Place::File(_) = self.shared.place {
+            dismantle(event);
+            let message = "the log is in a file, and the transaction in a database; open the log by the database's URL";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        self.stage(event)
+    }
+
     /// The statement that logs an event in the application's own transaction, for any driver. The
     /// policy has been applied: what it redacts is not in the parameters.
     ///
@@ -124,9 +189,18 @@ impl AuditLog {
                     }
                     _ => Default::default(),
                 };
-                let params = vec![prepared.id.clone(), json, mark, drained, inbox];
-                let sql = include_str!("../journal/sqlite/queries/inbox_insert.sql").trim_ascii_end();
-                Ok(Staged { id: prepared.id, insert: Some(InboxSql { sql, params }), digests })
+                let id = prepared.id;
+                let insert = match &self.shared.place {
+                    Place::File(_) => InboxSql {
+                        sql: include_str!("../journal/sqlite/queries/inbox_insert.sql").trim_ascii_end(),
+                        params: vec![id.clone(), json, mark, drained, inbox],
+                    },
+                    #[cfg(feature = "postgres")]
+                    Place::Database(database) => {
+                        InboxSql { sql: database.inbox_insert(), params: vec![id.clone(), json, mark] }
+                    }
+                };
+                Ok(Staged { id, insert: Some(insert), digests })
             }
             Applied::Sampled { id } => {
                 writer.count_sampled();
@@ -216,4 +290,10 @@ impl AuditLog {
             }
         }
     }
+}
+
+#[cfg(feature = "postgres")]
+fn not_inserted(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+    Error::new(ErrorKind::Storage, format!("cannot insert into the inbox: {cause}")).with_source(error)
 }

@@ -23,6 +23,7 @@ const MIN_BEARER_WITHOUT_DIGIT_CHARS: usize = 20;
 /// The detectors that are on.
 #[derive(Debug, Clone)]
 pub(super) struct Detectors {
+    list: Vec<Detector>,
     finders: Vec<Finder>,
     cards: bool,
 }
@@ -41,7 +42,12 @@ impl Detectors {
             (Detector::Email, find_email),
         ];
         let finders = all.iter().filter(|(detector, _)| detectors.contains(detector)).map(|(_, finder)| *finder);
-        Self { finders: finders.collect(), cards: detectors.contains(&Detector::CardNumber) }
+        let (finders, cards) = (finders.collect(), detectors.contains(&Detector::CardNumber));
+        Self { list: detectors.to_vec(), finders, cards }
+    }
+
+    pub(super) fn list(&self) -> &[Detector] {
+        &self.list
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -7,6 +7,7 @@ pub(crate) mod address;
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod compiled;
+mod database;
 mod detect;
 mod diff;
 mod digest;

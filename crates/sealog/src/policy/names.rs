@@ -36,6 +36,11 @@ impl Names {
         self.modes.insert(normalized.as_bytes().into(), mode);
     }
 
+    /// All rules, by normalized name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, Mode)> {
+        self.modes.iter().filter_map(|(name, mode)| Some((std::str::from_utf8(name).ok()?, *mode)))
+    }
+
     /// How the field of this name is hidden, if it is.
     pub(super) fn mode(&self, name: &str) -> Option<Mode> {
         if self.longest > USUAL_NAME_BYTES || !name.is_ascii() {

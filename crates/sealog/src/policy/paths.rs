@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::{Map, Value, json};
+
 use super::Mode;
 use super::names::normalize;
 
@@ -60,6 +62,32 @@ impl Paths {
         }
         // The rule that was added last takes the place of an earlier one for the same path.
         self.nodes[at].mode = Some(mode);
+    }
+
+    /// Where the rules begin, each place with the tree of them below it, as JSON.
+    pub(super) fn places(&self) -> Value {
+        let place = |at: &At| json!({"node": self.tree(at.node), "inside": at.inside_array});
+        self.start().iter().map(place).collect()
+    }
+
+    fn tree(&self, node: usize) -> Value {
+        let node = &self.nodes[node];
+        let mut tree = Map::new();
+        if let Some(mode) = node.mode {
+            tree.insert("mode".to_owned(), json!(mode));
+        }
+        if !node.members.is_empty() {
+            let members = node.members.iter().map(|(name, child)| (name.clone(), self.tree(*child)));
+            tree.insert("members".to_owned(), members.collect());
+        }
+        if !node.elements.is_empty() {
+            let elements = node.elements.iter().map(|(index, child)| (index.to_string(), self.tree(*child)));
+            tree.insert("elements".to_owned(), elements.collect());
+        }
+        if let Some(child) = node.any {
+            tree.insert("any".to_owned(), self.tree(child));
+        }
+        Value::Object(tree)
     }
 
     /// Where the rules begin; nothing when there are none.

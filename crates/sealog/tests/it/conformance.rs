@@ -1,6 +1,6 @@
 //! What every journal must do.
 
-use sealog::{AuditLog, Change, ErrorKind, Event, Outcome, Severity, VerifyOptions, actions};
+use sealog::{Change, ErrorKind, Event, Outcome, Severity, VerifyOptions, actions};
 use serde_json::json;
 
 use crate::support::{Fixture, NOW_MS, again, check, fill, receipt};
@@ -220,7 +220,7 @@ async fn what_is_sampled_away_is_counted() {
     let size = check(&log).await;
     assert!(counted > 250, "{counted}");
     log.close().await.unwrap();
-    let log = AuditLog::builder(fixture.path()).read_only(true).open().await.unwrap();
+    let log = fixture.builder().read_only(true).open().await.unwrap();
     assert_eq!(log.sampled().await.unwrap(), counted);
     assert_eq!(log.head().await.unwrap().size, size);
 }
@@ -296,82 +296,6 @@ async fn a_new_key_takes_over_and_both_are_trusted() {
 }
 
 #[tokio::test]
-async fn what_is_no_log_is_refused_with_a_reason() {
-    let fixture = Fixture::new();
-    let refused = async |kind: ErrorKind, words: &str| {
-        for read_only in [false, true] {
-            let error = fixture.builder().read_only(read_only).open().await.unwrap_err();
-            assert_eq!(error.kind(), kind, "{error}");
-            assert!(error.message().contains(words), "{error}");
-        }
-    };
-    let error = fixture.builder().create(false).open().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-
-    std::fs::write(fixture.path(), "this is no database, and it is long enough to be sure of that").unwrap();
-    refused(ErrorKind::Format, "no SQLite file").await;
-    std::fs::remove_file(fixture.path()).unwrap();
-
-    fixture.raw().execute_batch("CREATE TABLE invoice (id)").unwrap();
-    refused(ErrorKind::Format, "no Sealog log").await;
-    std::fs::remove_file(fixture.path()).unwrap();
-
-    let log = fixture.open().await;
-    fill(&log, 3).await;
-    log.close().await.unwrap();
-    fixture.raw().pragma_update(None, "user_version", 99).unwrap();
-    refused(ErrorKind::Format, "newer version").await;
-
-    let error = AuditLog::open(fixture.dir.path().join("no/such/folder/audit.db")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Storage);
-    assert!(error.message().contains("folder"), "{error}");
-}
-
-#[tokio::test]
-async fn options_that_cannot_be_met_are_refused() {
-    let fixture = Fixture::new();
-    // An empty file is no log, and none is to be made of it.
-    std::fs::write(fixture.path(), "").unwrap();
-    for builder in [fixture.builder().create(false), fixture.builder().read_only(true)] {
-        let error = builder.open().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Format);
-        assert!(error.message().contains("is empty"), "{error}");
-    }
-    assert_eq!(std::fs::metadata(fixture.path()).unwrap().len(), 0);
-    fixture.open().await.close().await.unwrap();
-
-    // A log and a key keep their name.
-    let error = fixture.builder().origin("example.com/other").open().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-    assert!(error.message().contains("example.com/audit"), "{error}");
-    let key = fixture.dir.path().join("audit.db.key");
-    let new = AuditLog::builder(fixture.dir.path().join("new.db")).key_file(key).origin("example.com/other");
-    assert_eq!(new.open().await.unwrap_err().kind(), ErrorKind::InvalidArgument);
-    assert!(!fixture.dir.path().join("new.db").exists());
-
-    // What cannot be looked at is not missing.
-    let error = AuditLog::builder(fixture.path().join("audit.db")).create(false).open().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
-}
-
-/// Who has the log open while a newer program brings it forward must not go on in the old way.
-#[tokio::test]
-async fn a_schema_that_changes_under_an_open_handle_is_refused() {
-    let fixture = Fixture::new();
-    let log = fixture.open().await;
-    let reader = fixture.builder().read_only(true).open().await.unwrap();
-    fill(&log, 3).await;
-    check(&reader).await;
-    fixture.raw().pragma_update(None, "user_version", 99).unwrap();
-    assert_eq!(log.log(Event::new("late")).await.unwrap_err().kind(), ErrorKind::Format);
-    assert_eq!(log.rotate_key().await.unwrap_err().kind(), ErrorKind::Format);
-    assert_eq!(reader.read(0, 10).await.unwrap_err().kind(), ErrorKind::Format);
-    assert_eq!(log.head().await.unwrap_err().kind(), ErrorKind::Format);
-    let rows: u64 = fixture.raw().query_row("SELECT count(*) FROM event_id", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 3);
-}
-
-#[tokio::test]
 async fn the_key_must_be_the_logs_own() {
     let fixture = Fixture::new();
     let key_path = fixture.dir.path().join("audit.db.key");
@@ -417,21 +341,6 @@ async fn a_closed_log_says_so() {
     assert_eq!(clone.close().await.unwrap_err().kind(), ErrorKind::Closed);
 }
 
-/// A log that was closed is one file: SQLite removes the others when the last connection goes.
-#[tokio::test]
-async fn a_closed_log_is_closed() {
-    let fixture = Fixture::new();
-    for _ in 0..20 {
-        let log = fixture.open().await;
-        fill(&log, 1).await;
-        check(&log).await;
-        log.close().await.unwrap();
-        for name in ["audit.db-wal", "audit.db-shm"] {
-            assert!(!fixture.dir.path().join(name).exists(), "{name} is still there");
-        }
-    }
-}
-
 #[derive(Debug)]
 struct BrokenClock;
 
@@ -475,7 +384,7 @@ async fn old_checkpoints_are_thinned_and_the_newest_stay() {
         fill(&log, if batch % 2 == 0 { 40 } else { 1 }).await;
     }
     let size = check(&log).await;
-    let count = || -> u64 { fixture.raw().query_row("SELECT count(*) FROM checkpoint", [], |row| row.get(0)).unwrap() };
+    let count = || fixture.count("checkpoint");
     // The 64 newest, one for each 4,096 events, and those since the last thinning.
     assert!(count() < 64 + size.div_ceil(4096) + 256 + 2, "{}", count());
     log.close().await.unwrap();

@@ -22,5 +22,9 @@ mod search;
 mod settings;
 mod support;
 mod tampering;
+mod tracking;
 mod upgrade;
 mod watching;
+
+/// What these logs are in.
+pub(crate) const BACKEND: support::Backend = support::Backend::File;

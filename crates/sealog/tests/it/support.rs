@@ -10,22 +10,55 @@ use tempfile::TempDir;
 /// 2026-01-01T00:00:00Z.
 pub(crate) const NOW_MS: i64 = 1_767_225_600_000;
 
+/// What the logs of a test binary are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    File,
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
 pub(crate) struct Fixture {
     pub(crate) dir: TempDir,
     pub(crate) clock: Arc<ManualClock>,
+    #[cfg(feature = "postgres")]
+    database: Option<throwaway_postgres::Database<'static>>,
 }
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a folder"), clock: Arc::new(ManualClock::new(NOW_MS, 7)) }
+        Self {
+            dir: tempfile::tempdir().expect("a folder"),
+            clock: Arc::new(ManualClock::new(NOW_MS, 7)),
+            #[cfg(feature = "postgres")]
+            database: (crate::BACKEND == Backend::Postgres).then(postgres::database),
+        }
     }
 
+    /// The log's file, or the URL of its database.
     pub(crate) fn path(&self) -> PathBuf {
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.database {
+            return database.url().into();
+        }
         self.dir.path().join("audit.db")
     }
 
+    /// Options for opening another handle, with the key and the index where the fixture has them.
+    pub(crate) fn builder_at(&self, path: impl Into<PathBuf>) -> Builder {
+        let beside = |suffix: &str| self.dir.path().join(format!("audit.db{suffix}"));
+        AuditLog::builder(path).clock(self.clock.clone()).key_file(beside(".key")).index(beside(".index"))
+    }
+
     pub(crate) fn builder(&self) -> Builder {
-        AuditLog::builder(self.path()).clock(self.clock.clone()).origin("example.com/audit")
+        self.builder_at(self.path()).origin("example.com/audit")
+    }
+
+    /// The database of a log in PostgreSQL.
+    #[cfg(feature = "postgres")]
+    #[allow(dead_code, reason = "a log in a file has none")]
+    pub(crate) fn database(&self) -> &throwaway_postgres::Database<'static> {
+        self.database.as_ref().expect("the log is in a database")
     }
 
     pub(crate) async fn open(&self) -> AuditLog {
@@ -34,7 +67,18 @@ impl Fixture {
 
     /// A connection to the log's file for whoever wants to damage it.
     pub(crate) fn raw(&self) -> Connection {
+        assert_eq!(crate::BACKEND, Backend::File, "a test of files");
         Connection::open(self.path()).expect("the file opens")
+    }
+
+    /// How many rows a table of the journal has.
+    pub(crate) fn count(&self, table: &str) -> u64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.database {
+            return database.sql(&sql.replace("FROM ", "FROM sealog.")).parse().expect("a number");
+        }
+        self.raw().query_row(&sql, [], |row| row.get(0)).expect("the table is there")
     }
 
     /// The folder of the index.
@@ -42,6 +86,7 @@ impl Fixture {
         self.dir.path().join("audit.db.index")
     }
 
+    #[cfg_attr(feature = "postgres", allow(dead_code, reason = "a database has no files to look into"))]
     /// All bytes of all files in the folder and below, one after the other.
     pub(crate) fn all_bytes(&self) -> Vec<u8> {
         fn read(folder: &Path, all: &mut Vec<u8>) {
@@ -62,6 +107,24 @@ impl Fixture {
     }
 }
 
+#[cfg(feature = "postgres")]
+mod postgres {
+    use throwaway_postgres::{Database, shared};
+
+    /// A database with the tables of a log, and no log yet.
+    pub(super) fn database() -> Database<'static> {
+        shared().database_from("sealog", |database| {
+            let url = database.url();
+            // On a thread of its own, since a test may be in a runtime already.
+            let made = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                runtime.block_on(sealog::AuditLog::set_up_database(url))
+            });
+            made.join().expect("no panic").expect("the database is set up");
+        })
+    }
+}
+
 /// How many random cases a test tries: `SEALOG_CASES`, or as many.
 pub(crate) fn cases(usual: u32) -> u32 {
     std::env::var("SEALOG_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
@@ -78,6 +141,7 @@ pub(crate) async fn report(log: &AuditLog) -> VerifyReport {
     log.verify(VerifyOptions::default(), |_| {}).await.expect("the log can be read")
 }
 
+#[cfg_attr(feature = "postgres", allow(dead_code, reason = "tests of files damage logs that nobody has open"))]
 /// What `verify` finds in a log that nobody has open for writing.
 pub(crate) async fn report_at(path: &Path, options: VerifyOptions) -> VerifyReport {
     let log = AuditLog::builder(path).read_only(true).open().await.expect("the log opens");

@@ -100,11 +100,7 @@ impl Settings {
             Some(log) if shared.log_is_default => log,
             _ => shared.log.clone(),
         };
-        let beside = |suffix: &str| {
-            let mut path = log.clone().into_os_string();
-            path.push(suffix);
-            PathBuf::from(path)
-        };
+        let beside = |suffix: &str| Shared { log: log.clone(), ..shared.clone() }.beside(suffix);
         let list = |given: &[String], file: Option<Vec<String>>| {
             let given = if given.is_empty() { file.unwrap_or_default() } else { given.to_vec() };
             given.into_iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect::<Vec<_>>()

@@ -22,7 +22,7 @@ pub(crate) use write::SqliteJournal;
 
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::StoredCheckpoint;
+use crate::journal::{Birth, StoredCheckpoint};
 use crate::log::Rejected;
 
 /// Says in the file's header that it is a Sealog log: "SeaL" in ASCII.
@@ -39,17 +39,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// is denser.
 const FRAME_AT_ONCE_EVENTS: usize = 32;
 
-/// What a journal that is being created needs from above: the key that signs, what its secret is known by,
-/// and the checkpoint of the empty tree.
-pub(crate) struct Birth {
-    pub(crate) vkey: String,
-    pub(crate) secret_check: i64,
-    pub(crate) checkpoint: StoredCheckpoint,
-}
-
-/// Opens a connection for writing; creates the journal, with what `birth` gives, when it is not there
-/// yet, and brings an older schema forward. `birth` runs under the write lock, so that of several
-/// processes one creates.
+/// Opens a connection for writing: see [`Place::open`](super::Place::open).
 pub(crate) fn open(path: &Path, create: bool, birth: impl FnOnce() -> Result<Birth>) -> Result<SqliteJournal> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if create {

@@ -60,16 +60,6 @@ impl SqliteJournal {
             checkpoints,
         })
     }
-
-    /// Where the log stands.
-    pub(crate) fn head(&self) -> Result<Head> {
-        read_head(&self.connection)
-    }
-
-    /// What the secret that the log began with is known by.
-    pub(crate) fn secret_check(&self) -> Result<Option<i64>> {
-        optional(self.connection.query_row(include_str!("queries/secret_check.sql"), [], |row| row.get(0)))
-    }
 }
 
 impl Journal for SqliteJournal {

@@ -1,0 +1,1 @@
+UPDATE $table SET visits = visits + 1 WHERE id BETWEEN $from AND $to

@@ -1,0 +1,4 @@
+SELECT
+    (SELECT count(*) FROM event),
+    (SELECT count(*) FROM node),
+    (SELECT count(*) FROM checkpoint WHERE size < 0)

@@ -1,0 +1,1 @@
+SELECT size, frontier, note FROM checkpoint WHERE size >= $1 ORDER BY size LIMIT $2

@@ -1,0 +1,1 @@
+SELECT id, seq, tree, removed FROM event WHERE id = ANY ($1)

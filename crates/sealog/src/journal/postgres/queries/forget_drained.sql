@@ -1,0 +1,1 @@
+DELETE FROM drained WHERE number < (SELECT max(number) FROM drained)

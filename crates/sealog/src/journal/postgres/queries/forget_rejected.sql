@@ -1,0 +1,1 @@
+UPDATE rejected SET copy = NULL WHERE number = ANY ($1)

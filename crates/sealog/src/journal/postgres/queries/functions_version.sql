@@ -1,0 +1,1 @@
+SELECT obj_description(to_regprocedure('log(jsonb)'), 'pg_proc')

@@ -1,0 +1,1 @@
+INSERT INTO checkpoint (size, frontier, note) VALUES ($1, $2, $3)

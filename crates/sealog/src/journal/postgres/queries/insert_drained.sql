@@ -1,0 +1,1 @@
+INSERT INTO drained (cluster, seen, round, position) VALUES ($1, $2::text::pg_snapshot, $3::text::pg_snapshot, $4)

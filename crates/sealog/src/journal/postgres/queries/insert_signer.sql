@@ -1,0 +1,1 @@
+INSERT INTO signer (since, vkey) VALUES ($1, $2)

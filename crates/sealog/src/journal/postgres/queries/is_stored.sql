@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM event WHERE seq = $1 AND commitment = $2)

@@ -1,0 +1,1 @@
+SELECT redaction() = $1::text::jsonb

@@ -1,0 +1,1 @@
+COMMENT ON FUNCTION log(jsonb) IS '$version'

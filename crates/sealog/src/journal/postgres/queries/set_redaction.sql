@@ -1,0 +1,1 @@
+SELECT set_redaction($1::text::jsonb)

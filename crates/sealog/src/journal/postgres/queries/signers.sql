@@ -1,0 +1,1 @@
+SELECT since, vkey FROM signer ORDER BY since

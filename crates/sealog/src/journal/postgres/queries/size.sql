@@ -1,0 +1,1 @@
+SELECT size FROM checkpoint ORDER BY size DESC LIMIT 1

@@ -1,0 +1,1 @@
+SELECT "table"::text, key, exclude, redact FROM tracked()

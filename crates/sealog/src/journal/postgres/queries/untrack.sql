@@ -1,0 +1,1 @@
+SELECT untrack(coalesce(to_regclass($1::text), to_regclass('public.' || $1::text)))

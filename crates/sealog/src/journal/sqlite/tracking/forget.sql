@@ -1,0 +1,1 @@
+DELETE FROM sealog_tracked WHERE name = ?1
