@@ -18,7 +18,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use uuid::Uuid;
 
 pub(crate) use read::Reader;
-pub(crate) use write::SqliteJournal;
+pub(crate) use write::{CHECKPOINT_STRETCH_EVENTS, SqliteJournal};
 
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};

@@ -22,7 +22,7 @@ const THIN_FROM_CHECKPOINTS: usize = 256;
 /// One thinning looks at so many: more than all handles write between two of one.
 const THIN_AT_ONCE_CHECKPOINTS: usize = 16 * THIN_FROM_CHECKPOINTS;
 /// Of older ones one is kept for so many events: enough to say where damage begins.
-const CHECKPOINT_STRETCH_EVENTS: u64 = 4096;
+pub(crate) const CHECKPOINT_STRETCH_EVENTS: u64 = 4096;
 
 /// The connection that writes.
 pub(crate) struct SqliteJournal {
