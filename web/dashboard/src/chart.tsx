@@ -27,6 +27,20 @@ function shownTime(at: number, span: number): string {
   return span < 2 * 86_400_000 ? clock(at).slice(0, 5) : date(at).slice(5);
 }
 
+const STEPS_MS = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080, 20_160, 43_200].map((minutes) => minutes * 60_000);
+
+/** Round times of the clock that is on the wall here, not too many of them. */
+function steps(min: number, max: number, width: number): number[] {
+  const least = (max - min) / Math.max(2, Math.floor(width / 90));
+  const step = STEPS_MS.find((step) => step >= least) ?? Math.ceil(least / 43_200_000) * 43_200_000;
+  const offset = new Date(min).getTimezoneOffset() * 60_000;
+  const found = [];
+  for (let at = Math.ceil((min - offset) / step) * step + offset; at <= max; at += step) {
+    found.push(at);
+  }
+  return found;
+}
+
 /** Events over time by severity. */
 export default function Chart({ series, bucketMs, from, to, onRange, marks = [], height = 200, label }: Props) {
   const box = useRef<HTMLDivElement>(null);
@@ -41,7 +55,12 @@ export default function Chart({ series, bucketMs, from, to, onRange, marks = [],
     const element = box.current!;
     const style = getComputedStyle(element);
     const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
-    const bars = uPlot.paths.bars!({ size: [0.86, 48], gap: 1, align: 1 });
+    // Each piece of a stack from the one below up, so that no edge shows what lies under it.
+    const values = (self: uPlot, index: number) => Array.from(self.data[index] ?? self.data[0]!.map(() => 0), Number);
+    const bars = uPlot.paths.bars!({
+      size: [0.86, 48], gap: 1, align: 1,
+      disp: { y0: { unit: 1, values: (self, index) => values(self, index + 1) }, y1: { unit: 1, values } },
+    });
     const font = `11px ${style.fontFamily}`;
     const made = new uPlot(
       {
@@ -50,11 +69,12 @@ export default function Chart({ series, bucketMs, from, to, onRange, marks = [],
         padding: [8, 0, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: Boolean(latest.current.onRange), y: false, setScale: false } },
-        scales: { x: { time: false }, y: { range: (_, __, max) => [0, Math.max(4, max * 1.08)] } },
+        scales: { x: { time: false, range: (_, min, max) => [min, max + latest.current.bucketMs] }, y: { range: (_, __, max) => [0, Math.max(4, max * 1.08)] } },
         axes: [
           {
             stroke: colour("dim"), font, size: 26, gap: 4, space: 70,
             grid: { show: false }, ticks: { show: false },
+            splits: (self, _, min, max) => steps(min, max, self.width),
             values: (self, splits) => splits.map((at) => shownTime(at, (self.scales.x!.max ?? 0) - (self.scales.x!.min ?? 0))),
           },
           {
@@ -63,8 +83,7 @@ export default function Chart({ series, bucketMs, from, to, onRange, marks = [],
             values: (_, splits) => splits.map((value) => (Number.isInteger(value) ? short(value) : "")),
           },
         ],
-        // The whole stack first, and over it what of it lies below.
-        series: [{}, ...[...ORDER].reverse().map((severity) => ({ label: severity, fill: colour(`chart-${severity}`), stroke: colour(`chart-${severity}`), width: 0, paths: bars, points: { show: false } }))],
+        series: [{}, ...[...ORDER].reverse().map((severity) => ({ label: severity, fill: colour(`chart-${severity}`), width: 0, paths: bars, points: { show: false } }))],
         hooks: {
           setSelect: [
             (self) => {

@@ -11,12 +11,12 @@ export function RangePicker({ range, withAll = false }: { range: Range; withAll?
   return (
     <div className="segments" role="group" aria-label="Range of time">
       {RANGES.map(({ name, label, long }) => (
-        <button key={name} type="button" aria-label={long} aria-pressed={range.name === name} onClick={() => set(name)}>
+        <button key={name} type="button" title={long} aria-pressed={range.name === name} onClick={() => set(name)}>
           {label}
         </button>
       ))}
       {withAll && (
-        <button type="button" aria-label="All time" aria-pressed={range.name === "all"} onClick={() => set("all")}>
+        <button type="button" title="All time" aria-pressed={range.name === "all"} onClick={() => set("all")}>
           All
         </button>
       )}

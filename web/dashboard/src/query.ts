@@ -101,3 +101,36 @@ export function writingAt(text: string, cursor: number): Writing {
   }
   return { token, begun: text.slice(token.start, cursor), start: token.start, end: token.end };
 }
+
+const WRITTEN: [string, string][] = [
+  ["actions", "action"], ["actorIds", "actor"], ["actorTypes", "actor-type"], ["severities", "severity"], ["outcomes", "outcome"],
+  ["resourceTypes", "resource-type"], ["tenant", "tenant"], ["ipAddresses", "ip"], ["sessionId", "session"],
+  ["requestId", "request"], ["retentionCategories", "retention"], ["changed", "changed"], ["fromTimestamp", "since"], ["toTimestamp", "until"],
+];
+
+function quoted(value: string): string {
+  return /^[\w.@/*+-]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** A filter as people write it. */
+export function written(filter: object): string {
+  const given = filter as Record<string, unknown>;
+  const parts = WRITTEN.flatMap(([name, key]) => {
+    const values = [given[name] ?? []].flat() as (string | number)[];
+    return values.length === 0 ? [] : [`${key}:${values.map((value) => quoted(String(value))).join(",")}`];
+  });
+  const resource = given.resource as { type: string; id: string } | undefined;
+  if (resource) {
+    parts.push(`resource:${quoted(resource.type)}:${quoted(resource.id)}`);
+  }
+  if (Array.isArray(given.tagsAny) && given.tagsAny.length > 0) {
+    parts.push(`tag:${given.tagsAny.map(String).map(quoted).join(",")}`);
+  }
+  for (const tag of (given.tagsAll ?? []) as string[]) {
+    parts.push(`tag:${quoted(tag)}`);
+  }
+  if (typeof given.text === "string") {
+    parts.push(given.text);
+  }
+  return parts.join(" ");
+}

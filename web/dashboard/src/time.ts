@@ -72,8 +72,8 @@ export function exact(timestamp: number): string {
 }
 
 export function duration(ms: number): string {
-  const units: [number, string][] = [[DAY, "d"], [HOUR, "h"], [60_000, "min"], [1000, "s"], [1, "ms"]];
-  const [size, unit] = units.find(([size]) => ms >= size && ms % size === 0) ?? units.find(([size]) => ms >= size) ?? [1, "ms"];
+  const units = [[DAY, "d"], [HOUR, "h"], [60_000, "min"], [1000, "s"]] as const;
+  const [size, unit] = units.find(([size]) => ms >= size) ?? [1, "ms"];
   return `${Math.round((ms / size) * 10) / 10} ${unit}`;
 }
 

@@ -5,6 +5,7 @@ import { useNow } from "../clock";
 import { Drawer } from "../events/Drawer";
 import { EventLine } from "../events/Row";
 import { RangePicker } from "../picker";
+import { written } from "../query";
 import { Link, quoted, to, useParams } from "../router";
 import { ago, clock, date, duration, exact, rangeOf } from "../time";
 import { Button, Card, count, Dialog, Empty, Failed, Field, Loading, Mono, Page, plural, submitted } from "../ui";
@@ -141,7 +142,7 @@ function Editor({ rule, canSave, onClose }: { rule: Rule | undefined; canSave: b
   });
   const read = async (data: FormData): Promise<{ rule: Rule; filter: QueryFilters }> => {
     const q = String(data.get("filter")).trim();
-    const filter = q === "" ? (rule?.filter ?? {}) : await get<QueryFilters>("/v1/filter", { q });
+    const filter = q === "" ? {} : await get<QueryFilters>("/v1/filter", { q });
     const groupBy = String(data.get("groupBy"));
     const made: Rule = {
       name: String(data.get("name")),
@@ -194,8 +195,8 @@ function Editor({ rule, canSave, onClose }: { rule: Rule | undefined; canSave: b
             )}
           </Field>
         </div>
-        <Field label="Which events" hint={rule?.filter ? <>Now <code className="mono">{JSON.stringify(rule.filter)}</code>; leave it empty to keep that.</> : "A filter, as on the page of events."}>
-          {(ids) => <input {...ids} name="filter" className="mono" placeholder="action:user.login.failed" spellCheck={false} defaultValue={rule?.action ? `action:${rule.action}` : ""} />}
+        <Field label="Which events" hint="A filter, as on the page of events. Empty: all of them.">
+          {(ids) => <input {...ids} name="filter" className="mono" placeholder="action:user.login.failed" spellCheck={false} defaultValue={rule ? written(rule.filter ?? (rule.action ? { actions: [rule.action] } : {})) : ""} />}
         </Field>
         {!rule?.unusual && (
           <div className="form-row">

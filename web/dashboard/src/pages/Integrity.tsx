@@ -70,7 +70,7 @@ export default function Integrity({ caller }: { caller: Caller }) {
       </div>
       <Card title="Checkpoints" aside={<span className="dim">the newest that are kept</span>}>
         {!data ? <Loading lines={6} /> : (
-          <div className="table-box" tabIndex={0} role="region" aria-label="Checkpoints">
+          <div className="table-box" tabIndex={0} role="region" aria-label="All checkpoints">
             <table className="table">
               <thead><tr><th scope="col" className="number">Size</th><th scope="col">Root</th><th scope="col"><span className="unseen">Copy</span></th></tr></thead>
               <tbody>

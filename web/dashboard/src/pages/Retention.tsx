@@ -1,6 +1,7 @@
 import { useState, type ReactNode } from "react";
 import { asError, type SealogError } from "sealog/live";
 import { events, get, send, useLoaded, type Caller, type QueryFilters } from "../api";
+import { written } from "../query";
 import { useParams } from "../router";
 import { clock, date } from "../time";
 import { Button, Card, count, Dialog, Empty, Failed, Field, Loading, Mono, Page, plural, SEVERITIES, SeverityMark, submitted, Volatile } from "../ui";
@@ -64,7 +65,7 @@ export default function Retention({ caller }: { caller: Caller }) {
                 <li key={hold.id}>
                   <div>
                     <b>{hold.reason}</b>
-                    <Mono>{JSON.stringify(hold.filter)}</Mono>
+                    <Mono>{written(hold.filter) || "everything"}</Mono>
                     <span className="dim">{hold.owner && `${hold.owner}, `}since <Volatile>{date(hold.placedAt)}</Volatile></span>
                   </div>
                   <Button onClick={() => change({ open: `lift ${hold.id}` })} aria-label={`Lift the hold ${hold.reason}`}>Lift</Button>
@@ -78,7 +79,7 @@ export default function Retention({ caller }: { caller: Caller }) {
         {receipts.error && !receipts.data ? <Failed error={receipts.error} retry={receipts.reload} /> : !receipts.data ? <Loading lines={5} /> : receipts.data.items.length === 0 ? (
           <Empty title="Nothing has been removed" icon="retention"><p>Each clean-up and each erasure leaves a receipt here, sealed as every event is.</p></Empty>
         ) : (
-          <div className="table-box" tabIndex={0} role="region" aria-label="Receipts">
+          <div className="table-box" tabIndex={0} role="region" aria-label="All receipts">
             <table className="table">
               <thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">By</th><th scope="col" className="number">Removed</th><th scope="col">Why</th></tr></thead>
               <tbody>

@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { SealogError } from "sealog/live";
 import { get, send, useLoaded, type Caller, type QueryFilters } from "../api";
 import { useNow } from "../clock";
+import { written } from "../query";
 import { ago, date, dateTime } from "../time";
 import { Button, Card, Copy, Dialog, Empty, Failed, Field, Loading, Mono, Page, submitted, Volatile } from "../ui";
 
@@ -54,7 +55,7 @@ function Keys({ caller }: { caller: Caller }) {
   return (
     <Card title="API keys" aside={caller.isAdmin && <Button kind="primary" icon="plus" onClick={() => setMaking(true)}>New key</Button>}>
       {!caller.isAdmin ? <Empty title="Only administrators see keys" icon="lock" /> : keys.error && !keys.data ? <Failed error={keys.error} retry={keys.reload} /> : !keys.data ? <Loading lines={4} /> : (
-        <div className="table-box" tabIndex={0} role="region" aria-label="Keys">
+        <div className="table-box" tabIndex={0} role="region" aria-label="All keys">
           <table className="table">
             <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Scope</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col">State</th><th scope="col"><span className="unseen">Do</span></th></tr></thead>
             <tbody>
@@ -62,7 +63,7 @@ function Keys({ caller }: { caller: Caller }) {
                 <tr key={key.id} className={state(key) === "valid" ? "" : "over"}>
                   <th scope="row">{key.name} <Mono className="dim"><Volatile>{key.id}</Volatile></Mono></th>
                   <td><b className={`role ${key.role}`}>{key.role}</b></td>
-                  <td>{key.scope ? <Mono>{JSON.stringify(key.scope)}</Mono> : <span className="dim">everything</span>}</td>
+                  <td>{key.scope ? <Mono>{written(key.scope)}</Mono> : <span className="dim">everything</span>}</td>
                   <td><Volatile>{date(key.createdAt)}</Volatile></td>
                   <td><Volatile>{key.lastUsedAt === undefined ? "never" : ago(key.lastUsedAt, now)}</Volatile></td>
                   <td>{state(key)}{state(key) === "valid" && key.expiresAt !== undefined && `, until ${date(key.expiresAt)}`}</td>
@@ -168,7 +169,7 @@ function Hidden({ caller, settings }: { caller: Caller; settings: Loaded }) {
             ))}
             {(policy.redactPaths ?? []).map(({ path, mode = "redact" }) => <li key={path}><Mono>{path}</Mono><span className="dim">{mode}</span></li>)}
             {(policy.detectors ?? []).map((detector) => <li key={detector}><span>what looks like <Mono>{detector}</Mono></span><span className="dim">wherever it stands</span></li>)}
-            {policy.ipAddress && <li>IP addresses<span className="dim">{policy.ipAddress}</span></li>}
+            {policy.ipAddress && policy.ipAddress !== "keep" && <li><span>IP addresses</span><span className="dim">{policy.ipAddress}</span></li>}
           </ul>
           {(policy.redactFields ?? []).length === 0 && <p className="hint">No field of your own yet.</p>}
           {error && <p className="field-error" role="alert">{error.message}</p>}
