@@ -13,15 +13,26 @@ fn main() {
         find(&dist.join("site"), &mut files);
     }
     files.sort();
+    // Copied, so that what is compiled is of one moment, also when somebody builds the dashboard meanwhile.
+    let out = Path::new(&var("OUT_DIR")).join("dashboard");
+    let _ = std::fs::remove_dir_all(&out);
+    must(&out, std::fs::create_dir_all(&out));
     let mut list = "&[\n".to_owned();
-    for file in &files {
+    for (place, file) in files.iter().enumerate() {
         let Ok(name) = file.strip_prefix(dist.join("site")) else { continue };
-        let name = name.to_string_lossy().replace('\\', "/");
-        let _ = writeln!(list, "    ({name:?}, include_bytes!({:?}) as &[u8]),", file.display().to_string());
+        let (name, copy) = (name.to_string_lossy().replace('\\', "/"), out.join(place.to_string()));
+        must(file, std::fs::copy(file, &copy));
+        let _ = writeln!(list, "    ({name:?}, include_bytes!({:?}) as &[u8]),", copy.display().to_string());
     }
     list.push_str("]\n");
-    let out = Path::new(&var("OUT_DIR")).join("dashboard.rs");
-    std::fs::write(&out, list).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
+    let list_file = out.join("list.rs");
+    must(&list_file, std::fs::write(&list_file, list));
+}
+
+fn must<T>(path: &Path, done: std::io::Result<T>) {
+    if let Err(error) = done {
+        panic!("{}: {error}", path.display());
+    }
 }
 
 fn var(name: &str) -> String {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 /// The files of `web/dashboard/dist/site` by their path, when it was there as the program was built. Beside each that is
 /// worth it stands its compressed twin, with `.br` or `.gz` added to its name.
-const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard/list.rs"));
 
 static BY_PATH: LazyLock<HashMap<&str, &[u8]>> = LazyLock::new(|| FILES.iter().copied().collect());
 

@@ -1,7 +1,7 @@
 // The program as people run it, in a folder of its own, and a browser before it.
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -85,6 +85,20 @@ export class App {
 
   run(...args: string[]): string {
     return execFileSync(program(), args, { encoding: "utf8", cwd: this.folder, stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 28 });
+  }
+
+  /** Runs it with this on its standard input, which may be long. */
+  runWith(pieces: Iterable<string>, ...args: string[]): void {
+    const path = join(this.folder, "input");
+    const file = openSync(path, "w");
+    for (const piece of pieces) {
+      writeSync(file, piece);
+    }
+    closeSync(file);
+    const input = openSync(path, "r");
+    execFileSync(program(), args, { cwd: this.folder, stdio: [input, "ignore", "ignore"] });
+    closeSync(input);
+    rmSync(path);
   }
 
   /** Asks the server as any client would. */

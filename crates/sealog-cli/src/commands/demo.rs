@@ -53,6 +53,7 @@ Examples:
 pub(crate) struct Demo {
     /// Tell a day on the terminal, and end
     #[arg(long)]
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "without a server there is nothing else"))]
     once: bool,
     /// How many events [default: those of thirty days; with --once 2000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -41,7 +41,7 @@ export default function Actor({ id }: { id: string }) {
         <>
           <Card title={data ? `${count(data.totalCount)} events` : "Events"} aside={<p className="legend">{SEVERITIES.map((severity) => <SeverityMark key={severity} severity={severity} />)}</p>} className="chart-card">
             {data ? (
-              <Suspense fallback={<Loading lines={1} />}>
+              <Suspense fallback={<div className="chart-wait short"><Loading lines={1} /></div>}>
                 <Chart label={`Events of ${id}`} series={data.series} bucketMs={data.bucketMs} from={range.from} to={range.to} height={150}
                   onRange={(from, to) => change({ range: null, from: String(from), to: String(to) })} />
               </Suspense>

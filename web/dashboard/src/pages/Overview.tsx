@@ -36,7 +36,7 @@ export default function Overview() {
           data.totalCount === 0 ? (
             <Empty title="Nothing happened in this time" icon="overview"><p>Look at a longer one, or wait: this page is live.</p></Empty>
           ) : (
-            <Suspense fallback={<Loading lines={1} />}>
+            <Suspense fallback={<div className="chart-wait"><Loading lines={1} /></div>}>
               <Chart
                 label={`Events over time, ${range.label}`}
                 series={data.series}

@@ -9,7 +9,7 @@ import { Button, Card, Copy, Dialog, Empty, Failed, Field, Loading, Mono, Page, 
 interface Key { id: string; name: string; role: "admin" | "reader" | "writer"; scope?: QueryFilters; createdAt: number; expiresAt?: number; rotatedAt?: number; revokedAt?: number; lastUsedAt?: number }
 interface Rule { name: string; mode?: string }
 interface Policy { redactFields?: Rule[]; redactPaths?: { path: string; mode?: string }[]; detectors?: string[]; ipAddress?: string; sampling?: number; [name: string]: unknown }
-interface Kept { policy: Policy }
+interface Kept { policy?: Policy }
 
 /** Keys and tokens, and what is hidden and left out. */
 export default function Settings({ caller }: { caller: Caller }) {
@@ -145,7 +145,8 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (made: { nam
 
 function Hidden({ caller, settings }: { caller: Caller; settings: Loaded }) {
   const [error, setError] = useState<SealogError>();
-  const policy = settings.data?.policy;
+  // Where nothing was ever set, there is none.
+  const policy = settings.data && (settings.data.policy ?? {});
   const change = async (next: Policy) => {
     setError(undefined);
     try {
@@ -195,7 +196,7 @@ function Hidden({ caller, settings }: { caller: Caller; settings: Loaded }) {
 function Sampling({ caller, settings }: { caller: Caller; settings: Loaded }) {
   const [error, setError] = useState<SealogError>();
   const [saved, setSaved] = useState(false);
-  const policy = settings.data?.policy;
+  const policy = settings.data && (settings.data.policy ?? {});
   const rate = policy?.sampling ?? 1;
   const save = async (data: FormData) => {
     setError(undefined);
