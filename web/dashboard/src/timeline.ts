@@ -53,6 +53,8 @@ export class Timeline {
   #turn = 0;
   #version = 0;
   #isClosed = false;
+  /** Whether it is known how many there are. */
+  isCounted = false;
   error: unknown;
 
   constructor(source: Source) {
@@ -79,6 +81,7 @@ export class Timeline {
     this.#loaded.clear();
     this.#wanted = [];
     this.error = undefined;
+    this.isCounted = !hasMore;
     const last = first.at(-1);
     if (hasMore && last) {
       // Others of the last one's millisecond may be on the next page, so that millisecond is of the rest.
@@ -89,6 +92,7 @@ export class Timeline {
         this.#rest = { from: range.from, to, count: stats.totalCount, looked: 0, parts: partsOf({ ...range, to }, stats) };
         this.#head = this.#head.filter(({ timestamp }) => timestamp >= to);
         this.#known = new Set(this.#head.map(({ seq }) => seq));
+        this.isCounted = true;
       } catch (cause) {
         this.error = cause;
       }

@@ -1,5 +1,5 @@
 import { lazy, Suspense, useMemo } from "react";
-import { useAuditLogQuery } from "sealog/react";
+import { useAuditLogQuery, useAuditLogSearch } from "sealog/react";
 import { live } from "../api";
 import { EventLine } from "../events/Row";
 import { RangePicker } from "../picker";
@@ -16,8 +16,8 @@ export default function Actor({ id }: { id: string }) {
   const range = useMemo(() => rangeOf(params, Date.now(), "30d"), [name, first, last]);
   const within = { ...(range.from === undefined ? {} : { fromTimestamp: range.from }), ...(range.to === undefined ? {} : { toTimestamp: range.to }) };
   const stats = useAuditLogQuery(live.getStats, { ...within, actorIds: [id], top: 10 });
-  const newest = useAuditLogQuery(live.queryByActor, { actorId: id, limit: 60, ...(range.from === undefined ? {} : { fromTimestamp: range.from }) });
-  const events = newest.data?.filter(({ timestamp }) => range.to === undefined || timestamp < range.to);
+  const newest = useAuditLogSearch(live.search, { filters: { ...within, actorIds: [id] }, pageSize: 60 });
+  const events = newest.events?.slice(0, 100);
   const known = events?.find(({ actorName }) => actorName);
   const resources = new Map<string, { type: string; id: string; count: number }>();
   for (const { resourceType, resourceId } of events ?? []) {

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { asError } from "sealog/live";
 import { events, get, stats, useLoaded, type QueryFilters } from "../api";
 import { Drawer } from "../events/Drawer";
@@ -92,7 +92,7 @@ function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
   const [isReady, setReady] = useState(false);
   const [waiting, setWaiting] = useState(0);
   const [isAtTop, setAtTop] = useState(true);
-  const [, setDrawn] = useState(0);
+  useSyncExternalStore(timeline.subscribe, timeline.version);
   const begin = useCallback(
     (items: Parameters<Timeline["begin"]>[1], hasMore: boolean) => {
       void timeline.begin(filter.fromTimestamp == null ? {} : { from: filter.fromTimestamp }, items, hasMore);
@@ -108,7 +108,6 @@ function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
       if (added > 0) {
         handle.current?.shift(added);
         setWaiting((waiting) => (handle.current?.isAtTop() === false ? waiting + added : 0));
-        setDrawn((drawn) => drawn + 1);
       }
     },
   });
@@ -134,7 +133,7 @@ function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
     <div className={`split ${id === null ? "" : "open"}`}>
       <section className="list-box" aria-label="Events found">
         <div className="list-head">
-          <span role="status" aria-live="off">{isReady ? `${count(total)} ${total === 1 ? "event" : "events"}` : "Loading…"}</span>
+          <span role="status" aria-live="off">{isReady && timeline.isCounted ? `${count(total)} ${total === 1 ? "event" : "events"}` : <i className="wait" />}</span>
           <LiveMark line={isLive ? line : "paused"} />
         </div>
         {waiting > 0 && !isAtTop && (

@@ -2,7 +2,7 @@ import { useState, type ReactNode } from "react";
 import { asError, type SealogError } from "sealog/live";
 import { events, get, send, useLoaded, type Caller, type QueryFilters } from "../api";
 import { written } from "../query";
-import { useParams } from "../router";
+import { Link, useParams } from "../router";
 import { clock, date } from "../time";
 import { Button, Card, count, Dialog, Empty, Failed, Field, Loading, Mono, Page, plural, SEVERITIES, SeverityMark, submitted, Volatile } from "../ui";
 
@@ -85,14 +85,13 @@ export default function Retention({ caller }: { caller: Caller }) {
               <tbody>
                 {receipts.data.items.map((receipt) => {
                   const told = receipt.metadata ?? {};
-                  const removed = Number(told.removed ?? told.count ?? 0) + Number(told.reduced ?? 0);
                   return (
                     <tr key={receipt.id}>
                       <td><Volatile>{date(receipt.timestamp)} {clock(receipt.timestamp)}</Volatile></td>
-                      <td><a href={`/events?event=${encodeURIComponent(receipt.id)}&q=action:${receipt.action}`}>{receipt.action.includes("erasure") ? "Erasure" : "Clean-up"}</a></td>
+                      <td><Link href={`/events?event=${encodeURIComponent(receipt.id)}&q=action:${receipt.action}`}>{receipt.action.includes("erasure") ? "Erasure" : "Clean-up"}</Link></td>
                       <td>{receipt.actorName ?? receipt.actorId ?? "the log"}</td>
-                      <td className="number">{count(removed)}</td>
-                      <td>{String(told.reason ?? told.category ?? told.retentionCategory ?? "kept long enough")}</td>
+                      <td className="number">{count(Number(told.count ?? 0))}</td>
+                      <td>{why(told)}</td>
                     </tr>
                   );
                 })}
@@ -108,6 +107,14 @@ export default function Retention({ caller }: { caller: Caller }) {
       {window?.startsWith("lift ") && <Lift id={window.slice(5)} onClose={close} />}
     </Page>
   );
+}
+
+function why({ reason, retentionCategory, olderThanDays }: Record<string, unknown>): string {
+  if (typeof reason === "string") {
+    return reason;
+  }
+  const kept = olderThanDays === undefined ? "kept long enough" : `${days(Number(olderThanDays))} old or more`;
+  return retentionCategory === undefined ? kept : `${String(retentionCategory)}, ${kept}`;
 }
 
 /** Something that is done with a form, and may fail. */
