@@ -94,7 +94,7 @@ export default function Chart({ series, bucketMs, from, to, onRange, marks = [],
               self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
             },
           ],
-          setCursor: [(self) => point(self, tip.current!, latest.current)],
+          setCursor: [(self) => tip.current && point(self, tip.current, latest.current)],
           draw: [
             (self) => {
               const { ctx } = self;

@@ -33,7 +33,7 @@ const SAID: Record<Line, string> = { connecting: "Connecting", live: "Live", rec
 
 export function LiveMark({ line }: { line: Line }) {
   return (
-    <span className={`live ${line}`} role="status">
+    <span className={`line ${line}`} role="status">
       <i aria-hidden="true" />
       {SAID[line]}
     </span>

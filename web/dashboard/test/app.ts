@@ -160,7 +160,7 @@ export class Visitor {
   static async of(browser: Browser, { url, key }: Pick<App, "url" | "key">, options: BrowserContextOptions & { at?: string } = {}): Promise<Visitor> {
     const { at = "/", ...rest } = options;
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, timezoneId: "UTC", locale: "en-US", ...rest });
-    context.setDefaultTimeout(60_000);
+    context.setDefaultTimeout(120_000);
     const page = await context.newPage();
     const visitor = new Visitor(context, page, url);
     await page.exposeFunction("__violated", (what: string) => visitor.#wrong.push(`policy: ${what}`));

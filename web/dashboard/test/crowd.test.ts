@@ -103,7 +103,7 @@ test("a thousand events a second leave the page usable, and nothing of them is l
   expect(await list.getByRole("option").count()).toBeLessThan(60);
   // Once it stops, the list is what the log is.
   await app.kill("SIGINT");
-  await page.locator(".live.reconnecting").first().waitFor();
+  await page.locator(".line.reconnecting").first().waitFor();
   const size = Number(app.run("count", "--log", app.log).trim());
   await page.waitForFunction((size) => Number(document.querySelector(".list-head span")!.textContent!.replace(/\D/g, "")) >= size - 3, size);
   await visitor.leave();

@@ -227,12 +227,12 @@ test("what one logs, two see as it happens, also after the server was killed and
   await ada.page.getByRole("option", { name: /first\.happened/ }).waitFor();
   await feed.getByText("first.happened").waitFor();
   await live.kill();
-  await ada.page.locator(".live.reconnecting").first().waitFor();
+  await ada.page.locator(".line.reconnecting").first().waitFor();
   await live.start();
   await log("second.happened");
   await ada.page.getByRole("option", { name: /second\.happened/ }).waitFor();
   await feed.getByText("second.happened").waitFor();
-  await ada.page.locator(".live.live").first().waitFor();
+  await ada.page.locator(".line.live").first().waitFor();
   for (const action of ["first.happened", "second.happened"]) {
     expect(await ada.page.getByRole("option", { name: new RegExp(action) }).count()).toBe(1);
   }
@@ -397,7 +397,7 @@ test("a key is shown once and is over when it is taken back", async () => {
   await rows(part.page).first().click();
   await part.page.getByText("same tenant").waitFor();
   expect(await part.page.locator(".fields").getByText("acme", { exact: true }).count()).toBeGreaterThan(0);
-  await page.getByRole("button", { name: "Take for ada back" }).click();
+  await page.getByRole("button", { name: "Take back for ada" }).click();
   await page.getByRole("button", { name: "Take it back" }).click();
   await page.getByText("taken back").waitFor();
   await part.page.reload();

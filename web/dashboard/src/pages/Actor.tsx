@@ -4,7 +4,7 @@ import { live } from "../api";
 import { EventLine } from "../events/Row";
 import { RangePicker } from "../picker";
 import { Link, quoted, to, useParams } from "../router";
-import { date, clock, rangeOf } from "../time";
+import { date, rangeOf } from "../time";
 import { Bar, Card, Copy, count, Empty, Failed, Loading, Page, SEVERITIES, SeverityMark } from "../ui";
 
 const Chart = lazy(() => import("../chart"));
@@ -83,7 +83,7 @@ export default function Actor({ id }: { id: string }) {
                   {events.map((event, index) => (
                     <li key={event.id}>
                       {(index === 0 || date(events[index - 1]!.timestamp) !== date(event.timestamp)) && <h3 className="day-head">{date(event.timestamp)}</h3>}
-                      <Link href={`/events?q=${encodeURIComponent(`actor:${quoted(id)}`)}&event=${encodeURIComponent(event.id)}`} className={`event-row ${event.severity}`} aria-label={`${event.action} at ${clock(event.timestamp)}`}>
+                      <Link href={`/events?q=${encodeURIComponent(`actor:${quoted(id)}`)}&event=${encodeURIComponent(event.id)}`} className={`event-row ${event.severity}`}>
                         <EventLine event={event} withDate={false} />
                       </Link>
                     </li>

@@ -71,7 +71,7 @@ function Keys({ caller }: { caller: Caller }) {
                     {state(key) === "valid" && (
                       <>
                         <Button kind="quiet" onClick={() => setAsked({ key, what: "rotate" })} aria-label={`Rotate ${key.name}`}>Rotate</Button>
-                        <Button kind="quiet" onClick={() => setAsked({ key, what: "revoke" })} aria-label={`Take ${key.name} back`}>Take back</Button>
+                        <Button kind="quiet" onClick={() => setAsked({ key, what: "revoke" })} aria-label={`Take back ${key.name}`}>Take back</Button>
                       </>
                     )}
                   </td>
