@@ -60,7 +60,7 @@ function Keys({ caller }: { caller: Caller }) {
             <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Scope</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col">State</th><th scope="col"><span className="unseen">Do</span></th></tr></thead>
             <tbody>
               {[...keys.data.keys].reverse().map((key) => (
-                <tr key={key.id} className={state(key) === "valid" ? "" : "over"}>
+                <tr key={key.id} className={state(key) === "valid" ? "" : "ended"}>
                   <th scope="row">{key.name} <Mono className="dim"><Volatile>{key.id}</Volatile></Mono></th>
                   <td><b className={`role ${key.role}`}>{key.role}</b></td>
                   <td>{key.scope ? <Mono>{written(key.scope)}</Mono> : <span className="dim">everything</span>}</td>
