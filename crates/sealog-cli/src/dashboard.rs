@@ -104,12 +104,13 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_the_dashboards_is_answered() {
         for route in ROUTES {
-            let answer = ask(&format!("/{route}/x?y=1")).await;
+            let answer = ask(&format!("/{route}?y=1")).await;
             assert_eq!(answer.status(), 200, "{route}");
             assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
             let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
             assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
         }
+        assert_eq!(ask("/resources/note/n-7").await.status(), 200);
         for other in ["/v1", "/checkpoint/x", "/tile", "/index.html", "/assets/../x", "/favicon.ico"] {
             assert_eq!(ask(other).await.status(), 404, "{other}");
         }
