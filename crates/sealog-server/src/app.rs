@@ -32,6 +32,8 @@ pub(crate) struct App {
     pub(crate) streams: Arc<Streams>,
     /// Room for bodies, in KiB.
     pub(crate) room: Arc<Semaphore>,
+    /// Taken by whoever has the log verified.
+    pub(crate) verifying: Arc<Semaphore>,
     /// Turns true when the server stops.
     pub(crate) stop: watch::Receiver<bool>,
     /// As long as the server is there, so is what stops it.
@@ -56,6 +58,7 @@ impl App {
             reads: Reads::new(log.clone(), options.read_events, options.limits.read_event_window_ms),
             hub: Hub::new(log.clone()),
             room: Arc::new(Semaphore::new(options.limits.max_buffered_bytes.div_ceil(1024).max(1))),
+            verifying: Arc::new(Semaphore::new(1)),
             state_file: StateFile::new(options.state_file.clone()),
             metrics: Metrics::new(),
             rates: Rates::new(),

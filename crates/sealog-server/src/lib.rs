@@ -95,6 +95,8 @@ pub struct Options {
     /// The file for what changes and is no evidence: when keys were last used, and cosignatures. Default: none,
     /// and then neither is kept.
     pub state_file: Option<PathBuf>,
+    /// Whether clients are told that this is a demonstration. Default: no.
+    pub is_demo: bool,
 }
 
 impl Default for Options {
@@ -108,6 +110,7 @@ impl Default for Options {
             read_events: true,
             witnesses: Vec::new(),
             state_file: None,
+            is_demo: false,
         }
     }
 }
@@ -117,7 +120,7 @@ impl Default for Options {
 /// See the [crate's documentation](crate) for an example.
 pub fn router(log: AuditLog) -> Server {
     let (stop, stopped) = watch::channel(false);
-    Server { log, options: Options::default(), authorize: None, stop: Stop(Arc::new(stop)), stopped }
+    Server { log, options: Options::default(), authorize: None, pages: None, stop: Stop(Arc::new(stop)), stopped }
 }
 
 /// What [`router`] answers: to be mounted ([`Server::into_router`]) or run ([`serve`]).
@@ -126,6 +129,7 @@ pub struct Server {
     log: AuditLog,
     options: Options,
     authorize: Option<Authorize>,
+    pages: Option<Router>,
     stop: Stop,
     stopped: watch::Receiver<bool>,
 }
@@ -168,6 +172,12 @@ impl Server {
         self
     }
 
+    /// Sets what answers at all addresses that are not the server's own: pages that go with it.
+    pub fn pages(mut self, pages: Router) -> Self {
+        self.pages = Some(pages);
+        self
+    }
+
     /// What stops it.
     pub fn stopper(&self) -> Stop {
         self.stop.clone()
@@ -191,15 +201,21 @@ impl Server {
     }
 
     fn into_parts(self) -> (Router, Arc<App>) {
-        let Self { log, options, authorize, stop, stopped } = self;
+        let Self { log, options, authorize, pages, stop, stopped } = self;
         let app = App::new(log, options, authorize, (stop, stopped));
         let (endpoints, document) = endpoints::all();
         let json = document.to_json().unwrap_or_default();
         let document = move || async move { endpoints::json_text(json) };
-        let router = endpoints
+        let endpoints = endpoints
             .route("/openapi.json", axum::routing::get(document))
-            .fallback(no_route)
-            .method_not_allowed_fallback(wrong_method)
+            // Below the server's own addresses there are no pages.
+            .route("/v1/{*rest}", axum::routing::any(no_route))
+            .method_not_allowed_fallback(wrong_method);
+        let endpoints = match pages {
+            Some(pages) => endpoints.fallback_service(pages),
+            None => endpoints.fallback(no_route),
+        };
+        let router = endpoints
             .layer(CatchPanicLayer::custom(panicked))
             .layer(cors(&app.options.cors_origins))
             .layer(from_fn_with_state(app.clone(), around::around))
@@ -226,8 +242,13 @@ pub fn openapi() -> String {
     document.to_pretty_json().unwrap_or_default() + "\n"
 }
 
-async fn no_route() -> Problem {
-    Problem::new(Code::NoRoute, "there is nothing at this address; /openapi.json lists what there is")
+/// What is answered where there is nothing, for [`Server::pages`].
+pub fn nothing_here() -> Response {
+    Problem::new(Code::NoRoute, "there is nothing at this address; /openapi.json lists what there is").into_response()
+}
+
+async fn no_route() -> Response {
+    nothing_here()
 }
 
 async fn wrong_method() -> Problem {

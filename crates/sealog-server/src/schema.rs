@@ -443,6 +443,42 @@ pub(crate) struct SettingsBody {
     rules: Option<Vec<RuleBody>>,
 }
 
+/// One thing that is wrong with a log.
+#[derive(ToSchema, Serialize)]
+#[schema(as = Damage)]
+pub(crate) struct DamageBody {
+    /// Where: the first seq concerned.
+    seq: u64,
+    /// What, as a stable word such as `commitment` or `missing`.
+    code: String,
+    /// What, in words.
+    message: String,
+    expected: String,
+    found: String,
+}
+
+/// What a check of the whole log found.
+#[derive(ToSchema, Serialize)]
+#[schema(as = VerifyReport)]
+pub(crate) struct VerifyReportBody {
+    /// The size of the tree that was checked.
+    size: u64,
+    /// Its root as the events give it, in base64.
+    root: String,
+    /// The keys that signed the log, the oldest first.
+    vkeys: Vec<String>,
+    /// How many checkpoints were checked, the given ones included.
+    checkpoints: u64,
+    /// Of how many events nothing is left, as removal receipts say.
+    removed: u64,
+    /// Of how many events a part is left that a removal receipt seals.
+    reduced: u64,
+    /// On what the result rests: `self-consistent`, `key`, `checkpoint` or `key-and-checkpoint`.
+    trust: String,
+    /// What is wrong; empty when the log is whole. At most 1,000.
+    problems: Vec<DamageBody>,
+}
+
 /// What a clean-up removes.
 #[derive(ToSchema, Serialize)]
 #[schema(as = Cleanup)]

@@ -141,6 +141,17 @@ impl StateFile {
         Ok(kept.await?.is_some())
     }
 
+    /// What each witness has signed last: the checkpoint's size, and when, in seconds since the Unix epoch.
+    pub(crate) async fn last_cosignatures(&self) -> Result<HashMap<String, (u64, i64)>, Problem> {
+        let last = self.with(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT witness, max(size), time_s FROM cosignature GROUP BY witness")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+            rows.collect::<rusqlite::Result<_>>()
+        });
+        Ok(last.await?.unwrap_or_default())
+    }
+
     /// The newest checkpoint that a witness has signed, or that of one size.
     pub(crate) async fn cosigned(&self, size: Option<u64>) -> Result<Option<Cosigned>, Problem> {
         let found = self.with(move |connection| {

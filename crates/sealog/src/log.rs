@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Change, Event, Logged, MAX_BULK_BYTES, MAX_BULK_EVENTS, Receipt, Record};
 use crate::inbox::{Inbox, InboxState};
 use crate::index::Index;
-use crate::journal::{Entry, Place, Reader, Snapshot};
+use crate::journal::{CHECKPOINT_STRETCH_EVENTS, Entry, Place, Reader, Snapshot};
 use crate::keeper::Keeper;
 use crate::meter::Meter;
 use crate::policy::{Applied, Prepared, dismantle};
@@ -421,6 +421,23 @@ impl AuditLog {
         self.snapshot(|snapshot| {
             let head = snapshot.head()?.checkpoint;
             Ok(Head { size: head.size, checkpoint: Checkpoint::parse(&head.note)? })
+        })
+        .await
+    }
+
+    /// The newest checkpoints that are kept, the newest first, at most `limit`. Older ones are thinned to one for
+    /// each 4,096 events.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    pub async fn checkpoints(&self, limit: usize) -> Result<Vec<Checkpoint>> {
+        self.snapshot(move |snapshot| {
+            // So far back there are at least as many, and not many more.
+            let span = u64::try_from(limit).unwrap_or(u64::MAX).saturating_mul(CHECKPOINT_STRETCH_EVENTS.into());
+            let from = snapshot.head()?.checkpoint.size.saturating_sub(span);
+            let stored = snapshot.checkpoints(from, i64::MAX as usize)?;
+            stored.iter().rev().take(limit).map(|stored| Checkpoint::parse(&stored.note)).collect()
         })
         .await
     }

@@ -1,5 +1,8 @@
 //! `sealog demo`
 
+#[cfg(feature = "serve")]
+mod live;
+
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -16,6 +19,7 @@ use super::{questions, verify};
 use crate::cli::{Shared, finish};
 use crate::failure::Failure;
 use crate::generator::Generator;
+use crate::interrupt::Interrupt;
 use crate::output::{self, Output};
 
 /// Monday, 2026-03-02, 07:00 UTC: the story is the same whenever it is told.
@@ -24,26 +28,36 @@ const START_MS: i64 = 1_772_434_800_000;
 const BATCH_EVENTS: usize = 1_000;
 /// From how many of the newest events the story is told.
 const RECENT: u64 = 4_000;
+/// How many events a story that ends has, unless told otherwise.
+const ONCE_EVENTS: u64 = 2_000;
 /// From how many events on somebody may be the one who is forgotten.
 const FORGOTTEN_EVENTS: usize = 3;
 /// Why.
 pub(super) const FORGOTTEN_FOR: &str = "gdpr-17";
 
-/// See what it does: a company's day, sealed, asked about, proven, partly forgotten and verified
+/// See what it does: a company's month, and what happens there now, in the dashboard
 ///
-/// Writes a new log with events of a company that does not exist, tells what happened, asks
-/// for events, statistics, anomalies and a record's past, shows a hidden secret, proves one event, erases a
-/// person, verifies the whole, and writes a report as a page. The same seed tells the same story.
+/// Writes a new log with the events of a company that does not exist, serves it with its dashboard, and goes on writing
+/// over HTTP until Ctrl-C. A panel in the dashboard makes things happen that the rules find.
+///
+/// With --once it tells a day of that company on the terminal and ends: it asks for events, statistics, anomalies
+/// and a record's past, shows a hidden secret, proves one event, erases a person, verifies the whole, and writes a
+/// report as a page. The same seed tells the same story.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sealog demo
   sealog demo --events 200000 --dir /tmp/big
-  sealog demo --json")]
+  sealog demo --once
+  sealog demo --once --json")]
 pub(crate) struct Demo {
-    /// How many events
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
-    events: u64,
+    /// Tell a day on the terminal, and end
+    #[arg(long)]
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "without a server there is nothing else"))]
+    once: bool,
+    /// How many events [default: those of thirty days; with --once 2000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    events: Option<u64>,
     /// Which story
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
@@ -53,6 +67,18 @@ pub(crate) struct Demo {
     /// Leave the temporary folder in any case [default: when the output is a terminal]
     #[arg(long)]
     keep: bool,
+    /// Where to listen [default: 127.0.0.1:7341, or any port that is free]
+    #[cfg(feature = "serve")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+    listen: Option<String>,
+    /// How many events a second happen
+    #[cfg(feature = "serve")]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pace: u32,
+    /// Open no browser
+    #[cfg(feature = "serve")]
+    #[arg(long, conflicts_with = "once")]
+    no_open: bool,
 }
 
 /// The folder, and whether it stays.
@@ -70,7 +96,7 @@ struct Written {
 }
 
 impl Demo {
-    pub(crate) async fn run(self, shared: &Shared, out: Output) -> Result<(), Failure> {
+    pub(crate) async fn run(self, shared: &Shared, out: Output, interrupt: &Interrupt) -> Result<(), Failure> {
         if shared.is_explicit.log || shared.is_explicit.key || shared.is_explicit.index {
             let message = "the demo writes a log of its own; --dir says into which folder";
             return Err(Failure::Usage(message.to_owned()));
@@ -86,14 +112,32 @@ impl Demo {
         }
         // The demo's files are its own: no setting of the environment reaches them.
         let log = AuditLog::builder(&path).origin("demo.sealog.local").open().await?;
-        let shown = self.show(&log, &dir, &path, out).await;
-        finish(log, shown, out).await?;
+        self.tell(log, &dir, &path, out, interrupt).await?;
         if let Folder::Temporary(dir) = folder
             && self.stays()
         {
             let _ = dir.keep();
         }
         Ok(())
+    }
+
+    async fn tell(
+        &self,
+        log: AuditLog,
+        dir: &Path,
+        path: &Path,
+        out: Output,
+        interrupt: &Interrupt,
+    ) -> Result<(), Failure> {
+        #[cfg(feature = "serve")]
+        if !self.once {
+            return self.go_on(log, dir, out, interrupt).await;
+        }
+        let shown = tokio::select! {
+            shown = self.show(&log, dir, path, out) => shown,
+            () = interrupt.pressed() => Err(Failure::Interrupted),
+        };
+        finish(log, shown, out).await
     }
 
     /// Whether somebody will try the commands that the demo ends with.
@@ -113,7 +157,7 @@ impl Demo {
     }
 
     async fn show(&self, log: &AuditLog, dir: &Path, path: &Path, out: Output) -> Result<(), Failure> {
-        let written = write(log, self.seed, self.events).await?;
+        let written = write(log, self.seed, self.events.unwrap_or(ONCE_EVENTS)).await?;
         let size = log.head().await?.size;
         let recent = recent(log, size).await?;
         let questions = questions::ask(log, &recent).await?;

@@ -70,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             Command::Erase(command) => command.run(shared, out, &interrupt).await,
             #[cfg(feature = "serve")]
             Command::Serve(command) => command.run(shared, out, &interrupt).await,
+            Command::Demo(command) => command.run(shared, out, &interrupt).await,
             other => {
                 tokio::select! {
                     result = simple(other, shared, out) => result,
@@ -83,7 +84,6 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
 
 async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> Result<(), Failure> {
     match command {
-        Command::Demo(command) => command.run(shared, out).await,
         Command::Search(command) => command.run(shared, out).await,
         Command::Count(command) => command.run(shared, out).await,
         Command::Stats(command) => command.run(shared, out).await,
@@ -109,7 +109,8 @@ async fn simple(command: Command, shared: &crate::cli::Shared, out: Output) -> R
         Command::Man(command) => command.run(),
         #[cfg(feature = "serve")]
         Command::Serve(_) => unreachable!("run above"),
-        Command::Import(_)
+        Command::Demo(_)
+        | Command::Import(_)
         | Command::Log(_)
         | Command::Drain(_)
         | Command::Tail(_)

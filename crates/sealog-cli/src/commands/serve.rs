@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use self::settings::{LogFormat, Settings};
 use crate::cli::{Shared, Writing, finish};
+use crate::dashboard;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Output};
@@ -105,7 +106,7 @@ impl Serve {
         let writing = Writing { policy: settings.policy.clone(), anchor: settings.anchor.clone() };
         let log = shared.open_to_write(true, &writing, settings.inbox.as_deref()).await?;
         let served = async {
-            let server = router(log.clone()).options(options);
+            let server = router(log.clone()).options(options).pages(dashboard::pages());
             let first = server.first_key().await.map_err(Failure::File)?;
             let first = first.map(|key| hand_over(&key, &settings)).transpose()?;
             let listener = TcpListener::bind(&settings.listen).await;
@@ -174,7 +175,7 @@ fn tell(settings: &Settings) -> Result<(), Failure> {
 
 /// Waits for what service managers end programs with. It is listened for from the call on, and not only once somebody
 /// waits.
-fn terminated() -> impl Future<Output = ()> {
+pub(super) fn terminated() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
     async move {

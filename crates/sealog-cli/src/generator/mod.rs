@@ -11,6 +11,8 @@
 
 mod documents;
 mod draw;
+#[cfg(feature = "serve")]
+mod scene;
 mod story;
 mod world;
 
@@ -18,6 +20,9 @@ use std::collections::VecDeque;
 
 use sealog::{Event, Outcome, Severity, actions};
 use serde_json::json;
+
+#[cfg(feature = "serve")]
+pub(crate) use scene::Scene;
 
 use documents::Documents;
 use draw::Draw;

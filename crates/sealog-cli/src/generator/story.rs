@@ -208,7 +208,7 @@ impl Generator {
     }
 
     /// Somebody of the same tenant; after some tries, anybody.
-    fn colleague(&mut self, tenant: usize) -> usize {
+    pub(super) fn colleague(&mut self, tenant: usize) -> usize {
         let mut person = 0;
         for _ in 0..30 {
             person = self.draw.below(self.world.people.len());

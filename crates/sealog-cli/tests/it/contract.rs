@@ -359,7 +359,7 @@ fn work_goes_on_where_nobody_reads_what_came_of_it() {
 #[test]
 fn the_demo_proves_and_verifies_what_it_wrote() {
     let folder = Folder::new();
-    let shown = folder.expect(0, &["demo", "--dir", "demo", "--seed", "3", "--events", "500"]);
+    let shown = folder.expect(0, &["demo", "--once", "--dir", "demo", "--seed", "3", "--events", "500"]);
     assert!(shown.contains("Proven") && shown.contains("Whole") && shown.contains("[REDACTED]"), "{shown}");
     assert!(shown.contains("✗ denied   ‼ critical"), "{shown}");
     // The report is an event, too, and so is the receipt for what was erased.
@@ -372,8 +372,8 @@ fn the_demo_proves_and_verifies_what_it_wrote() {
         report.contains(&format!("<b>{}</b> events", 501 - removed)) && shown.contains("demo/report.html"),
         "{shown}"
     );
-    let usual = folder.expect(0, &["demo", "--dir", "usual"]);
+    let usual = folder.expect(0, &["demo", "--once", "--dir", "usual"]);
     assert!(usual.contains("Anomalies are found") && usual.contains("failed-logins-by-address"), "{usual}");
-    let short = folder.expect(0, &["demo", "--dir", "short", "--events", "1"]);
+    let short = folder.expect(0, &["demo", "--once", "--dir", "short", "--events", "1"]);
     assert!(short.contains("Proven") && short.lines().all(|line| !line.trim_end().ends_with('→')), "{short}");
 }

@@ -123,7 +123,7 @@ fn a_reader_that_goes_is_no_failure_and_is_logged() {
 #[tokio::test]
 async fn reports_of_a_generated_log_read_back_as_its_events() {
     let folder = Folder::new();
-    folder.expect(0, &["demo", "--dir", ".", "--events", "3000"]);
+    folder.expect(0, &["demo", "--once", "--dir", ".", "--events", "3000"]);
     let log = AuditLog::builder(folder.path("audit.db")).read_only(true).open().await.expect("the log opens");
     reports_read_back(&folder, &log).await;
 }
@@ -132,7 +132,7 @@ async fn reports_of_a_generated_log_read_back_as_its_events() {
 #[test]
 fn questions_of_the_document_are_answered() {
     let folder = Folder::new();
-    folder.expect(0, &["demo", "--dir", ".", "--events", "2000"]);
+    folder.expect(0, &["demo", "--once", "--dir", ".", "--events", "2000"]);
     folder.expect(0, &["report", "-o", "march.parquet", "--read-only"]);
     let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/REPORTS.md")).expect("it");
     let (_, sql) = document.split_once("```sql\n").expect("SQL");

@@ -63,6 +63,10 @@ pub enum Asked {
     Report,
     /// The checkpoint and the tiles of the tree.
     Tree,
+    /// A check of the whole log.
+    Verification,
+    /// Who asks, and what they may do.
+    Caller,
     /// The server's own numbers.
     Metrics,
     /// API keys.

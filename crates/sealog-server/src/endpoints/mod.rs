@@ -1,6 +1,7 @@
 //! One file for each endpoint: its parameters, its errors, its documentation, its handler.
 
 mod anomalies;
+mod caller;
 mod checkpoint;
 mod cleanup;
 mod erasures;
@@ -8,6 +9,7 @@ mod event;
 mod events_log;
 mod events_ndjson;
 mod events_search;
+mod filter;
 mod health;
 mod history;
 mod holds;
@@ -22,6 +24,8 @@ mod stats;
 mod suggestions;
 mod tile;
 mod tokens;
+mod tree;
+mod verify;
 
 pub(crate) use health::Known;
 
@@ -84,12 +88,14 @@ pub(crate) fn all() -> (Router<Shared>, Document) {
         .routes(routes!(state::get_state))
         .routes(routes!(stats::get_stats))
         .routes(routes!(suggestions::get_suggestions))
+        .routes(routes!(filter::parse_filter))
         .routes(routes!(anomalies::saved_anomalies, anomalies::find_anomalies))
         .routes(routes!(reports::make_report))
         .routes(routes!(keys::list_keys, keys::create_key))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(keys::rotate_key))
         .routes(routes!(tokens::mint_token))
+        .routes(routes!(caller::get_caller))
         .routes(routes!(settings::get_settings, settings::change_settings))
         .routes(routes!(rules::list_rules, rules::replace_rules))
         .routes(routes!(rules::save_rule, rules::remove_rule))
@@ -97,6 +103,8 @@ pub(crate) fn all() -> (Router<Shared>, Document) {
         .routes(routes!(holds::list_holds, holds::place_hold))
         .routes(routes!(holds::lift_hold))
         .routes(routes!(erasures::erase))
+        .routes(routes!(tree::get_tree))
+        .routes(routes!(verify::verify))
         .routes(routes!(checkpoint::get_checkpoint))
         .routes(routes!(checkpoint::get_cosigned, checkpoint::add_cosignatures))
         .route("/tile/{*path}", axum::routing::get(tile::tile))

@@ -37,6 +37,11 @@ use crate::tree::{Hash, Node};
 /// How often a journal in a file is looked at for what other processes have written.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
+/// The newest checkpoints are kept all, so that what was proven against one lately can be compared.
+const NEWEST_CHECKPOINTS: u32 = 64;
+/// Of older ones one is kept for so many events: enough to say where damage begins.
+pub(crate) const CHECKPOINT_STRETCH_EVENTS: u32 = 4096;
+
 /// Where a journal is.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {

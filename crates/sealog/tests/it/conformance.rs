@@ -254,6 +254,9 @@ async fn the_tree_can_be_published_and_compared() {
     newer.extends(&older, &proof).unwrap();
     assert_eq!(older.extends(&newer, &proof).unwrap_err().kind(), ErrorKind::Integrity);
     assert_eq!(log.consistency(601).await.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let sizes: Vec<_> = log.checkpoints(2).await.unwrap().iter().map(sealog::Checkpoint::size).collect();
+    assert_eq!(sizes, [600, 100]);
+    assert_eq!(log.checkpoints(1).await.unwrap(), [newer]);
 
     assert_eq!(log.tile("tile/0/000").await.unwrap().len(), 256 * 32);
     assert_eq!(log.tile("tile/0/002.p/88").await.unwrap().len(), 88 * 32);

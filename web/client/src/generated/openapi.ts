@@ -152,6 +152,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/caller": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who asks, and what they may do
+         * @description Of a key or token that reads.
+         */
+        get: operations["getCaller"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/cleanup": {
         parameters: {
             query?: never;
@@ -263,6 +283,27 @@ export interface paths {
          * @description One file (C2SP tlog-proof), with the event in it, that anyone can check with the log's vkey.
          */
         get: operations["getProof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/filter": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A filter, taken apart
+         * @description What is written in `q` and the other parameters, as the bodies of other requests take it: of reports, rules, holds
+         *     and scopes. An age such as `since:7d` is counted from now.
+         */
+        get: operations["parseFilter"];
         put?: never;
         post?: never;
         delete?: never;
@@ -561,6 +602,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the log stands
+         * @description Its size and root, the keys that sign it, its newest checkpoints, and what witnesses say.
+         */
+        get: operations["getTree"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify the whole log
+         * @description Every event is read and everything is computed anew; each difference is told with its place. Asked with
+         *     `Accept: text/event-stream`, it answers frames `progress` (`{"checked": …, "total": …}`) and at the end one frame
+         *     `report`. One such check runs at a time.
+         */
+        post: operations["verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -633,6 +716,30 @@ export interface components {
             /** Format: int64 */
             warning: number;
         };
+        /** @description Who asks. */
+        Caller: {
+            /** @description As events name them: a key's id, or the one for whom a token was minted. */
+            id: string;
+            /** @description Whether they may do everything. */
+            isAdmin: boolean;
+            /** @description Whether this is a demonstration, whose events nobody caused. */
+            isDemo: boolean;
+            /** @description `api_key`, `view_token` or `user`. */
+            kind: string;
+            /** @description What the key is called. */
+            name?: string | null;
+            /** @description The log's name in its checkpoints. */
+            origin: string;
+            /** @description All of these bind what they see; none where that is everything. */
+            scopes: components["schemas"]["Filter"][];
+            /**
+             * Format: int64
+             * @description When the key or token ends, in milliseconds since the Unix epoch.
+             */
+            until?: number | null;
+            /** @description The server's version. */
+            version: string;
+        };
         /** @description How long events of one retention category are kept. */
         CategoryRetention: {
             category: string;
@@ -641,6 +748,15 @@ export interface components {
              * @description For ever where it is `null`.
              */
             retentionDays?: number | null;
+        };
+        /** @description A signed statement of the tree's size and root. */
+        Checkpoint: {
+            /** @description The signed note (C2SP tlog-checkpoint). */
+            note: string;
+            /** @description The root, in base64. */
+            root: string;
+            /** Format: int64 */
+            size: number;
         };
         /** @description What a clean-up removes. */
         Cleanup: {
@@ -708,6 +824,20 @@ export interface components {
             /** @description What it is for. */
             role: components["schemas"]["Role"];
             scope?: components["schemas"]["Filter"] | null;
+        };
+        /** @description One thing that is wrong with a log. */
+        Damage: {
+            /** @description What, as a stable word such as `commitment` or `missing`. */
+            code: string;
+            expected: string;
+            found: string;
+            /** @description What, in words. */
+            message: string;
+            /**
+             * Format: int64
+             * @description Where: the first seq concerned.
+             */
+            seq: number;
         };
         /** @description One step of a diff: an operation of JSON Patch (RFC 6902), with the value it replaced. */
         DiffOp: {
@@ -1244,6 +1374,26 @@ export interface components {
             count: number;
             value: string;
         };
+        /** @description The tree of the log. */
+        Tree: {
+            /** @description The newest checkpoints that are kept, the newest first. */
+            checkpoints: components["schemas"]["Checkpoint"][];
+            /** @description The log's name in its checkpoints. */
+            origin: string;
+            /** @description Its root, in base64. */
+            root: string;
+            /**
+             * Format: int64
+             * @description How many events it has.
+             */
+            size: number;
+            /** @description The public key that signs it now: what proofs are checked with. */
+            vkey: string;
+            /** @description All public keys that have signed it, the oldest first. */
+            vkeys: string[];
+            /** @description The witnesses that may cosign checkpoints. */
+            witnesses: components["schemas"]["WitnessState"][];
+        };
         /** @description An hour with more events than is usual. */
         Unusual: {
             /**
@@ -1256,6 +1406,64 @@ export interface components {
              * @description How many deviations above the median are unusual; 3.5 unless given.
              */
             sensitivity?: number | null;
+        };
+        /** @description What the log is measured against. */
+        Verify: {
+            /**
+             * @description Older checkpoints, kept elsewhere, that it must extend.
+             * @default []
+             */
+            checkpoints?: string[];
+            /**
+             * @description The public key that must have signed the log, kept elsewhere.
+             * @default null
+             */
+            vkey?: string | null;
+        };
+        /** @description What a check of the whole log found. */
+        VerifyReport: {
+            /**
+             * Format: int64
+             * @description How many checkpoints were checked, the given ones included.
+             */
+            checkpoints: number;
+            /** @description What is wrong; empty when the log is whole. At most 1,000. */
+            problems: components["schemas"]["Damage"][];
+            /**
+             * Format: int64
+             * @description Of how many events a part is left that a removal receipt seals.
+             */
+            reduced: number;
+            /**
+             * Format: int64
+             * @description Of how many events nothing is left, as removal receipts say.
+             */
+            removed: number;
+            /** @description Its root as the events give it, in base64. */
+            root: string;
+            /**
+             * Format: int64
+             * @description The size of the tree that was checked.
+             */
+            size: number;
+            /** @description On what the result rests: `self-consistent`, `key`, `checkpoint` or `key-and-checkpoint`. */
+            trust: string;
+            /** @description The keys that signed the log, the oldest first. */
+            vkeys: string[];
+        };
+        /** @description A witness, and what it has signed last. */
+        WitnessState: {
+            name: string;
+            /**
+             * Format: int64
+             * @description When it signed that, in milliseconds since the Unix epoch.
+             */
+            signedAt?: number | null;
+            /**
+             * Format: int64
+             * @description The size of the newest checkpoint that it has signed.
+             */
+            size?: number | null;
         };
     };
     responses: never;
@@ -1539,6 +1747,26 @@ export interface operations {
             };
         };
     };
+    getCaller: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Caller"];
+                };
+            };
+        };
+    };
     cleanUp: {
         parameters: {
             query?: never;
@@ -1808,6 +2036,68 @@ export interface operations {
             };
             /** @description `not_found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    parseFilter: {
+        parameters: {
+            query?: {
+                /** @description A filter in the compact form, as people write it: `actor:u-17 severity>=warning since:7d "reset link"`. */
+                q?: string;
+                severities?: components["schemas"]["Severity"][];
+                /** @description `user.login` is that action, `user.*` each that begins with `user.` */
+                actions?: string[];
+                actorIds?: string[];
+                actorTypes?: string[];
+                resourceTypes?: string[];
+                /**
+                 * @description Its type and its id with a `:` between them.
+                 * @example invoice:i-4
+                 */
+                resource?: string;
+                /** @description At least one of these tags. */
+                tagsAny?: string[];
+                /** @description Every one of these tags. */
+                tagsAll?: string[];
+                outcomes?: components["schemas"]["Outcome"][];
+                tenant?: string;
+                /** @description Addresses or networks: `203.0.113.9`, `10.0.0.0/8`. */
+                ipAddresses?: string[];
+                sessionId?: string;
+                requestId?: string;
+                retentionCategories?: string[];
+                /** @description Not before this time, milliseconds since the Unix epoch. */
+                fromTimestamp?: number;
+                /** @description Before this time, milliseconds since the Unix epoch. */
+                toTimestamp?: number;
+                /** @description Words that the event holds: `reset link`, `"reset link"`, `-expired`. */
+                text?: string;
+                /** @description A path that the change touches: `spec.replicas`, `/spec/replicas`. */
+                changed?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The filter */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Filter"];
+                };
+            };
+            /** @description `invalid_argument`: the pointer names the parameter */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2462,6 +2752,69 @@ export interface operations {
             };
             /** @description `invalid_argument` */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTree: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tree */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tree"];
+                };
+            };
+        };
+    };
+    verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Verify"];
+            };
+        };
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifyReport"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `invalid_argument`: what was given is no key or no checkpoint */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: somebody is verifying it */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -48,7 +48,7 @@ test("what the README shows of a page is what the example does", () => {
 });
 
 test("the lock file names no registry", () => {
-  for (const path of ["web/client/package-lock.json", "examples/notes/page/package-lock.json"]) {
+  for (const path of ["web/client/package-lock.json", "web/dashboard/package-lock.json", "examples/notes/page/package-lock.json"]) {
     expect(read(path)).not.toMatch(/"resolved": "https?:(?!\/\/registry\.npmjs\.org\/)/);
   }
 });

@@ -17,16 +17,15 @@ use super::read::{View, column, read_head, signed};
 use super::{Database, Link, prepared};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Batch, Birth, Entry, Found, Head, Journal, Rewritten, Snapshot, StoredCheckpoint, Transaction};
+use crate::journal::{
+    Batch, Birth, CHECKPOINT_STRETCH_EVENTS, Entry, Found, Head, Journal, NEWEST_CHECKPOINTS, Rewritten, Snapshot,
+    StoredCheckpoint, Transaction,
+};
 
 /// A batch with fewer events is inserted by one statement: beginning to copy takes a round trip.
 const COPY_FROM_EVENTS: usize = 64;
-/// The newest checkpoints are kept all, so that what was proven against one lately can be compared.
-const NEWEST_CHECKPOINTS: i64 = 64;
 /// Thinning waits for so many new checkpoints, so that it costs little.
 const THIN_FROM_CHECKPOINTS: usize = 256;
-/// Of older ones one is kept for so many events: enough to say where damage begins.
-const CHECKPOINT_STRETCH_EVENTS: i64 = 4096;
 /// Small numbers become one row for each name once there are so many.
 const FOLD_FROM_ROWS: i64 = 256;
 
@@ -183,7 +182,8 @@ impl Journal for PostgresJournal {
 
 /// Answers the size from which the next thinning looks.
 fn pack(link: &Link, thinned_to: i64) -> Result<Option<i64>> {
-    let params: &[&(dyn ToSql + Sync)] = &[&NEWEST_CHECKPOINTS, &thinned_to, &CHECKPOINT_STRETCH_EVENTS];
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&i64::from(NEWEST_CHECKPOINTS), &thinned_to, &i64::from(CHECKPOINT_STRETCH_EVENTS)];
     let rows = link.query(include_str!("queries/thin_checkpoints.sql"), params)?;
     let count = link.query(include_str!("queries/count_state.sql"), &[])?;
     if count.first().map_or(Ok(0), |row| column::<i64>(row, 0))? > FOLD_FROM_ROWS {

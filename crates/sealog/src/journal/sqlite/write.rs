@@ -10,19 +10,18 @@ use super::place::Place;
 use super::read::{View, read_head};
 use super::{FRAME_AT_ONCE_EVENTS, IdKey, check_version, optional, storage, wait_a_little};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Batch, Entry, Head, Journal, Rewritten, Row, Snapshot, StoredCheckpoint, StoredRow, Transaction};
+use crate::journal::{
+    Batch, CHECKPOINT_STRETCH_EVENTS, Entry, Head, Journal, NEWEST_CHECKPOINTS, Rewritten, Row, Snapshot,
+    StoredCheckpoint, StoredRow, Transaction,
+};
 use crate::log::missing_event;
 
 /// Rows are packed once there are this many: a few full frames.
 const PACK_FROM_EVENTS: usize = 4 * FRAME_EVENTS;
-/// The newest checkpoints are kept all, so that what was proven against one lately can be compared.
-const NEWEST_CHECKPOINTS: usize = 64;
 /// Thinning waits for so many new checkpoints, so that it costs little.
 const THIN_FROM_CHECKPOINTS: usize = 256;
 /// One thinning looks at so many: more than all handles write between two of one.
 const THIN_AT_ONCE_CHECKPOINTS: usize = 16 * THIN_FROM_CHECKPOINTS;
-/// Of older ones one is kept for so many events: enough to say where damage begins.
-const CHECKPOINT_STRETCH_EVENTS: u64 = 4096;
 
 /// The connection that writes.
 pub(crate) struct SqliteJournal {

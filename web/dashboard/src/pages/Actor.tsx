@@ -1,0 +1,99 @@
+import { lazy, Suspense, useMemo } from "react";
+import { useAuditLogQuery, useAuditLogSearch } from "sealog/react";
+import { live } from "../api";
+import { EventLine } from "../events/Row";
+import { RangePicker } from "../picker";
+import { Link, quoted, to, useParams } from "../router";
+import { date, rangeOf } from "../time";
+import { Bar, Card, Copy, count, Empty, Failed, Loading, Page, SEVERITIES, SeverityMark } from "../ui";
+
+const Chart = lazy(() => import("../chart"));
+
+/** Somebody: what they do, how often, and to what. */
+export default function Actor({ id }: { id: string }) {
+  const [params, change] = useParams();
+  const [name, first, last] = ["range", "from", "to"].map((name) => params.get(name));
+  const range = useMemo(() => rangeOf(params, Date.now(), "30d"), [name, first, last]);
+  const within = { ...(range.from === undefined ? {} : { fromTimestamp: range.from }), ...(range.to === undefined ? {} : { toTimestamp: range.to }) };
+  const stats = useAuditLogQuery(live.getStats, { ...within, actorIds: [id], top: 10 });
+  const newest = useAuditLogSearch(live.search, { filters: { ...within, actorIds: [id] }, pageSize: 60 });
+  const events = newest.events?.slice(0, 100);
+  const known = events?.find(({ actorName }) => actorName);
+  const resources = new Map<string, { type: string; id: string; count: number }>();
+  for (const { resourceType, resourceId } of events ?? []) {
+    if (resourceType !== undefined && resourceId !== undefined) {
+      const key = `${resourceType}/${resourceId}`;
+      resources.set(key, { type: resourceType, id: resourceId, count: (resources.get(key)?.count ?? 0) + 1 });
+    }
+  }
+  const data = stats.data;
+  const failed = [stats, newest].find(({ status }) => status === "failed");
+  return (
+    <Page
+      title={known?.actorName ?? id}
+      kicker={<>{events?.[0]?.actorType ?? "actor"} <code className="mono">{id}</code> <Copy text={id} label="Copy actor" /></>}
+      aside={<><RangePicker range={range} withAll /><Link className="button plain" href={to.events(`actor:${quoted(id)}`)}><span>Show in events</span></Link></>}
+    >
+      {failed?.error && <Failed error={failed.error} retry={failed.retry} />}
+      {data?.totalCount === 0 ? (
+        <Empty title="Nothing in this time" icon="search"><p>They did nothing {range.name === "all" ? "that is known here" : "in this time; look at a longer one"}.</p></Empty>
+      ) : (
+        <>
+          <Card title={data ? `${count(data.totalCount)} events` : "Events"} aside={<p className="legend">{SEVERITIES.map((severity) => <SeverityMark key={severity} severity={severity} />)}</p>} className="chart-card">
+            {data ? (
+              <Suspense fallback={<div className="chart-wait short"><Loading lines={1} /></div>}>
+                <Chart label={`Events of ${id}`} series={data.series} bucketMs={data.bucketMs} from={range.from} to={range.to} height={150}
+                  onRange={(from, to) => change({ range: null, from: String(from), to: String(to) })} />
+              </Suspense>
+            ) : (
+              <div className="chart-wait short"><Loading lines={1} /></div>
+            )}
+          </Card>
+          <div className="columns two">
+            <div className="column">
+              <Card title="What they do">
+                {!data ? <Loading lines={5} /> : (
+                  <ol className="top-list">
+                    {data.topActions.map(({ action, count: times }) => (
+                      <li key={action}>
+                        <Bar share={times / (data.topActions[0]?.count ?? 1)} />
+                        <Link className="mono" href={to.events(`actor:${quoted(id)} action:${quoted(action)}`)}>{action}</Link>
+                        <span className="number">{count(times)}</span>
+                      </li>
+                    ))}
+                  </ol>
+                )}
+              </Card>
+              <Card title="To what, lately">
+                {!events ? <Loading lines={5} /> : resources.size === 0 ? <Empty title="To nothing that is named" /> : (
+                  <ol className="top-list">
+                    {[...resources.values()].sort((a, b) => b.count - a.count).slice(0, 8).map(({ type, id, count: times }) => (
+                      <li key={`${type}/${id}`}>
+                        <Link className="mono" href={to.resource(type, id)}>{type}/{id}</Link>
+                        <span className="number">{count(times)}</span>
+                      </li>
+                    ))}
+                  </ol>
+                )}
+              </Card>
+            </div>
+            <Card title="Newest events" className="feed-card">
+              {!events ? <Loading lines={8} /> : events.length === 0 ? <Empty title="None in this time" /> : (
+                <ol className="feed" aria-label="Newest events">
+                  {events.map((event, index) => (
+                    <li key={event.id}>
+                      {(index === 0 || date(events[index - 1]!.timestamp) !== date(event.timestamp)) && <h3 className="day-head">{date(event.timestamp)}</h3>}
+                      <Link href={`/events?q=${encodeURIComponent(`actor:${quoted(id)}`)}&event=${encodeURIComponent(event.id)}`} className={`event-row ${event.severity}`}>
+                        <EventLine event={event} withDate={false} />
+                      </Link>
+                    </li>
+                  ))}
+                </ol>
+              )}
+            </Card>
+          </div>
+        </>
+      )}
+    </Page>
+  );
+}

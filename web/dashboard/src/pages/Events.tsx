@@ -1,0 +1,179 @@
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { asError } from "sealog/live";
+import { events, get, stats, useLoaded, type QueryFilters } from "../api";
+import { Drawer } from "../events/Drawer";
+import { FilterBar } from "../events/FilterBar";
+import { EventList } from "../events/List";
+import { useEvents } from "../live";
+import { RangePicker } from "../picker";
+import { useParams } from "../router";
+import type { RowsHandle } from "../rows";
+import { rangeOf } from "../time";
+import { Timeline, type TimeRange } from "../timeline";
+import { Button, count, Empty, Failed, Loading, Page } from "../ui";
+import { LiveMark } from "../shell";
+
+const FIRST_EVENTS = 200;
+
+export default function Events() {
+  const [params, change] = useParams();
+  const q = params.get("q") ?? "";
+  // It stays what it was when it was chosen: a list that begins anew each minute could not be read.
+  const [name, first, last] = ["range", "from", "to"].map((name) => params.get(name));
+  const range = useMemo(() => rangeOf(params, Date.now(), "all"), [name, first, last]);
+  const parsed = useLoaded(q, (signal) => (q === "" ? Promise.resolve<QueryFilters>({}) : get<QueryFilters>("/v1/filter", { q }, signal)));
+  const filter = parsed.data;
+  // What the bar says of the time holds beside the range.
+  const from = later(range.from, filter?.fromTimestamp);
+  const to = earlier(range.to, filter?.toTimestamp);
+  const isLive = params.get("live") !== "off" && to === undefined;
+  const asked = useMemo(() => {
+    if (!filter) {
+      return null;
+    }
+    return { ...filter, ...(from === undefined ? {} : { fromTimestamp: from }), ...(to === undefined ? {} : { toTimestamp: to }) };
+  }, [filter, from, to]);
+  const key = asked && JSON.stringify(asked);
+  const id = params.get("event");
+  return (
+    <Page
+      title="Events"
+      aside={
+        <>
+          <RangePicker range={range} withAll />
+          <Button icon={isLive ? "pause" : "play"} aria-pressed={isLive} disabled={to !== undefined} onClick={() => change({ live: isLive ? "off" : null })}>
+            {isLive ? "Live" : "Paused"}
+          </Button>
+        </>
+      }
+    >
+      <FilterBar q={q} error={parsed.error?.status === 400 ? parsed.error : undefined} onChange={(next) => change({ q: next, event: null })} />
+      {parsed.error && parsed.error.status !== 400 ? (
+        <Failed error={parsed.error} retry={parsed.reload} />
+      ) : key === null ? (
+        parsed.error ? null : <Loading lines={12} />
+      ) : (
+        <Listed key={key} filter={asked!} isLive={isLive} id={id} change={change} hasFilter={q !== "" || range.name !== "all"} />
+      )}
+    </Page>
+  );
+}
+
+function later(a: number | undefined | null, b: number | undefined | null): number | undefined {
+  return a == null ? (b ?? undefined) : b == null ? a : Math.max(a, b);
+}
+
+function earlier(a: number | undefined | null, b: number | undefined | null): number | undefined {
+  return a == null ? (b ?? undefined) : b == null ? a : Math.min(a, b);
+}
+
+interface ListedProps {
+  filter: QueryFilters;
+  isLive: boolean;
+  id: string | null;
+  change: (values: Record<string, string | null>, options?: { replace?: boolean }) => void;
+  hasFilter: boolean;
+}
+
+function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
+  const timeline = useMemo(() => {
+    const within = ({ from, to }: TimeRange) => ({
+      ...filter,
+      ...(from === undefined ? {} : { fromTimestamp: from }),
+      ...(to === undefined ? {} : { toTimestamp: to }),
+    });
+    return new Timeline({
+      page: (range, limit, cursor) => events({ ...within(range), limit, ...(cursor === null ? {} : { cursor }) }),
+      stats: (range, bucketMs) => stats({ ...within(range), top: 1, ...(bucketMs === null ? {} : { bucketMs }) }),
+    });
+  }, [filter]);
+  useEffect(() => () => timeline.close(), [timeline]);
+  const handle = useRef<RowsHandle | null>(null);
+  const [isReady, setReady] = useState(false);
+  const [waiting, setWaiting] = useState(0);
+  const [isAtTop, setAtTop] = useState(true);
+  useSyncExternalStore(timeline.subscribe, timeline.version);
+  const begin = useCallback(
+    (items: Parameters<Timeline["begin"]>[1], hasMore: boolean) => {
+      void timeline.begin(filter.fromTimestamp == null ? {} : { from: filter.fromTimestamp }, items, hasMore);
+      setReady(true);
+      setWaiting(0);
+    },
+    [timeline, filter],
+  );
+  const { line, error, again } = useEvents(isLive ? { ...filter, limit: FIRST_EVENTS } : null, {
+    onSnapshot: ({ items, hasMore }) => begin(items, hasMore),
+    onEvents: (told) => {
+      const added = timeline.add(told);
+      if (added > 0) {
+        handle.current?.shift(added);
+        setWaiting((waiting) => (handle.current?.isAtTop() === false ? waiting + added : 0));
+      }
+    },
+  });
+  // A range that has ended, or a list that is paused, is asked for once.
+  const once = useLoaded(isLive || isReady ? null : "once", (signal) => events({ ...filter, limit: FIRST_EVENTS }, signal));
+  useEffect(() => {
+    if (once.data) {
+      begin(once.data.items, once.data.hasMore);
+    }
+  }, [once.data, begin]);
+
+  const onTop = useCallback((isAtTop: boolean) => {
+    setAtTop(isAtTop);
+    if (isAtTop) {
+      setWaiting(0);
+    }
+  }, []);
+  const open = useCallback((event: string) => change({ event }), [change]);
+  const row = id === null ? undefined : timeline.rowOf(id);
+  const failed = timeline.error === undefined ? (isReady ? undefined : (once.error ?? (line === "failed" ? error : undefined))) : asError(timeline.error);
+  const total = timeline.length;
+  return (
+    <div className={`split ${id === null ? "" : "open"}`}>
+      <section className="list-box" aria-label="Events found">
+        <div className="list-head">
+          <span role="status" aria-live="off">{isReady && timeline.isCounted ? `${count(total)} ${total === 1 ? "event" : "events"}` : <i className="wait" />}</span>
+          <LiveMark line={isLive ? line : "paused"} />
+        </div>
+        {waiting > 0 && !isAtTop && (
+          <button type="button" className="news" onClick={() => handle.current?.show(0)}>
+            {count(waiting)} new
+          </button>
+        )}
+        {failed && <Failed error={failed} retry={again} />}
+        {!isReady && !failed && <Loading lines={12} />}
+        {isReady && total === 0 && (
+          <Empty title={hasFilter ? "Nothing matches" : "Nothing has happened yet"} icon="search">
+            {hasFilter ? (
+              <>
+                <p>No event meets every condition. Take one away, or look at a longer time.</p>
+                <Button onClick={() => change({ q: null, range: "all", from: null, to: null })}>Show all events</Button>
+              </>
+            ) : (
+              <p>As soon as an event is logged, it is here.</p>
+            )}
+          </Empty>
+        )}
+        {isReady && total > 0 && <EventList timeline={timeline} selected={id} onOpen={open} onTop={onTop} handle={handle} label="Events, the newest first" />}
+      </section>
+      {id !== null && (
+        <Drawer
+          id={id}
+          known={row === undefined ? undefined : timeline.at(row)}
+          onClose={() => change({ event: null })}
+          {...(row === undefined
+            ? {}
+            : {
+                onStep: (step: 1 | -1) => {
+                  const next = timeline.at(row + step);
+                  if (next) {
+                    change({ event: next.id }, { replace: true });
+                  }
+                },
+              })}
+        />
+      )}
+    </div>
+  );
+}

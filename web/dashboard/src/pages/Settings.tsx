@@ -1,0 +1,259 @@
+import { useState } from "react";
+import type { SealogError } from "sealog/live";
+import { get, send, useLoaded, type Caller, type QueryFilters } from "../api";
+import { useNow } from "../clock";
+import { written } from "../query";
+import { ago, date, dateTime } from "../time";
+import { Button, Card, Copy, Dialog, Empty, Failed, Field, Loading, Mono, Page, submitted, Volatile } from "../ui";
+
+interface Key { id: string; name: string; role: "admin" | "reader" | "writer"; scope?: QueryFilters; createdAt: number; expiresAt?: number; rotatedAt?: number; revokedAt?: number; lastUsedAt?: number }
+interface Rule { name: string; mode?: string }
+interface Policy { redactFields?: Rule[]; redactPaths?: { path: string; mode?: string }[]; detectors?: string[]; ipAddress?: string; sampling?: number; [name: string]: unknown }
+interface Kept { policy?: Policy }
+
+/** Keys and tokens, and what is hidden and left out. */
+export default function Settings({ caller }: { caller: Caller }) {
+  const settings = useLoaded(caller.scopes.length === 0 ? "settings" : null, (signal) => get<Kept>("/v1/settings", {}, signal));
+  return (
+    <Page title="Settings">
+      <Keys caller={caller} />
+      <div className="columns two">
+        <Hidden caller={caller} settings={settings} />
+        <div className="column">
+          <Sampling caller={caller} settings={settings} />
+          <Tokens caller={caller} />
+        </div>
+      </div>
+    </Page>
+  );
+}
+
+type Loaded = ReturnType<typeof useLoaded<Kept>>;
+
+function Keys({ caller }: { caller: Caller }) {
+  const now = useNow();
+  const keys = useLoaded(caller.isAdmin ? "keys" : null, (signal) => get<{ keys: Key[] }>("/v1/keys", {}, signal));
+  const [isMaking, setMaking] = useState(false);
+  const [secret, setSecret] = useState<{ name: string; key: string }>();
+  const [asked, setAsked] = useState<{ key: Key; what: "revoke" | "rotate" }>();
+  const [error, setError] = useState<SealogError>();
+  const doIt = async ({ key, what }: { key: Key; what: "revoke" | "rotate" }) => {
+    try {
+      if (what === "revoke") {
+        await send("DELETE", `/v1/keys/${key.id}`, undefined);
+      } else {
+        const made = await send<{ key: string }>("POST", `/v1/keys/${key.id}/rotate`, {});
+        setSecret({ name: key.name, key: made.key });
+      }
+      setAsked(undefined);
+      keys.reload();
+    } catch (cause) {
+      setError(cause as SealogError);
+    }
+  };
+  const state = (key: Key) => (key.revokedAt !== undefined ? "taken back" : key.expiresAt !== undefined && key.expiresAt <= now ? "ended" : "valid");
+  return (
+    <Card title="API keys" aside={caller.isAdmin && <Button kind="primary" icon="plus" onClick={() => setMaking(true)}>New key</Button>}>
+      {!caller.isAdmin ? <Empty title="Only administrators see keys" icon="lock" /> : keys.error && !keys.data ? <Failed error={keys.error} retry={keys.reload} /> : !keys.data ? <Loading lines={4} /> : (
+        <div className="table-box" tabIndex={0} role="region" aria-label="All keys">
+          <table className="table">
+            <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Scope</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col">State</th><th scope="col"><span className="unseen">Do</span></th></tr></thead>
+            <tbody>
+              {[...keys.data.keys].reverse().map((key) => (
+                <tr key={key.id} className={state(key) === "valid" ? "" : "ended"}>
+                  <th scope="row">{key.name} <Mono className="dim"><Volatile>{key.id}</Volatile></Mono></th>
+                  <td><b className={`role ${key.role}`}>{key.role}</b></td>
+                  <td>{key.scope ? <Mono>{written(key.scope)}</Mono> : <span className="dim">everything</span>}</td>
+                  <td><Volatile>{date(key.createdAt)}</Volatile></td>
+                  <td><Volatile>{key.lastUsedAt === undefined ? "never" : ago(key.lastUsedAt, now)}</Volatile></td>
+                  <td>{state(key)}{state(key) === "valid" && key.expiresAt !== undefined && `, until ${date(key.expiresAt)}`}</td>
+                  <td className="tools">
+                    {state(key) === "valid" && (
+                      <>
+                        <Button kind="quiet" onClick={() => setAsked({ key, what: "rotate" })} aria-label={`Rotate ${key.name}`}>Rotate</Button>
+                        <Button kind="quiet" onClick={() => setAsked({ key, what: "revoke" })} aria-label={`Take back ${key.name}`}>Take back</Button>
+                      </>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {isMaking && <NewKey onClose={() => setMaking(false)} onMade={(made) => (setMaking(false), setSecret(made), keys.reload())} />}
+      {secret && <Secret title={`The key ${secret.name}`} secret={secret.key} onClose={() => setSecret(undefined)} />}
+      {asked && (
+        <Dialog title={asked.what === "revoke" ? `Take ${asked.key.name} back?` : `Rotate ${asked.key.name}?`} onClose={() => setAsked(undefined)}>
+          <div className="stack">
+            <p>{asked.what === "revoke" ? "It is over at once, with its tokens and streams." : "It gets another secret; the one before works on for a day."}</p>
+            {error && <p className="field-error" role="alert">{error.message}</p>}
+            <footer className="actions">
+              <Button onClick={() => setAsked(undefined)}>Cancel</Button>
+              <Button kind={asked.what === "revoke" ? "danger" : "primary"} onClick={() => void doIt(asked)}>{asked.what === "revoke" ? "Take it back" : "Rotate"}</Button>
+            </footer>
+          </div>
+        </Dialog>
+      )}
+    </Card>
+  );
+}
+
+function Secret({ title, secret, onClose }: { title: string; secret: string; onClose: () => void }) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <div className="stack">
+        <p>It is shown this once. The log keeps its hash alone, and nobody can tell it again.</p>
+        <p className="secret"><code className="mono" data-volatile>{secret}</code><Copy text={secret} label="Copy key" /></p>
+        <footer className="actions"><Button kind="primary" onClick={onClose}>I have it</Button></footer>
+      </div>
+    </Dialog>
+  );
+}
+
+function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (made: { name: string; key: string }) => void }) {
+  const [error, setError] = useState<SealogError>();
+  const [role, setRole] = useState("writer");
+  const make = async (data: FormData) => {
+    try {
+      const q = String(data.get("scope") ?? "").trim();
+      const scope = q === "" ? undefined : await get<QueryFilters>("/v1/filter", { q });
+      const name = String(data.get("name"));
+      const days = String(data.get("days"));
+      const expiresAt = days === "" ? undefined : Date.now() + Number(days) * 86_400_000;
+      const made = await send<{ key: string }>("POST", "/v1/keys", { name, role, scope, expiresAt });
+      onMade({ name, key: made.key });
+    } catch (cause) {
+      setError(cause as SealogError);
+    }
+  };
+  return (
+    <Dialog title="New key" onClose={onClose}>
+      <form className="stack" onSubmit={submitted(make)}>
+        <Field label="Name">{(ids) => <input {...ids} name="name" required maxLength={200} placeholder="billing" />}</Field>
+        <Field label="Role" hint={role === "writer" ? "Logs events, and reads nothing." : role === "reader" ? "Reads, and mints view tokens." : "Does everything."}>
+          {(ids) => <select {...ids} value={role} onChange={(changed) => setRole(changed.target.value)}><option>writer</option><option>reader</option><option>admin</option></select>}
+        </Field>
+        {role !== "admin" && <Field label="Scope" hint={role === "writer" ? "One tenant, which every event is given: tenant:acme. Empty: any." : "Nothing else exists for it. Empty: everything."}>{(ids) => <input {...ids} name="scope" className="mono" spellCheck={false} />}</Field>}
+        <Field label="Ends after so many days" hint="Empty: never.">{(ids) => <input {...ids} name="days" type="number" min={1} />}</Field>
+        {error && <p className="field-error" role="alert">{error.message}</p>}
+        <footer className="actions"><Button onClick={onClose}>Cancel</Button><Button kind="primary" type="submit">Make the key</Button></footer>
+      </form>
+    </Dialog>
+  );
+}
+
+function Hidden({ caller, settings }: { caller: Caller; settings: Loaded }) {
+  const [error, setError] = useState<SealogError>();
+  // Where nothing was ever set, there is none.
+  const policy = settings.data && (settings.data.policy ?? {});
+  const change = async (next: Policy) => {
+    setError(undefined);
+    try {
+      await send("PATCH", "/v1/settings", { policy: next });
+      settings.reload();
+    } catch (cause) {
+      setError(cause as SealogError);
+    }
+  };
+  return (
+    <Card title="Personal data">
+      <p className="dim">Hidden before anything is written, beside some fifty names that always are: password, token, apiKey …</p>
+      {caller.scopes.length > 0 ? <Empty title="Settings are of the whole log" icon="lock" /> : settings.error && !policy ? <Failed error={settings.error} retry={settings.reload} /> : !policy ? <Loading lines={4} /> : (
+        <>
+          <ul className="plain-list">
+            {(policy.redactFields ?? []).map(({ name, mode = "redact" }) => (
+              <li key={name}>
+                <Mono>{name}</Mono><span className="dim">{mode}</span>
+                {caller.isAdmin && <Button kind="quiet" icon="trash" aria-label={`Hide ${name} no more`} onClick={() => void change({ ...policy, redactFields: policy.redactFields!.filter((field) => field.name !== name) })} />}
+              </li>
+            ))}
+            {(policy.redactPaths ?? []).map(({ path, mode = "redact" }) => <li key={path}><Mono>{path}</Mono><span className="dim">{mode}</span></li>)}
+            {(policy.detectors ?? []).map((detector) => <li key={detector}><span>what looks like <Mono>{detector}</Mono></span><span className="dim">wherever it stands</span></li>)}
+            {policy.ipAddress && policy.ipAddress !== "keep" && <li><span>IP addresses</span><span className="dim">{policy.ipAddress}</span></li>}
+          </ul>
+          {(policy.redactFields ?? []).length === 0 && <p className="hint">No field of your own yet.</p>}
+          {error && <p className="field-error" role="alert">{error.message}</p>}
+          {caller.isAdmin && (
+            <form className="form-row" onSubmit={(event) => {
+              const form = event.currentTarget;
+              submitted(async (data) => {
+                await change({ ...policy, redactFields: [...(policy.redactFields ?? []), { name: String(data.get("name")).trim(), mode: String(data.get("mode")) }] });
+                form.reset();
+              })(event);
+            }}>
+              <Field label="Field">{(ids) => <input {...ids} name="name" required placeholder="dateOfBirth" spellCheck={false} />}</Field>
+              <Field label="How">{(ids) => <select {...ids} name="mode"><option>redact</option><option>mask</option><option>hash</option><option>remove</option></select>}</Field>
+              <Button type="submit" icon="plus">Hide it</Button>
+            </form>
+          )}
+        </>
+      )}
+    </Card>
+  );
+}
+
+function Sampling({ caller, settings }: { caller: Caller; settings: Loaded }) {
+  const [error, setError] = useState<SealogError>();
+  const [saved, setSaved] = useState(false);
+  const policy = settings.data && (settings.data.policy ?? {});
+  const rate = policy?.sampling ?? 1;
+  const save = async (data: FormData) => {
+    setError(undefined);
+    try {
+      const share = Number(data.get("share")) / 100;
+      await send("PATCH", "/v1/settings", { policy: { ...policy, sampling: share } });
+      settings.reload();
+      setSaved(true);
+    } catch (cause) {
+      setError(cause as SealogError);
+    }
+  };
+  return (
+    <Card title="Sampling">
+      {caller.scopes.length > 0 ? <Empty title="Settings are of the whole log" icon="lock" /> : settings.error && !policy ? <Failed error={settings.error} retry={settings.reload} /> : !policy ? <Loading lines={2} /> : (
+        <form key={rate} className="stack" onSubmit={submitted(save)}>
+          <p className="dim">Which share of <code>info</code> events is kept. Warnings and worse always are.</p>
+          <div className="form-row">
+            <Field label="Kept, in per cent">{(ids) => <input {...ids} name="share" type="number" min={0} max={100} step="any" required readOnly={!caller.isAdmin} defaultValue={rate * 100} />}</Field>
+            {caller.isAdmin && <Button type="submit">Save</Button>}
+          </div>
+          {error && <p className="field-error" role="alert">{error.message}</p>}
+          {saved && <p className="hint" role="status">Saved. It holds for what comes from now on.</p>}
+        </form>
+      )}
+    </Card>
+  );
+}
+
+function Tokens({ caller }: { caller: Caller }) {
+  const [error, setError] = useState<SealogError>();
+  const [token, setToken] = useState<{ token: string; expiresAt: number }>();
+  const mint = async (data: FormData) => {
+    setError(undefined);
+    try {
+      const scope = await get<QueryFilters>("/v1/filter", { q: String(data.get("scope")) });
+      const subject = String(data.get("subject")).trim();
+      setToken(await send("POST", "/v1/tokens", { scope, ttlMs: Number(data.get("minutes")) * 60_000, ...(subject ? { subject } : {}) }));
+    } catch (cause) {
+      setError(cause as SealogError);
+    }
+  };
+  return (
+    <Card title="View tokens">
+      {caller.kind !== "api_key" ? <Empty title="A token mints no tokens" icon="lock" /> : (
+        <form className="stack" onSubmit={submitted(mint)}>
+          <p className="dim">For a browser: it reads what the scope selects, for a short time. It is stored nowhere.</p>
+          <Field label="Scope">{(ids) => <input {...ids} name="scope" className="mono" required placeholder="tenant:acme" spellCheck={false} />}</Field>
+          <div className="form-row">
+            <Field label="For whom">{(ids) => <input {...ids} name="subject" />}</Field>
+            <Field label="Minutes">{(ids) => <input {...ids} name="minutes" type="number" min={1} max={1440} required defaultValue={15} />}</Field>
+            <Button type="submit">Mint</Button>
+          </div>
+          {error && <p className="field-error" role="alert">{error.message}</p>}
+          {token && <p className="secret" role="status"><code className="mono" data-volatile>{token.token}</code><Copy text={token.token} label="Copy token" /><span className="hint">until {dateTime(token.expiresAt)}</span></p>}
+        </form>
+      )}
+    </Card>
+  );
+}
