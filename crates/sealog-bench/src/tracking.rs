@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sealog::tokio_postgres::{self, Client, NoTls};
+use sealog::tokio_postgres::{self, NoTls};
 use sealog::{AuditLog, Event};
 use serde::Serialize;
 use throwaway_postgres::{Server, ServerOptions};

@@ -54,7 +54,7 @@ impl App {
 /// `created 1`, `updated 2 /name`.
 fn told(found: &[Record]) -> Vec<String> {
     let one = |record: &Record| {
-        let paths = record.diff().unwrap_or_default().iter().map(|op| format!(" {}", op.path)).collect::<String>();
+        let paths: String = record.diff().unwrap_or_default().iter().flat_map(|op| [" ", &op.path]).collect();
         let action = record.action.strip_prefix("record.").unwrap();
         format!("{action} {}{paths}", record.resource_id.as_deref().unwrap_or("-"))
     };
@@ -274,13 +274,14 @@ async fn the_events_of_a_table_tell_its_state() {
     let mut sql = String::new();
     for _ in 0..200 {
         let (id, n) = (draw(20), draw(20));
-        sql += &match draw(5) {
+        let statement = match draw(5) {
             0 => format!("INSERT OR IGNORE INTO stock VALUES ({id}, {n}, 'i');"),
             1 => format!("REPLACE INTO stock VALUES ({id}, {n}, 'r');"),
             2 => format!("UPDATE OR REPLACE stock SET n = {n}, note = note || '!' WHERE id = {id};"),
             3 => format!("INSERT INTO stock VALUES ({id}, {n}, 'u') ON CONFLICT DO UPDATE SET note = 'up';"),
             _ => format!("DELETE FROM stock WHERE id = {id};"),
         };
+        sql.push_str(&statement);
     }
     let mut rows = std::collections::BTreeMap::new();
     for record in app.changes(&log, &sql).await {
