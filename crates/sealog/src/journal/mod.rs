@@ -421,6 +421,7 @@ pub(crate) struct Found {
 
 impl Found {
     /// A row as it stands there. Any value may stand in any column, and none may stop those behind it.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "columns of SQLite hold any type"))]
     pub(crate) fn new(position: i64, id: &str, event: &str, inserted_at: i64, digest: Option<&str>) -> Self {
         let too_long = |what: &str, bytes: usize, limit: usize| {
             Error::new(ErrorKind::LimitExceeded, format!("{what} has {bytes} bytes; the limit is {limit}"))

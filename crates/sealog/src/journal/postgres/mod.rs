@@ -20,6 +20,7 @@ mod write;
 
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub(crate) struct Database {
     runtime: Option<Runtime>,
     listener: OnceLock<listen::Listener>,
     inbox_insert: OnceLock<&'static str>,
+    /// It was there once, so that it is waited for when it is away.
+    was_reached: AtomicBool,
 }
 
 impl Database {
@@ -107,6 +110,7 @@ impl Database {
             runtime: Some(runtime),
             listener: OnceLock::new(),
             inbox_insert: OnceLock::new(),
+            was_reached: AtomicBool::new(false),
         }))
     }
 
@@ -145,6 +149,7 @@ impl Database {
         loop {
             let error = match self.block_on(self.pool.get()) {
                 Ok(client) => {
+                    self.was_reached.store(true, Ordering::Relaxed);
                     return Ok(Link { database: self.clone(), client: Some(client), is_lost: Cell::new(false) });
                 }
                 Err(error) => error,
@@ -364,7 +369,9 @@ pub(crate) fn open(
 
 /// Opens the journal for reading.
 pub(crate) fn open_reader(database: &Arc<Database>) -> Result<Reader> {
-    let link = database.connect(Duration::ZERO)?;
+    // A URL that leads nowhere is told at once.
+    let is_known = database.was_reached.load(Ordering::Relaxed);
+    let link = database.connect(if is_known { database.patience } else { Duration::ZERO })?;
     schema::check_server(&link)?;
     if !schema::exists(&link)? || !read::is_born(&link)? {
         return Err(no_log(database));
