@@ -75,6 +75,7 @@ use problem::Problem;
 
 /// How a server behaves, beside its [`Limits`].
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own, given by its name")]
 #[non_exhaustive]
 pub struct Options {
     /// What it takes of clients at the most.

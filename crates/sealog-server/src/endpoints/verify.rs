@@ -64,20 +64,20 @@ pub(super) async fn verify(State(app): State<Shared>, request: Request) -> Resul
     let VerifyBody { vkey, checkpoints } = body::json(&app, &parts.headers, body, MAX_BYTES).await?;
     let options = VerifyOptions { vkey, checkpoints };
     let busy = || Problem::new(Code::Conflict, "somebody is verifying the log; ask again when that is done");
-    let place = app.verifying.clone().try_acquire_owned().map_err(|_| busy())?;
+    let permit = app.verifying.clone().try_acquire_owned().map_err(|_| busy())?;
 
     let log = app.log.clone();
     if !live::is_asked(&parts) {
-        // Whoever goes away does not end it, and its place is not free before it is over.
+        // Whoever goes away does not end it, and no other begins before it is over.
         let done = tokio::spawn(async move {
-            let _place = place;
+            let _permit = permit;
             log.verify(options, |_| {}).await
         });
         return json(&done.await.map_err(Problem::internal)??);
     }
     let (sender, frames) = mpsc::channel::<Bytes>(4);
     tokio::spawn(async move {
-        let _place = place;
+        let _permit = permit;
         let told = sender.clone();
         let mut pace = tokio::time::interval(PROGRESS_PACE);
         let (progress, seen) = tokio::sync::watch::channel(None::<VerifyProgress>);

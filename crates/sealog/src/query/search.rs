@@ -177,7 +177,9 @@ pub(crate) fn records(view: &View, snapshot: &mut dyn Snapshot, seqs: &[u64]) ->
         Ok(())
     })?;
     let mut recent = view.recent();
-    read.into_iter().for_each(|record| recent.put(removal, record));
+    for record in read {
+        recent.put(removal, record);
+    }
     drop(recent);
     Ok(found.into_iter().flatten().collect())
 }
