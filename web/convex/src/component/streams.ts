@@ -131,26 +131,29 @@ async function* read(
       .order(order);
   const from = (q: any) => (fromTimestamp === undefined ? q : q.gte("timestamp", fromTimestamp));
   const to = (q: any) => (toTimestamp === undefined ? q : q.lte("timestamp", toTimestamp));
-  if (!after) {
+  const isDescending = order === "desc";
+  // A cursor comes from outside: it may lie anywhere, and the range holds nevertheless.
+  const [first, last] = isDescending ? [toTimestamp, fromTimestamp] : [fromTimestamp, toTimestamp];
+  const isBehind = (bound: number | undefined) =>
+    after !== undefined && bound !== undefined && (isDescending ? after.timestamp < bound : after.timestamp > bound);
+  if (isBehind(last)) {
+    return;
+  }
+  if (!after || !(first === undefined || first === after.timestamp || isBehind(first))) {
     yield* range((q) => to(from(q)));
     return;
   }
   const { timestamp, creationTime, ids } = after;
-  const isOutside = (fromTimestamp ?? timestamp) > timestamp || (toTimestamp ?? timestamp) < timestamp;
-  if (!isOutside) {
-    const same = range((q) => {
-      const at = q.eq("timestamp", timestamp);
-      return order === "desc" ? at.lte("_creationTime", creationTime) : at.gte("_creationTime", creationTime);
-    });
-    for await (const event of same) {
-      if (event._creationTime !== creationTime || !ids.includes(event._id)) {
-        yield event;
-      }
+  const same = range((q) => {
+    const at = q.eq("timestamp", timestamp);
+    return isDescending ? at.lte("_creationTime", creationTime) : at.gte("_creationTime", creationTime);
+  });
+  for await (const event of same) {
+    if (event._creationTime !== creationTime || !ids.includes(event._id)) {
+      yield event;
     }
   }
-  yield* order === "desc"
-    ? range((q) => (fromTimestamp === undefined ? q : q.gte("timestamp", fromTimestamp)).lt("timestamp", timestamp))
-    : range((q) => to(q.gt("timestamp", timestamp)));
+  yield* isDescending ? range((q) => from(q).lt("timestamp", timestamp)) : range((q) => to(q.gt("timestamp", timestamp)));
 }
 
 function compare(a: Event, b: Event): number {

@@ -86,3 +86,27 @@ test("those who may are answered", async () => {
   // Without a server there is nobody who could answer.
   await expect(ada.action((anyApi.history as any).get, { id })).rejects.toThrow("no Sealog server");
 });
+
+test("a cursor made by hand leads nowhere outside of the range that was asked for", async () => {
+  const { log, run } = app();
+  const timestamps = [1_000, 2_000, 3_000, 4_000];
+  await run((ctx) =>
+    log.logBulk(
+      ctx,
+      timestamps.map((timestamp) => ({ action: "a", timestamp })),
+    ),
+  );
+  const [fromTimestamp, toTimestamp] = [2_000, 3_000];
+  const found = async (cursor: string) => {
+    const { items } = await run((ctx) =>
+      log.search(ctx, { filters: { fromTimestamp, toTimestamp }, pagination: { limit: 10, cursor } }),
+    );
+    const { data } = await run((ctx) =>
+      log.generateReport(ctx, { startDate: fromTimestamp, endDate: toTimestamp, format: "json", cursor }),
+    );
+    return [items.map(({ timestamp }) => timestamp), JSON.parse(data).map(({ timestamp }: any) => timestamp)];
+  };
+  expect(await found("[0,0]")).toEqual([[], [2_000, 3_000]]);
+  expect(await found("[9e15,0]")).toEqual([[3_000, 2_000], []]);
+  expect(await found("[2500,0]")).toEqual([[2_000], [3_000]]);
+});
