@@ -33,12 +33,27 @@ export interface ExposeOptions extends RedactionOptions {
   auth: Authorize;
 }
 
+/** What a browser does not say of itself: who it is, from where and since when, how long that is kept, and which id it has. */
+const NOT_FOR_BROWSERS = [
+  "id",
+  "timestamp",
+  "actorId",
+  "actorName",
+  "actorType",
+  "onBehalfOf",
+  "tenant",
+  "ipAddress",
+  "sessionId",
+  "retentionCategory",
+  "changed",
+] as const;
+
 type QueryCtx = GenericQueryCtx<GenericDataModel>;
 type ActionCtx = GenericActionCtx<GenericDataModel>;
 
 /**
  * Functions for browsers: every question for `read`, `log` for `write`, under the name that `auth` answers, and
- * `cleanup` for `admin`.
+ * `cleanup` for `admin`. `log` takes nothing that says who somebody is, from where, or how long the event is kept.
  *
  * ```ts
  * export const { queryByResource, getStats } = exposeAuditLogApi(components.auditLog, {
@@ -102,7 +117,7 @@ export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...redacti
     coverage: read("coverage", {}, (ctx) => ctx.runQuery(lib.coverage, {})),
     forwardingStatus: read("forwardingStatus", {}, (ctx) => ctx.runQuery(lib.forwardingStatus, {})),
     log: mutationGeneric({
-      args: { event: vNewEvent.omit("actorId", "onBehalfOf", "timestamp", "changed") },
+      args: { event: vNewEvent.omit(...NOT_FOR_BROWSERS) },
       handler: async (ctx, args) => {
         const actorId = await auth(ctx, { type: "write", name: "log", args });
         const event = preparer.event({ ...args.event, ...(actorId ? { actorId } : {}) });

@@ -80,9 +80,6 @@ test("those who may are answered", async () => {
   expect(await ada.query(api.forwardingStatus, {})).toMatchObject({ state: "off" });
   await expect(ada.mutation(api.cleanup, { olderThanDays: 1 })).rejects.toThrow("Unauthorized");
   expect(await t.withIdentity({ subject: "root" }).mutation(api.cleanup, { olderThanDays: 1 })).toBe(0);
-  // What somebody did is logged under their own name, and when it was.
-  await expect(ada.mutation(api.log, { event: { action: "a", actorId: "eve" } })).rejects.toThrow("Unexpected field");
-  await expect(ada.mutation(api.log, { event: { action: "a", timestamp: 1 } })).rejects.toThrow("Unexpected field");
   // Without a server there is nobody who could answer.
   await expect(ada.action((anyApi.history as any).get, { id })).rejects.toThrow("no Sealog server");
 });
@@ -109,4 +106,26 @@ test("a cursor made by hand leads nowhere outside of the range that was asked fo
   expect(await found("[0,0]")).toEqual([[], [2_000, 3_000]]);
   expect(await found("[9e15,0]")).toEqual([[3_000, 2_000], []]);
   expect(await found("[2500,0]")).toEqual([[2_000], [3_000]]);
+});
+
+test("what somebody did is logged under their own name, and when it was", async () => {
+  const { t } = app({}, { audit });
+  const forged = {
+    id: "payment-17",
+    timestamp: 1,
+    actorId: "eve",
+    actorName: "Eve",
+    actorType: "system",
+    onBehalfOf: "eve",
+    tenant: "another",
+    ipAddress: "203.0.113.9",
+    sessionId: "s-1",
+    retentionCategory: "debug",
+    changed: ["/a"],
+  };
+  for (const [name, value] of Object.entries(forged)) {
+    const event = { action: "a", [name]: value };
+    const logged = t.withIdentity({ subject: "ada" }).mutation(anyApi.audit!.log as any, { event });
+    await expect(logged, name).rejects.toThrow(`Unexpected field \`${name}\``);
+  }
 });
