@@ -16,6 +16,7 @@ import type {
   ReportArgs,
   Severity,
 } from "../component/validators.js";
+import { checkDays } from "../component/validators.js";
 import { migrateFrom, type Migrated, type MigrateOptions, type OldAuditLog } from "./migrate.js";
 import { Preparer } from "./prepare.js";
 
@@ -115,6 +116,7 @@ export class AuditLog {
   readonly #preparer: Preparer;
 
   constructor(component: AuditLogComponent, options: AuditLogOptions = {}) {
+    checkDays(options.defaultRetentionDays, options.criticalRetentionDays);
     this.component = component;
     this.options = options;
     this.sealog = new SealogQuestions(component);

@@ -9,6 +9,7 @@ import { reportText } from "./reports.js";
 import { cleanUp, CRITICAL_RETENTION_DAYS, DEFAULT_RETENTION_DAYS } from "./retention.js";
 import { page, readCursor, writeCursor, type Selection } from "./streams.js";
 import {
+  checkDays,
   cleanupArgs,
   configArgs,
   questionArgs,
@@ -230,19 +231,12 @@ export const updateConfig = mutation({
   args: configArgs,
   returns: v.string(),
   handler: async (ctx, change) => {
-    const { samplingRate = 1, defaultRetentionDays = 0, criticalRetentionDays = 0, keepDays } = change;
+    const { samplingRate = 1, customRetention = [] } = change;
     if (!(samplingRate >= 0 && samplingRate <= 1)) {
       throw new Error("samplingRate is a share, from 0 to 1");
     }
-    const days = [
-      defaultRetentionDays,
-      criticalRetentionDays,
-      keepDays ?? 0,
-      ...(change.customRetention ?? []).map((rule) => rule.retentionDays),
-    ];
-    if (!days.every((count) => count >= 0)) {
-      throw new Error("days are counted from 0 on");
-    }
+    const ofCategories = customRetention.map(({ retentionDays }) => retentionDays);
+    checkDays(change.defaultRetentionDays, change.criticalRetentionDays, change.keepDays, ...ofCategories);
     const config = await ctx.db.query("config").first();
     if (config) {
       await ctx.db.patch(config._id, change);

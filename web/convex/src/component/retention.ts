@@ -7,7 +7,7 @@ import { countOut } from "./counters.js";
 import { isAcknowledged } from "./events.js";
 import { isForwarding } from "./forwarding.js";
 import type { Event } from "./streams.js";
-import { SEVERITIES, vSeverity, type CleanupOptions } from "./validators.js";
+import { checkDays, SEVERITIES, vSeverity, type CleanupOptions } from "./validators.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 /** How many events a batch looks at, unless told otherwise; and at the most. */
@@ -34,6 +34,7 @@ export async function cleanUp(ctx: MutationCtx, options: CleanupOptions, default
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new Error("batchSize is a whole number from 1 on");
   }
+  checkDays(options.olderThanDays, defaults.defaultRetentionDays, defaults.criticalRetentionDays);
   const kinds = await kindsOf(ctx.db, options, defaults);
   return cleanUpBatch(ctx, { kinds, batchSize: Math.min(batchSize, MAX_BATCH_EVENTS) });
 }

@@ -148,6 +148,13 @@ export const cleanupArgs = {
 const vCleanupArgs = v.object(cleanupArgs);
 export type CleanupOptions = Infer<typeof vCleanupArgs>;
 
+/** Days that are none would make a time of which everything is too old. */
+export function checkDays(...days: (number | null | undefined)[]): void {
+  if (!days.every((count) => (count ?? 0) >= 0 && Number.isFinite(count ?? 0))) {
+    throw new Error("days are counted from 0 on");
+  }
+}
+
 export const vRetention = v.object({ category: v.string(), retentionDays: v.number() });
 export const configArgs = {
   defaultRetentionDays: v.optional(v.number()),

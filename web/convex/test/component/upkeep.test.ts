@@ -1,7 +1,7 @@
 // Clean-ups, counters and anomalies.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import schema from "../../src/component/schema.js";
-import { app, inside } from "../app.js";
+import { app, components, inside } from "../app.js";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -45,6 +45,29 @@ test("a clean-up ends, whatever there is, and leaves no counter behind", async (
     expect(await table(t, name), name).toEqual([]);
   }
   await expect(run((ctx) => log.cleanup(ctx, { batchSize: 0 }))).rejects.toThrow("batchSize");
+});
+
+test("days that are none are refused, and remove nothing", async () => {
+  for (const days of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+    const { log, run } = app();
+    await run((ctx) => log.log(ctx, { action: "a" }));
+    await expect(run((ctx) => log.cleanup(ctx, { olderThanDays: days }))).rejects.toThrow("from 0 on");
+    const settings = [
+      { defaultRetentionDays: days },
+      { criticalRetentionDays: days },
+      { keepDays: days },
+      { customRetention: [{ category: "debug", retentionDays: days }] },
+    ];
+    for (const setting of settings) {
+      await expect(run((ctx) => log.updateConfig(ctx, setting))).rejects.toThrow("from 0 on");
+    }
+    for (const name of ["defaultRetentionDays", "criticalRetentionDays"]) {
+      const defaults = { [name]: days };
+      expect(() => app(defaults)).toThrow("from 0 on");
+      await expect(run((ctx) => ctx.runMutation(components.auditLog.lib.cleanup, { defaults }))).rejects.toThrow("from 0 on");
+    }
+    expect(await run((ctx) => log.getStats(ctx))).toMatchObject({ totalCount: 1 });
+  }
 });
 
 test("counters are spread, so that those who log at once write to different documents", async () => {
