@@ -10,9 +10,9 @@ import {
   type RegisteredQuery,
 } from "convex/server";
 import type { ObjectType, PropertyValidators } from "convex/values";
-import type { RedactionOptions } from "sealog/policy";
 import type { ComponentApi } from "../component/_generated/component.js";
 import { cleanupArgs, questionArgs, vNewEvent } from "../component/validators.js";
+import { retentionOf, samplingOf, type AuditLogOptions } from "./options.js";
 import { Preparer } from "./prepare.js";
 
 /** What somebody wants to do, and with which arguments: `{ type: "read", name: "queryByResource", args: { … } }`. */
@@ -29,7 +29,8 @@ export interface Operation {
  */
 export type Authorize = (ctx: { auth: Auth }, operation: Operation) => Promise<string | null>;
 
-export interface ExposeOptions extends RedactionOptions {
+/** The options of `AuditLog`, which hold here as there, and who may do what. */
+export interface ExposeOptions extends AuditLogOptions {
   auth: Authorize;
 }
 
@@ -65,8 +66,10 @@ type ActionCtx = GenericActionCtx<GenericDataModel>;
  * });
  * ```
  */
-export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...redaction }: ExposeOptions) {
-  const preparer = new Preparer(redaction);
+export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...options }: ExposeOptions) {
+  const preparer = new Preparer(options);
+  const sampling = samplingOf(options);
+  const defaults = retentionOf(options);
   const read = <Args extends PropertyValidators, Answer>(
     name: string,
     args: Args,
@@ -121,14 +124,14 @@ export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...redacti
       handler: async (ctx, args) => {
         const actorId = await auth(ctx, { type: "write", name: "log", args });
         const event = preparer.event({ ...args.event, ...(actorId ? { actorId } : {}) });
-        return await ctx.runMutation(lib.log, { event });
+        return await ctx.runMutation(lib.log, { event, ...sampling });
       },
     }),
     cleanup: mutationGeneric({
       args: cleanupArgs,
       handler: async (ctx, args) => {
         await auth(ctx, { type: "admin", name: "cleanup", args });
-        return await ctx.runMutation(lib.cleanup, args);
+        return await ctx.runMutation(lib.cleanup, { ...args, defaults });
       },
     }),
   };

@@ -1,5 +1,4 @@
 import type { FunctionReturnType, GenericActionCtx, GenericDataModel } from "convex/server";
-import type { RedactionOptions } from "sealog/policy";
 import type { ComponentApi } from "../component/_generated/component.js";
 import type {
   Anomaly,
@@ -16,13 +15,14 @@ import type {
   ReportArgs,
   Severity,
 } from "../component/validators.js";
-import { checkDays } from "../component/validators.js";
 import { migrateFrom, type Migrated, type MigrateOptions, type OldAuditLog } from "./migrate.js";
+import { retentionOf, samplingOf, type AuditLogOptions } from "./options.js";
 import { Preparer } from "./prepare.js";
 
 export { AuditActions, type AuditAction } from "sealog";
-export { exposeAuditLogApi, exposeSealogApi, type Authorize, type Operation } from "./expose.js";
+export { exposeAuditLogApi, exposeSealogApi, type Authorize, type ExposeOptions, type Operation } from "./expose.js";
 export type { Migrated, MigrateOptions, OldAuditLog } from "./migrate.js";
+export type { AuditLogOptions } from "./options.js";
 export type {
   Anomaly,
   AnomalyPattern,
@@ -77,16 +77,6 @@ export interface PaginatedResult<T> {
   complete: boolean;
 }
 
-export interface AuditLogOptions extends RedactionOptions {
-  /** How many days events are kept where `updateConfig` did not say it. Default: 90. */
-  defaultRetentionDays?: number;
-  /** The same of critical ones. Default: 365. */
-  criticalRetentionDays?: number;
-  samplingEnabled?: boolean;
-  /** Which share of `info` events is kept, 0 to 1. Changes, and all that is more than `info`, are always kept. */
-  samplingRate?: number;
-}
-
 /** The arguments of the questions, by their names. */
 export interface Questions {
   queryByResource: { resourceType: string; resourceId: string; limit?: number; fromTimestamp?: number };
@@ -114,29 +104,32 @@ export class AuditLog {
   /** The same questions, asked of the Sealog server. They take the context of an action. */
   readonly sealog: SealogQuestions;
   readonly #preparer: Preparer;
+  readonly #sampling: { sampling?: number };
+  readonly #retention: { defaultRetentionDays?: number; criticalRetentionDays?: number };
 
   constructor(component: AuditLogComponent, options: AuditLogOptions = {}) {
-    checkDays(options.defaultRetentionDays, options.criticalRetentionDays);
     this.component = component;
     this.options = options;
     this.sealog = new SealogQuestions(component);
     this.#preparer = new Preparer(options);
+    this.#sampling = samplingOf(options);
+    this.#retention = retentionOf(options);
   }
 
   /** Logs an event, and answers its `_id`: `""` where sampling left it out. The same `id` again is the same event. */
   log(ctx: RunMutation, event: AuditEventInput): Promise<string> {
-    return ctx.runMutation(this.component.lib.log, { event: this.#preparer.event(event), ...this.#sampling() });
+    return ctx.runMutation(this.component.lib.log, { event: this.#preparer.event(event), ...this.#sampling });
   }
 
   /** Logs a change of a resource, with what differs. */
   logChange(ctx: RunMutation, change: ChangeEventInput): Promise<string> {
-    return ctx.runMutation(this.component.lib.log, { event: this.#preparer.event(change), ...this.#sampling() });
+    return ctx.runMutation(this.component.lib.log, { event: this.#preparer.event(change), ...this.#sampling });
   }
 
   /** Logs events together, and answers their `_id`s. */
   logBulk(ctx: RunMutation, events: readonly (AuditEventInput | ChangeEventInput)[]): Promise<string[]> {
     const prepared = events.map((event) => this.#preparer.event(event));
-    return ctx.runMutation(this.component.lib.logBulk, { events: prepared, ...this.#sampling() });
+    return ctx.runMutation(this.component.lib.logBulk, { events: prepared, ...this.#sampling });
   }
 
   /** What happened to a resource, the newest first; 50 events unless `limit` says otherwise. */
@@ -212,12 +205,7 @@ export class AuditLog {
    * by scheduled functions, until nothing is left. What the server is yet to get stays.
    */
   cleanup(ctx: RunMutation, options: CleanupOptions = {}): Promise<number> {
-    const { defaultRetentionDays, criticalRetentionDays } = this.options;
-    const defaults = {
-      ...(defaultRetentionDays === undefined ? {} : { defaultRetentionDays }),
-      ...(criticalRetentionDays === undefined ? {} : { criticalRetentionDays }),
-    };
-    return ctx.runMutation(this.component.lib.cleanup, { ...options, defaults });
+    return ctx.runMutation(this.component.lib.cleanup, { ...options, defaults: this.#retention });
   }
 
   /** The settings; `null` before the first `updateConfig`. */
@@ -251,11 +239,6 @@ export class AuditLog {
    */
   migrateFrom(ctx: RunAction, old: OldAuditLog, options?: MigrateOptions): Promise<Migrated> {
     return migrateFrom(ctx, old, this.component, this.#preparer, options);
-  }
-
-  #sampling(): { sampling?: number } {
-    const { samplingEnabled, samplingRate } = this.options;
-    return samplingEnabled && samplingRate !== undefined ? { sampling: samplingRate } : {};
   }
 }
 

@@ -108,6 +108,22 @@ test("a cursor made by hand leads nowhere outside of the range that was asked fo
   expect(await found("[2500,0]")).toEqual([[2_000], [3_000]]);
 });
 
+test("what is exposed samples and cleans up by the options of the log", async () => {
+  const shared = { defaultRetentionDays: 5, criticalRetentionDays: 1_000, samplingEnabled: true, samplingRate: 0 };
+  const { t, log, run } = app(shared, { audit: exposeAuditLogApi(components.auditLog, { ...options, ...shared }) });
+  const root = t.withIdentity({ subject: "root" });
+  expect(await root.mutation(anyApi.audit!.log as any, { event: { action: "page.viewed" } })).toBe("");
+  const aged = (days: number, severity: "warning" | "critical") => ({
+    action: `${days}`,
+    severity,
+    timestamp: Date.now() - days * 24 * 60 * 60_000,
+  });
+  await run((ctx) => log.logBulk(ctx, [aged(6, "warning"), aged(4, "warning"), aged(900, "critical")]));
+  expect(await root.mutation(anyApi.audit!.cleanup as any, {})).toBe(1);
+  const { items } = await run((ctx) => log.search(ctx, { filters: {}, pagination: { limit: 5 } }));
+  expect(items.map(({ action }) => action)).toEqual(["4", "900"]);
+});
+
 test("what somebody did is logged under their own name, and when it was", async () => {
   const { t } = app({}, { audit });
   const forged = {
