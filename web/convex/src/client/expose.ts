@@ -116,7 +116,7 @@ export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...options
       ctx.runQuery(lib.detectAnomalies, args),
     ),
     generateReport: read("generateReport", questionArgs.generateReport, (ctx, args) => ctx.runQuery(lib.generateReport, args)),
-    getConfig: read("getConfig", {}, (ctx) => ctx.runQuery(lib.getConfig, {})),
+    getConfig: read("getConfig", {}, (ctx) => ctx.runQuery(lib.getConfig, { defaults })),
     coverage: read("coverage", {}, (ctx) => ctx.runQuery(lib.coverage, {})),
     forwardingStatus: read("forwardingStatus", {}, (ctx) => ctx.runQuery(lib.forwardingStatus, {})),
     log: mutationGeneric({

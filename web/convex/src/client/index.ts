@@ -7,6 +7,7 @@ import type {
   AuditLogStats,
   CleanupOptions,
   ConfigOptions,
+  Defaults,
   ForwardingStatus,
   NewEvent,
   PaginationOptions,
@@ -105,7 +106,7 @@ export class AuditLog {
   readonly sealog: SealogQuestions;
   readonly #preparer: Preparer;
   readonly #sampling: { sampling?: number };
-  readonly #retention: { defaultRetentionDays?: number; criticalRetentionDays?: number };
+  readonly #retention: Defaults;
 
   constructor(component: AuditLogComponent, options: AuditLogOptions = {}) {
     this.component = component;
@@ -208,9 +209,9 @@ export class AuditLog {
     return ctx.runMutation(this.component.lib.cleanup, { ...options, defaults: this.#retention });
   }
 
-  /** The settings; `null` before the first `updateConfig`. */
+  /** The settings, with the defaults for what they do not say; `null` before the first `updateConfig`. */
   getConfig(ctx: RunQuery): Promise<FunctionReturnType<AuditLogComponent["lib"]["getConfig"]>> {
-    return ctx.runQuery(this.component.lib.getConfig, {});
+    return ctx.runQuery(this.component.lib.getConfig, { defaults: this.#retention });
   }
 
   /** Changes what is named. It holds at once. */

@@ -1,6 +1,6 @@
 // What an application sets where the component's own settings say nothing.
 import type { RedactionOptions } from "sealog/policy";
-import { checkDays } from "../component/validators.js";
+import { checkDays, type Defaults } from "../component/validators.js";
 
 export interface AuditLogOptions extends RedactionOptions {
   /** How many days events are kept where `updateConfig` did not say it. Default: 90. */
@@ -18,7 +18,7 @@ export function samplingOf({ samplingEnabled, samplingRate }: AuditLogOptions): 
 }
 
 /** For how long events are kept unless the settings say it. */
-export function retentionOf(options: AuditLogOptions): { defaultRetentionDays?: number; criticalRetentionDays?: number } {
+export function retentionOf(options: AuditLogOptions): Defaults {
   const { defaultRetentionDays, criticalRetentionDays } = options;
   checkDays(defaultRetentionDays, criticalRetentionDays);
   return {

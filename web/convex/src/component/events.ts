@@ -65,8 +65,9 @@ export async function store(ctx: MutationCtx, events: readonly NewEvent[], sampl
 /** What is stored of an event, hidden what the settings hide on top of what the caller hid. */
 function hidden({ generateDiff: wantsDiff, ...given }: NewEvent, config: Config, now: number): Stored {
   const event = { ...given, severity: given.severity ?? "info", timestamp: given.timestamp ?? now } as Stored;
-  if (config && config.piiFieldsToRedact.length > 0) {
-    new Redactor({ redactDefaults: false, piiFields: config.piiFieldsToRedact }).redact(event as Redactable);
+  const piiFields = config?.piiFieldsToRedact ?? [];
+  if (piiFields.length > 0) {
+    new Redactor({ redactDefaults: false, piiFields }).redact(event as Redactable);
   }
   if (wantsDiff !== false && event.before !== undefined && event.after !== undefined) {
     event.diff = readableDiff(changesOf(event));
@@ -84,7 +85,7 @@ function changesOf({ before, after, changed = [] }: Pick<Stored, "before" | "aft
 
 /** Whether sampling keeps it: a change and what is more than `info` always, and else by chance, or by its id. */
 function isKept({ severity, id, before, after, changed }: Stored, sampling: number | undefined, config: Config): boolean {
-  const rate = Math.min(sampling ?? 1, config?.samplingEnabled ? config.samplingRate : 1);
+  const rate = Math.min(sampling ?? 1, config?.samplingEnabled ? (config.samplingRate ?? 1) : 1);
   if (rate >= 1 || severity !== "info" || before !== undefined || after !== undefined || changed !== undefined) {
     return true;
   }

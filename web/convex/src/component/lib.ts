@@ -14,6 +14,7 @@ import {
   configArgs,
   questionArgs,
   vAnomaly,
+  vDefaults,
   vEvent,
   vForwardingStatus,
   vList,
@@ -197,19 +198,13 @@ export const forwardAgain = mutation({
 });
 
 export const cleanup = mutation({
-  args: {
-    ...cleanupArgs,
-    /** How long events are kept where the settings say nothing. */
-    defaults: v.optional(
-      v.object({ defaultRetentionDays: v.optional(v.number()), criticalRetentionDays: v.optional(v.number()) }),
-    ),
-  },
+  args: { ...cleanupArgs, defaults: v.optional(vDefaults) },
   returns: v.number(),
   handler: async (ctx, { defaults = {}, ...options }) => cleanUp(ctx, options, defaults),
 });
 
 export const getConfig = query({
-  args: {},
+  args: { defaults: v.optional(vDefaults) },
   returns: v.union(
     v.null(),
     v.object({
@@ -224,7 +219,20 @@ export const getConfig = query({
       keepDays: v.optional(v.union(v.number(), v.null())),
     }),
   ),
-  handler: async (ctx) => ctx.db.query("config").first(),
+  handler: async (ctx, { defaults }) => {
+    const config = await ctx.db.query("config").first();
+    return (
+      config && {
+        defaultRetentionDays: DEFAULT_RETENTION_DAYS,
+        criticalRetentionDays: CRITICAL_RETENTION_DAYS,
+        piiFieldsToRedact: [],
+        samplingEnabled: false,
+        samplingRate: 1,
+        ...defaults,
+        ...config,
+      }
+    );
+  },
 });
 
 export const updateConfig = mutation({
@@ -242,13 +250,6 @@ export const updateConfig = mutation({
       await ctx.db.patch(config._id, change);
       return config._id;
     }
-    return ctx.db.insert("config", {
-      defaultRetentionDays: DEFAULT_RETENTION_DAYS,
-      criticalRetentionDays: CRITICAL_RETENTION_DAYS,
-      piiFieldsToRedact: [],
-      samplingEnabled: false,
-      samplingRate: 1,
-      ...change,
-    });
+    return ctx.db.insert("config", change);
   },
 });

@@ -7,7 +7,7 @@ import { countOut } from "./counters.js";
 import { isAcknowledged } from "./events.js";
 import { isForwarding } from "./forwarding.js";
 import type { Event } from "./streams.js";
-import { checkDays, SEVERITIES, vSeverity, type CleanupOptions } from "./validators.js";
+import { checkDays, SEVERITIES, vSeverity, type CleanupOptions, type Defaults } from "./validators.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 /** How many events a batch looks at, unless told otherwise; and at the most. */
@@ -22,11 +22,6 @@ const vPlace = v.object({ timestamp: v.number(), creationTime: v.number() });
 /** What is left to do: the kinds, the first of them from a place on. */
 const job = { kinds: v.array(vKind), place: v.optional(vPlace), batchSize: v.number() };
 const vJob = v.object(job);
-
-export interface Defaults {
-  defaultRetentionDays?: number;
-  criticalRetentionDays?: number;
-}
 
 /** Cleans up a first batch and has the rest done; answers how many events went by now. */
 export async function cleanUp(ctx: MutationCtx, options: CleanupOptions, defaults: Defaults): Promise<number> {

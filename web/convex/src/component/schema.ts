@@ -1,6 +1,6 @@
 import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
-import { vEventFields, vRetention } from "./validators.js";
+import { configArgs, vEventFields } from "./validators.js";
 
 export default defineSchema({
   /** The events. What they hold is never changed; what the server answers is added. */
@@ -37,16 +37,8 @@ export default defineSchema({
     actors: v.array(v.object({ key: v.string(), count: v.number() })),
   }).index("by_bucket", ["span", "start", "shard"]),
 
-  /** The settings: one document, or none. */
-  config: defineTable({
-    defaultRetentionDays: v.number(),
-    criticalRetentionDays: v.number(),
-    piiFieldsToRedact: v.array(v.string()),
-    samplingEnabled: v.boolean(),
-    samplingRate: v.number(),
-    customRetention: v.optional(v.array(vRetention)),
-    keepDays: v.optional(v.union(v.number(), v.null())),
-  }),
+  /** The settings: one document, or none. It holds what was said alone, so that defaults hold for all else. */
+  config: defineTable(configArgs),
 
   /** Since when every event is here: one document, once events have left for the server. */
   coverage: defineTable({ since: v.number() }),

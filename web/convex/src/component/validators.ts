@@ -169,6 +169,13 @@ export const configArgs = {
 const vConfigArgs = v.object(configArgs);
 export type ConfigOptions = Infer<typeof vConfigArgs>;
 
+/** How long events are kept where the settings say nothing. */
+export const vDefaults = v.object({
+  defaultRetentionDays: v.optional(v.number()),
+  criticalRetentionDays: v.optional(v.number()),
+});
+export type Defaults = Infer<typeof vDefaults>;
+
 export const vForwardingStatus = v.object({
   state: v.union(v.literal("off"), v.literal("idle"), v.literal("sending"), v.literal("waiting")),
   /** How many events wait; counted up to 1,000, or 4 MiB of them. */

@@ -147,7 +147,12 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
       getConfig: FunctionReference<
         "query",
         "internal",
-        {},
+        {
+          defaults?: {
+            criticalRetentionDays?: number;
+            defaultRetentionDays?: number;
+          };
+        },
         null | {
           _creationTime: number;
           _id: string;
