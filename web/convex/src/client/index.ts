@@ -203,7 +203,8 @@ export class AuditLog {
 
   /**
    * Removes what was kept long enough, and answers how many events went at once. What `batchSize` leaves over is done
-   * by scheduled functions, until nothing is left. What the server is yet to get stays.
+   * by scheduled functions, until nothing is left. What the server is yet to get stays, and with `includeRefused` goes what
+   * it refused.
    */
   cleanup(ctx: RunMutation, options: CleanupOptions = {}): Promise<number> {
     return ctx.runMutation(this.component.lib.cleanup, { ...options, defaults: this.#retention });

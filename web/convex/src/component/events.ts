@@ -24,7 +24,7 @@ export function entryOf({ commitTs: _, changed: __, ...event }: Event): AuditLog
   return event;
 }
 
-/** Whether the server has it, or has said that it does not want it. */
+/** Whether the server has it, or its sampling left it out. */
 export function isAcknowledged({ seq, sampled }: Pick<Event, "seq" | "sampled">): boolean {
   return seq !== undefined || sampled === true;
 }
@@ -40,8 +40,8 @@ export async function store(ctx: MutationCtx, events: readonly NewEvent[], sampl
   const ids: string[] = [];
   for (const given of events) {
     const event = hidden(given, config, now);
-    if (!Number.isSafeInteger(event.timestamp) || event.timestamp > now + MAX_FUTURE_MS) {
-      throw new Error(`${event.timestamp} is no time of an event: whole milliseconds, and not ahead of the clock`);
+    if (!Number.isSafeInteger(event.timestamp) || event.timestamp < 0 || event.timestamp > now + MAX_FUTURE_MS) {
+      throw new Error(`${event.timestamp} is no time of an event: whole milliseconds since 1970, and not ahead of the clock`);
     }
     const known = event.id === undefined ? null : await existing(ctx, event, given, config);
     if (known !== null || (sampling !== null && !isKept(event, sampling, config))) {

@@ -21,7 +21,7 @@ import { vForwardingStatus } from "./validators.js";
 const MAX_BATCH_EVENTS = 500;
 /** How many bytes of events go in one request, but always one event. */
 const MAX_BATCH_BYTES = 1024 * 1024;
-/** How far the events that wait are counted, by number and bytes. */
+/** How far the events that wait, or were refused, are counted, by number and bytes. */
 const MAX_COUNTED = 1_000;
 const MAX_COUNTED_BYTES = 4 * 1024 * 1024;
 /** The first pause after a failure, in milliseconds, and the longest. */
@@ -304,25 +304,36 @@ export const fail = internalMutation({
   },
 });
 
+function refusals(db: DatabaseReader) {
+  return db.query("auditLogs").withIndex("by_refusal", (q) => q.gt("refused.code", ""));
+}
+
+async function counted(events: AsyncIterable<Event>): Promise<{ count: number; first: Event | undefined }> {
+  let count = 0;
+  let bytes = 0;
+  let first: Event | undefined;
+  for await (const event of events) {
+    first ??= event;
+    bytes += getDocumentSize(event);
+    if (++count === MAX_COUNTED || bytes > MAX_COUNTED_BYTES) {
+      break;
+    }
+  }
+  return { count, first };
+}
+
 /** How forwarding stands. */
 export async function statusOf(db: DatabaseReader): Promise<Infer<typeof vForwardingStatus>> {
   const forwarder = await db.query("forwarder").first();
   const { acknowledged, lastSeq = null, treeSize = null, failures, error = null, dueAt } = await progressOf(db);
-  let pending = 0;
-  let bytes = 0;
-  let oldestPendingAt: number | null = null;
-  for await (const event of waiting(db)) {
-    oldestPendingAt ??= event._creationTime;
-    bytes += getDocumentSize(event);
-    if (++pending === MAX_COUNTED || bytes > MAX_COUNTED_BYTES) {
-      break;
-    }
-  }
+  const { count: pending, first } = await counted(waiting(db));
+  const { count: refused } = await counted(refusals(db));
   const isWaiting = forwarder?.isRunning === true && failures > 0;
   return {
     state: !isForwarding() ? "off" : isWaiting ? "waiting" : forwarder?.isRunning ? "sending" : "idle",
     pending,
-    oldestPendingAt,
+    oldestPendingAt: first?._creationTime ?? null,
+    refused,
     acknowledged,
     lastSeq,
     treeSize,
@@ -337,10 +348,7 @@ export async function forwardAgain(ctx: MutationCtx): Promise<number> {
   if (!isForwarding()) {
     throw new Error("no Sealog server is configured: SEALOG_URL is not set");
   }
-  const refused = await ctx.db
-    .query("auditLogs")
-    .withIndex("by_refusal", (q) => q.gt("refused.code", ""))
-    .take(MAX_BATCH_EVENTS);
+  const refused = await refusals(ctx.db).take(MAX_BATCH_EVENTS);
   for (const { _id } of refused) {
     await ctx.db.patch(_id, { refused: undefined, commitTs: ctx.db.vars.commitTs });
   }

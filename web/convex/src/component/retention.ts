@@ -20,7 +20,12 @@ export const CRITICAL_RETENTION_DAYS = 365;
 const vKind = v.object({ category: v.union(v.string(), v.null()), severity: vSeverity, before: v.number() });
 const vPlace = v.object({ timestamp: v.number(), creationTime: v.number() });
 /** What is left to do: the kinds, the first of them from a place on. */
-const job = { kinds: v.array(vKind), place: v.optional(vPlace), batchSize: v.number() };
+const job = {
+  kinds: v.array(vKind),
+  place: v.optional(vPlace),
+  batchSize: v.number(),
+  includeRefused: v.optional(v.boolean()),
+};
 const vJob = v.object(job);
 
 /** Cleans up a first batch and has the rest done; answers how many events went by now. */
@@ -31,7 +36,8 @@ export async function cleanUp(ctx: MutationCtx, options: CleanupOptions, default
   }
   checkDays(options.olderThanDays, defaults.defaultRetentionDays, defaults.criticalRetentionDays);
   const kinds = await kindsOf(ctx.db, options, defaults);
-  return cleanUpBatch(ctx, { kinds, batchSize: Math.min(batchSize, MAX_BATCH_EVENTS) });
+  const includeRefused = options.includeRefused ?? false;
+  return cleanUpBatch(ctx, { kinds, batchSize: Math.min(batchSize, MAX_BATCH_EVENTS), includeRefused });
 }
 
 /** The kinds that there are, and before when their events go. */
@@ -92,7 +98,7 @@ async function* ofKind(
   }
 }
 
-async function cleanUpBatch(ctx: MutationCtx, { kinds, place, batchSize }: Infer<typeof vJob>): Promise<number> {
+async function cleanUpBatch(ctx: MutationCtx, { kinds, place, batchSize, includeRefused = false }: Infer<typeof vJob>): Promise<number> {
   const gone: Event[] = [];
   let looked = 0;
   for (const [at, kind] of kinds.entries()) {
@@ -100,13 +106,13 @@ async function cleanUpBatch(ctx: MutationCtx, { kinds, place, batchSize }: Infer
     for await (const event of ofKind(ctx.db, kind, last)) {
       if (looked++ === batchSize) {
         await remove(ctx, gone);
-        const rest = { kinds: kinds.slice(at), batchSize, ...(last ? { place: last } : {}) };
+        const rest = { kinds: kinds.slice(at), batchSize, includeRefused, ...(last ? { place: last } : {}) };
         await ctx.scheduler.runAfter(0, internal.retention.cleanUpRest, rest);
         return gone.length;
       }
       last = { timestamp: event.timestamp, creationTime: event._creationTime };
-      // What the server is yet to get is nowhere else.
-      if (!isForwarding() || isAcknowledged(event) || event.refused) {
+      // What the server does not have is nowhere else.
+      if (!isForwarding() || isAcknowledged(event) || (includeRefused && event.refused)) {
         gone.push(event);
       }
     }

@@ -144,6 +144,8 @@ export const cleanupArgs = {
   preserveSeverity: v.optional(v.array(vSeverity)),
   retentionCategory: v.optional(v.string()),
   batchSize: v.optional(v.number()),
+  /** Whether those that the server refused go as well: they are nowhere else. */
+  includeRefused: v.optional(v.boolean()),
 };
 const vCleanupArgs = v.object(cleanupArgs);
 export type CleanupOptions = Infer<typeof vCleanupArgs>;
@@ -182,6 +184,8 @@ export const vForwardingStatus = v.object({
   pending: v.number(),
   /** When the oldest of them was logged. */
   oldestPendingAt: v.union(v.number(), v.null()),
+  /** How many events the server has refused; counted as far as those that wait. */
+  refused: v.number(),
   /** How many events the server has acknowledged. */
   acknowledged: v.number(),
   lastSeq: v.union(v.number(), v.null()),

@@ -4,7 +4,7 @@ import { makeFunctionReference } from "convex/server";
 import { verifyProof } from "sealog";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BadLine, RealServer, type LineFault } from "../../../client/test/server.js";
-import { app, inside } from "../app.js";
+import { app, components, inside } from "../app.js";
 
 const DAY = 24 * 60 * 60_000;
 
@@ -100,6 +100,7 @@ test("events come to the server once, in the order of commits, and their receipt
     state: "idle",
     pending: 0,
     oldestPendingAt: null,
+    refused: 0,
     acknowledged: 1_200,
     lastSeq: last,
     treeSize: last + 1,
@@ -184,8 +185,12 @@ test("with a key that is not taken it waits and says so, and goes on with one th
 
 test("an event that the server refuses is set aside with the reason, and holds up no other", async () => {
   const it = forwarding();
-  const ids = await it.write([...numbered(5), { action: "refused", userAgent: "x".repeat(5_000) }, ...numbered(5, 5)]);
+  // The client would refuse it at once; the component takes it as it comes.
+  const refused = { action: "refused", userAgent: "x".repeat(5_000), timestamp: Date.now() - 1_000 };
+  const events = [...numbered(5), refused, ...numbered(5, 5)].map((event) => ({ action: "a", ...event }));
+  const ids = await it.run((ctx) => ctx.runMutation(components.auditLog.lib.logBulk, { events }));
   await it.settled();
+  expect(await it.status()).toMatchObject({ refused: 1, acknowledged: 10, error: null });
   expect((await logged()).map(({ id }) => id)).toEqual(ids.filter((_, at) => at !== 5));
   const event = await it.run((ctx) => it.log.get(ctx, ids[5]!));
   expect(event).toMatchObject({
@@ -198,6 +203,10 @@ test("an event that the server refuses is set aside with the reason, and holds u
   await it.settled();
   expect((await logged()).length).toBe(10);
   expect((await it.run((ctx) => it.log.get(ctx, ids[5]!)))!.refused?.code).toBe("limit_exceeded");
+  // It is nowhere else: no clean-up takes it, unless told so.
+  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0 }))).toBe(10);
+  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0, includeRefused: true }))).toBe(1);
+  expect(await it.status()).toMatchObject({ refused: 0 });
 });
 
 test("a forwarder that was lost is followed by another one, and has no say any more", async () => {
@@ -242,8 +251,8 @@ test("a server that is configured later gets what was there before, and an id th
   await it.settled();
   expect((await logged()).map(({ id }) => id)).toEqual([ids[4], ...ids.filter((_, at) => at !== 4)]);
   expect((await it.run((ctx) => it.log.get(ctx, ids[4]!)))!.refused?.code).toBe("id_conflict");
-  // A clean-up takes what was acknowledged, and what never will be.
-  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0 }))).toBe(9);
+  // A clean-up takes what was acknowledged.
+  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0 }))).toBe(8);
 });
 
 test("no clean-up removes what the server is yet to get", async () => {

@@ -27,6 +27,7 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             criticalRetentionDays?: number;
             defaultRetentionDays?: number;
           };
+          includeRefused?: boolean;
           olderThanDays?: number;
           preserveSeverity?: Array<"info" | "warning" | "error" | "critical">;
           retentionCategory?: string;
@@ -80,6 +81,7 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
           nextAttemptAt: number | null;
           oldestPendingAt: number | null;
           pending: number;
+          refused: number;
           state: "off" | "idle" | "sending" | "waiting";
           treeSize: number | null;
         },
