@@ -38,6 +38,11 @@ export class Tally {
     actors.forEach(({ key, count }) => add(this.actors, key, count));
   }
 
+  isEmpty(): boolean {
+    const counts = [...Object.values(this.severities), ...this.actions.values(), ...this.actors.values()];
+    return counts.every((count) => count === 0);
+  }
+
   fields(): Pick<Counter, "severities" | "actions" | "actors"> {
     const list = (counts: Map<string, number>) =>
       [...counts].filter(([, count]) => count !== 0).map(([key, count]) => ({ key, count }));
@@ -87,38 +92,42 @@ export async function countIn(db: DatabaseWriter, events: readonly Counted[]): P
 /** Takes events that go out of the counts, from whichever shards have them; what is empty then goes. */
 export async function countOut(db: DatabaseWriter, events: readonly Counted[]): Promise<void> {
   for (const { span, start, tally } of tallies(events)) {
-    const counters = await db
-      .query("counters")
-      .withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start))
-      .collect();
-    for (const counter of counters) {
+    const counters = db.query("counters").withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start));
+    for await (const counter of counters) {
+      // Each document that is read costs, and may be written by others meanwhile.
+      if (tally.isEmpty()) {
+        break;
+      }
       const severities = { ...counter.severities };
+      let isTouched = false;
       for (const severity of Object.keys(severities) as Severity[]) {
         const taken = Math.min(severities[severity], tally.severities[severity]);
         severities[severity] -= taken;
         tally.severities[severity] -= taken;
+        isTouched ||= taken > 0;
       }
       const actions = takeFrom(counter.actions, tally.actions);
       const actors = takeFrom(counter.actors, tally.actors);
-      if (Object.values(severities).every((count) => count === 0) && actions.length === 0 && actors.length === 0) {
+      if (Object.values(severities).every((count) => count === 0) && actions.counts.length === 0 && actors.counts.length === 0) {
         await db.delete(counter._id);
-      } else {
-        await db.patch(counter._id, { severities, actions, actors });
+      } else if (isTouched || actions.isTouched || actors.isTouched) {
+        await db.patch(counter._id, { severities, actions: actions.counts, actors: actors.counts });
       }
     }
   }
 }
 
-function takeFrom(counts: Counter["actions"], wanted: Map<string, number>): Counter["actions"] {
-  return counts
-    .map(({ key, count }) => {
-      const taken = Math.min(count, wanted.get(key) ?? 0);
-      if (taken > 0) {
-        add(wanted, key, -taken);
-      }
-      return { key, count: count - taken };
-    })
-    .filter(({ count }) => count > 0);
+function takeFrom(counts: Counter["actions"], wanted: Map<string, number>): { counts: Counter["actions"]; isTouched: boolean } {
+  let isTouched = false;
+  const left = counts.map(({ key, count }) => {
+    const taken = Math.min(count, wanted.get(key) ?? 0);
+    if (taken > 0) {
+      isTouched = true;
+      add(wanted, key, -taken);
+    }
+    return { key, count: count - taken };
+  });
+  return { counts: left.filter(({ count }) => count > 0), isTouched };
 }
 
 /** What is counted from `from` up to, but without, `end`: whole spans from the counters, the rest from the events. */

@@ -166,8 +166,24 @@ export async function startEviction(ctx: MutationCtx): Promise<void> {
   }
   const before = Date.now() - config.keepDays * DAY_MS;
   const oldest = await ctx.db.query("auditLogs").withIndex("by_timestamp").first();
-  if (oldest && oldest.timestamp < before) {
-    await ctx.scheduler.runAfter(0, internal.retention.evict, { before });
+  if (oldest && oldest.timestamp < before && !(await isEvicting(ctx))) {
+    await scheduleEviction(ctx, { before });
+  }
+}
+
+async function isEvicting(ctx: MutationCtx): Promise<boolean> {
+  const eviction = await ctx.db.query("eviction").first();
+  const state = (eviction && (await ctx.db.system.get(eviction.job)))?.state.kind;
+  return state === "pending" || state === "inProgress";
+}
+
+async function scheduleEviction(ctx: MutationCtx, args: { before: number; place?: Infer<typeof vPlace> }): Promise<void> {
+  const job = await ctx.scheduler.runAfter(0, internal.retention.evict, args);
+  const eviction = await ctx.db.query("eviction").first();
+  if (eviction) {
+    await ctx.db.patch(eviction._id, { job });
+  } else {
+    await ctx.db.insert("eviction", { job });
   }
 }
 
@@ -190,7 +206,7 @@ export const evict = internalMutation({
       for await (const event of range) {
         if (looked++ === BATCH_EVENTS) {
           await remove(ctx, gone);
-          await ctx.scheduler.runAfter(0, internal.retention.evict, { before, ...(last ? { place: last } : {}) });
+          await scheduleEviction(ctx, { before, ...(last ? { place: last } : {}) });
           return null;
         }
         last = { timestamp: event.timestamp, creationTime: event._creationTime };

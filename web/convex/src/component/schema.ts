@@ -43,6 +43,9 @@ export default defineSchema({
   /** Since when every event is here: one document, once events have left for the server. */
   coverage: defineTable({ since: v.number() }),
 
+  /** The newest function that has events leave: one document. */
+  eviction: defineTable({ job: v.id("_scheduled_functions") }),
+
   /** Whether a forwarder is at work: one document. Mutations that log read it, so it changes seldom. */
   forwarder: defineTable({ isRunning: v.boolean(), run: v.number() }),
 

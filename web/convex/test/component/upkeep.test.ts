@@ -1,5 +1,7 @@
 // Clean-ups, counters and anomalies.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { countOut } from "../../src/component/counters.js";
+import { startEviction } from "../../src/component/retention.js";
 import schema from "../../src/component/schema.js";
 import { app, components, inside } from "../app.js";
 
@@ -85,6 +87,57 @@ test("counters are spread, so that those who log at once write to different docu
   for (const name of ["forwarder", "progress", "config", "coverage"] as const) {
     expect(await table(t, name)).toEqual([]);
   }
+});
+
+test("what goes out of the counts is taken from those counters alone that have it", async () => {
+  const { t, log, run } = app();
+  for (let at = 0; at < 64; at++) {
+    await run((ctx) => log.log(ctx, { action: "a", actorId: `u-${at}` }));
+  }
+  const before = await table(t, "counters");
+  const [event] = await table(t, "auditLogs");
+  const written: string[] = [];
+  await inside(t, (ctx) => {
+    const db = Object.create(ctx.db, {
+      query: { value: (name: string) => ctx.db.query(name) },
+      patch: { value: (id: string, change: object) => written.push(id) && ctx.db.patch(id, change) },
+      delete: { value: (id: string) => written.push(id) && ctx.db.delete(id) },
+    });
+    return countOut(db, [event]);
+  });
+  // In each span the severity and the action are taken from one of them, and the actor perhaps from another one.
+  expect(before.length).toBeGreaterThan(12);
+  expect(written.length).toBeLessThanOrEqual(6);
+  const left = await table(t, "counters");
+  for (const span of [MINUTE, 60 * MINUTE, DAY]) {
+    const infos = left.filter((counter) => counter.span === span).map(({ severities }) => severities.info);
+    expect(infos.reduce((sum, count) => sum + count, 0)).toBe(63);
+  }
+});
+
+test("one eviction is at work at a time, however often it is started", async () => {
+  const { t, log, run } = app();
+  const old = Array.from({ length: 250 }, (_, at) => ({ action: "a", timestamp: Date.now() - 60 * DAY + at }));
+  const ids = await run((ctx) => log.logBulk(ctx, old));
+  await inside(t, async (ctx) => void (await Promise.all(ids.map((id, seq) => ctx.db.patch(id, { seq })))));
+  await run((ctx) => log.updateConfig(ctx, { keepDays: 30 }));
+  const evictions = () =>
+    inside(t, async (ctx) =>
+      (await ctx.db.system.query("_scheduled_functions").collect()).filter(({ name }: any) => name.includes("evict")),
+    );
+  for (let round = 0; round < 5; round++) {
+    await inside(t, startEviction);
+  }
+  expect(await evictions()).toHaveLength(1);
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  expect(await table(t, "auditLogs")).toEqual([]);
+  expect(await evictions()).toHaveLength(3);
+  // And another one, once there is something again.
+  const [id] = await run((ctx) => log.logBulk(ctx, old.slice(0, 1)));
+  await inside(t, (ctx) => ctx.db.patch(id, { seq: 1_000 }));
+  await inside(t, startEviction);
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  expect(await table(t, "auditLogs")).toEqual([]);
 });
 
 test("a counter that is full is followed by another one", async () => {
