@@ -92,20 +92,13 @@ async function schedule(ctx: MutationCtx, run: number, afterMs: number, most?: n
 }
 
 /** The events after those that are acknowledged, in the order of commits, but for those that were refused. */
-async function* waiting(db: DatabaseReader): AsyncGenerator<Event, void, void> {
+export async function* waiting(db: DatabaseReader): AsyncGenerator<Event, void, void> {
   const { commitTs, creationTime } = await progressOf(db);
   // All events of one commit have one timestamp; in there, they are in the order in which they were made.
-  const ranges = [
-    db.query("auditLogs").withIndex("by_commit", (q) => q.eq("commitTs", commitTs).gt("_creationTime", creationTime)),
-    db.query("auditLogs").withIndex("by_commit", (q) => q.gt("commitTs", commitTs)),
-  ];
-  for (const range of ranges) {
-    for await (const event of range) {
-      if (event.refused === undefined) {
-        yield event;
-      }
-    }
-  }
+  const events = (bound: (q: any) => any) =>
+    db.query("auditLogs").withIndex("by_refusal_commit", (q) => bound(q.eq("refused.code", undefined)));
+  yield* events((q) => q.eq("commitTs", commitTs).gt("_creationTime", creationTime));
+  yield* events((q) => q.gt("commitTs", commitTs));
 }
 
 async function isCurrent(db: DatabaseReader, run: number): Promise<boolean> {
@@ -305,7 +298,7 @@ export const fail = internalMutation({
 });
 
 function refusals(db: DatabaseReader) {
-  return db.query("auditLogs").withIndex("by_refusal", (q) => q.gt("refused.code", ""));
+  return db.query("auditLogs").withIndex("by_refusal_commit", (q) => q.gt("refused.code", ""));
 }
 
 async function counted(events: AsyncIterable<Event>): Promise<{ count: number; first: Event | undefined }> {

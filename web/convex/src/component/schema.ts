@@ -19,8 +19,8 @@ export default defineSchema({
     .index("by_resource_type", ["resourceType", "timestamp"])
     .index("by_severity", ["severity", "timestamp"])
     .index("by_retention", ["retentionCategory", "severity", "timestamp"])
-    .index("by_commit", ["commitTs"])
-    .index("by_refusal", ["refused.code"]),
+    // What waits for the server has no refusal, and is in the order of commits.
+    .index("by_refusal_commit", ["refused.code", "commitTs"]),
 
   /** Ids that callers gave, so that the same event sent twice is one. They outlive events that are in the server. */
   ids: defineTable({ id: v.string(), event: v.string() }).index("by_given_id", ["id"]),

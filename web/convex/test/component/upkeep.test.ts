@@ -1,6 +1,7 @@
 // Clean-ups, counters and anomalies.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { countOut } from "../../src/component/counters.js";
+import { waiting } from "../../src/component/forwarding.js";
 import { startEviction } from "../../src/component/retention.js";
 import schema from "../../src/component/schema.js";
 import { app, components, inside } from "../app.js";
@@ -138,6 +139,39 @@ test("one eviction is at work at a time, however often it is started", async () 
   await inside(t, startEviction);
   await t.finishAllScheduledFunctions(vi.runAllTimers);
   expect(await table(t, "auditLogs")).toEqual([]);
+});
+
+test("what the server refused is not read to find what waits for it", async () => {
+  const { t, log, run } = app();
+  const ids = await run((ctx) =>
+    log.logBulk(
+      ctx,
+      Array.from({ length: 300 }, () => ({ action: "a" })),
+    ),
+  );
+  const refused = { code: "invalid_event", message: "no" };
+  await inside(t, async (ctx) => void (await Promise.all(ids.slice(0, 298).map((id) => ctx.db.patch(id, { refused })))));
+  const read: string[] = [];
+  const found = await inside(t, async (ctx) => {
+    const noted = (query: any): any => ({
+      withIndex: (name: string, range: any) => noted(query.withIndex(name, range)),
+      first: () => query.first(),
+      async *[Symbol.asyncIterator]() {
+        for await (const event of query) {
+          read.push(event._id);
+          yield event;
+        }
+      },
+    });
+    const waits: string[] = [];
+    for await (const { _id } of waiting({ query: (name: string) => noted(ctx.db.query(name)) } as any)) {
+      waits.push(_id);
+    }
+    return waits;
+  });
+  expect(found).toEqual(ids.slice(298));
+  expect(read).toEqual(found);
+  expect(await run((ctx) => log.forwardingStatus(ctx))).toMatchObject({ pending: 2, refused: 298 });
 });
 
 test("a counter that is full is followed by another one", async () => {
