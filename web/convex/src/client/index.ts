@@ -63,11 +63,14 @@ export type ChangeEventInput = Omit<AuditEventInput, "resourceType" | "resourceI
   generateDiff?: boolean;
 };
 
-/** Events, the newest first. */
-export type AuditLogList = AuditLogEntry[] & {
+/** A list, and whether it is all that was asked for. */
+export type ListOf<T> = T[] & {
   /** `false` where events that it asks for have left Convex for the server: `auditLog.sealog` has them. */
   complete: boolean;
 };
+
+/** Events, the newest first. */
+export type AuditLogList = ListOf<AuditLogEntry>;
 
 export interface PaginatedResult<T> {
   items: T[];
@@ -166,7 +169,7 @@ export class AuditLog {
     return listOf(await ctx.runQuery(this.component.lib.watchCritical, args));
   }
 
-  /** One event, by its `_id`. */
+  /** One event, by its `_id`; `null` where there is none. That it has left Convex, where `sealog.get` has it, is an error. */
   get(ctx: RunQuery, id: string): Promise<AuditLogEntry | null> {
     return ctx.runQuery(this.component.lib.get, { id });
   }
@@ -177,8 +180,8 @@ export class AuditLog {
   }
 
   /** Which patterns are met now. */
-  detectAnomalies(ctx: RunQuery, patterns: AnomalyPattern[]): Promise<Anomaly[]> {
-    return ctx.runQuery(this.component.lib.detectAnomalies, { patterns });
+  async detectAnomalies(ctx: RunQuery, patterns: AnomalyPattern[]): Promise<ListOf<Anomaly>> {
+    return listOf(await ctx.runQuery(this.component.lib.detectAnomalies, { patterns }));
   }
 
   /**
@@ -284,8 +287,8 @@ export class SealogQuestions {
     return ctx.runAction(this.#component.sealog.getStats, args);
   }
 
-  detectAnomalies(ctx: RunAction, patterns: AnomalyPattern[]): Promise<Anomaly[]> {
-    return ctx.runAction(this.#component.sealog.detectAnomalies, { patterns });
+  async detectAnomalies(ctx: RunAction, patterns: AnomalyPattern[]): Promise<ListOf<Anomaly>> {
+    return listOf(await ctx.runAction(this.#component.sealog.detectAnomalies, { patterns }));
   }
 
   generateReport(ctx: RunAction, args: ReportArgs): Promise<Report> {
@@ -298,6 +301,6 @@ export class SealogQuestions {
   }
 }
 
-function listOf({ items, complete }: { items: AuditLogEntry[]; complete: boolean }): AuditLogList {
+function listOf<T>({ items, complete }: { items: T[]; complete: boolean }): ListOf<T> {
   return Object.assign(items, { complete });
 }

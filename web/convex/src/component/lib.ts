@@ -13,7 +13,7 @@ import {
   cleanupArgs,
   configArgs,
   questionArgs,
-  vAnomaly,
+  vAnomalies,
   vDefaults,
   vEvent,
   vForwardingStatus,
@@ -34,7 +34,8 @@ const WATCHED: Severity[] = ["error", "critical"];
 const MAX_LIMIT = 10_000;
 /** How long the top lists are. */
 const TOP = 10;
-const DAY_MS = 24 * 60 * 60_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 export const log = mutation({
   args: { event: vNewEvent, sampling: v.optional(v.number()) },
@@ -133,6 +134,10 @@ export const get = query({
   handler: async (ctx, { id }) => {
     const _id = ctx.db.normalizeId("auditLogs", id);
     const event = _id && (await ctx.db.get(_id));
+    // `null` would say that there never was one.
+    if (_id && !event && (await ctx.db.query("coverage").first())) {
+      throw new Error(`the event ${id} is not in Convex any more; the server may have it`);
+    }
     return event ? entryOf(event) : null;
   },
 });
@@ -156,8 +161,11 @@ export const getStats = query({
 
 export const detectAnomalies = query({
   args: questionArgs.detectAnomalies,
-  returns: v.array(vAnomaly),
-  handler: async (ctx, { patterns }) => detect(ctx.db, patterns),
+  returns: vAnomalies,
+  handler: async (ctx, { patterns }) => {
+    const reached = Date.now() - Math.max(0, ...patterns.map(({ windowMinutes }) => windowMinutes)) * MINUTE_MS;
+    return { items: await detect(ctx.db, patterns), complete: reached >= (await since(ctx.db)) };
+  },
 });
 
 export const generateReport = query({

@@ -7,7 +7,7 @@ import { server } from "./forwarding.js";
 import { DEFAULT_FIELDS } from "./reports.js";
 import {
   questionArgs,
-  vAnomaly,
+  vAnomalies,
   vEvent,
   vList,
   vPage,
@@ -91,10 +91,11 @@ export const getStats = action({
 
 export const detectAnomalies = action({
   args: questionArgs.detectAnomalies,
-  returns: v.array(vAnomaly),
+  returns: vAnomalies,
   handler: async (_, { patterns }) => {
     const asked = patterns.map(({ filter, ...pattern }) => ({ ...pattern, ...(filter ? { filter: filtersOf(filter) } : {}) }));
-    return (await reader().detectAnomalies(asked)).map(({ ids: _, ...anomaly }) => anomaly);
+    const found = await reader().detectAnomalies(asked);
+    return { items: found.map(({ ids: _, ...anomaly }) => anomaly), complete: true };
   },
 });
 

@@ -115,6 +115,7 @@ export const vAnomaly = v.object({
   group: v.optional(v.string()),
 });
 export type Anomaly = Infer<typeof vAnomaly>;
+export const vAnomalies = v.object({ items: v.array(vAnomaly), complete: v.boolean() });
 
 export const vReportFormat = v.union(v.literal("json"), v.literal("csv"));
 export const reportArgs = {

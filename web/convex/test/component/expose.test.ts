@@ -2,7 +2,7 @@
 import { anyApi } from "convex/server";
 import { expect, test } from "vitest";
 import { exposeAuditLogApi, exposeSealogApi, type Operation } from "../../src/client/index.js";
-import { app, components } from "../app.js";
+import { app, components, inside } from "../app.js";
 
 const asked: Operation[] = [];
 const options = {
@@ -106,6 +106,26 @@ test("a cursor made by hand leads nowhere outside of the range that was asked fo
   expect(await found("[0,0]")).toEqual([[], [2_000, 3_000]]);
   expect(await found("[9e15,0]")).toEqual([[3_000, 2_000], []]);
   expect(await found("[2500,0]")).toEqual([[2_000], [3_000]]);
+});
+
+test("lists say to browsers too whether they are complete, where that is wanted", async () => {
+  const { t, log, run } = app({}, { audit: exposeAuditLogApi(components.auditLog, { ...options, withComplete: true }) });
+  const ada = t.withIdentity({ subject: "ada" });
+  const id = await run((ctx) => log.log(ctx, { action: "note.read", actorId: "ada", resourceType: "note", resourceId: "n-1" }));
+  const event = await run((ctx) => log.get(ctx, id));
+  const lists = ["queryByResource", "queryByActor", "queryBySeverity", "queryByAction", "watchCritical"];
+  for (const complete of [true, false]) {
+    for (const name of lists) {
+      expect(await ada.query(anyApi.audit![name] as any, READS[name]), name).toEqual({ items: [event], complete });
+    }
+    expect(await ada.query(anyApi.audit!.detectAnomalies as any, READS.detectAnomalies)).toMatchObject({
+      items: [{ count: 1 }],
+      complete,
+    });
+    expect((await run(async (ctx) => (await log.detectAnomalies(ctx, [])).complete))).toBe(true);
+    // Something leaves for the server.
+    await inside(t, (ctx) => ctx.db.insert("coverage", { since: Date.now() - 1_000 }));
+  }
 });
 
 test("what is exposed samples and cleans up by the options of the log", async () => {

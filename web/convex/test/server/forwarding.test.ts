@@ -374,6 +374,18 @@ describe("what has left Convex", () => {
       complete: true,
       hasMore: true,
     });
+    // That it has left is not that it never was.
+    await expect(it.run((ctx) => it.log.get(ctx, ids[0]!))).rejects.toThrow("not in Convex any more");
+    expect(await it.run((ctx) => it.log.get(ctx, "nothing"))).toBeNull();
+    const detected = async (windowMinutes: number) => {
+      const pattern = { action: "record.viewed", threshold: 20, windowMinutes };
+      return it.run(async (ctx) => {
+        const found = await it.log.detectAnomalies(ctx, [pattern]);
+        return [found.length, found.complete];
+      });
+    };
+    expect(await detected(60)).toEqual([1, true]);
+    expect(await detected(61 * 24 * 60)).toEqual([1, false]);
     const report = { startDate: 0, endDate: Date.now(), format: "json" as const };
     expect(await it.run((ctx) => it.log.generateReport(ctx, report))).toMatchObject({ recordCount: 20, complete: false });
   });

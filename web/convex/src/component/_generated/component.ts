@@ -57,15 +57,18 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             windowMinutes: number;
           }>;
         },
-        Array<{
-          action: string;
-          count: number;
-          detectedAt: number;
-          group?: string;
-          name: string;
-          threshold: number;
-          windowMinutes: number;
-        }>,
+        {
+          complete: boolean;
+          items: Array<{
+            action: string;
+            count: number;
+            detectedAt: number;
+            group?: string;
+            name: string;
+            threshold: number;
+            windowMinutes: number;
+          }>;
+        },
         Name
       >;
       forwardAgain: FunctionReference<"mutation", "internal", {}, number, Name>;
@@ -556,15 +559,18 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             windowMinutes: number;
           }>;
         },
-        Array<{
-          action: string;
-          count: number;
-          detectedAt: number;
-          group?: string;
-          name: string;
-          threshold: number;
-          windowMinutes: number;
-        }>,
+        {
+          complete: boolean;
+          items: Array<{
+            action: string;
+            count: number;
+            detectedAt: number;
+            group?: string;
+            name: string;
+            threshold: number;
+            windowMinutes: number;
+          }>;
+        },
         Name
       >;
       generateReport: FunctionReference<
