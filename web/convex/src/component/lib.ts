@@ -10,8 +10,12 @@ import { cleanUp, CRITICAL_RETENTION_DAYS, DEFAULT_RETENTION_DAYS } from "./rete
 import { page, readCursor, writeCursor, type Selection } from "./streams.js";
 import {
   checkDays,
+  checkLimit,
   cleanupArgs,
   configArgs,
+  LIST_EVENTS,
+  MAX_LIMIT,
+  MAX_RECORDS,
   questionArgs,
   vAnomalies,
   vDefaults,
@@ -23,15 +27,11 @@ import {
   vReport,
   vRetention,
   vStats,
+  WATCHED,
+  WATCHED_EVENTS,
   type AuditLogEntry,
-  type Severity,
 } from "./validators.js";
 
-/** How many events a list has unless told otherwise, and how many an answer has at the most. */
-const LIST_EVENTS = 50;
-const WATCHED_EVENTS = 20;
-const WATCHED: Severity[] = ["error", "critical"];
-const MAX_LIMIT = 10_000;
 /** How long the top lists are. */
 const TOP = 10;
 const MINUTE_MS = 60_000;
@@ -58,11 +58,6 @@ async function since(db: DatabaseReader): Promise<number> {
   return (await db.query("coverage").first())?.since ?? Number.NEGATIVE_INFINITY;
 }
 
-function checkLimit(limit: number): void {
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new Error(`a limit is a whole number from 1 to ${MAX_LIMIT}`);
-  }
-}
 
 /** The newest events that are selected. */
 async function list(
@@ -78,7 +73,7 @@ async function list(
 }
 
 async function select(db: DatabaseReader, selection: Selection, limit: number, cursor?: string | null) {
-  checkLimit(limit);
+  checkLimit(limit, MAX_LIMIT);
   const { items, next } = await page(db, selection, { limit, order: "desc", after: readCursor(cursor) });
   // It is complete if it did not come to where events have left for the server.
   const reached = next?.timestamp ?? selection.fromTimestamp ?? Number.NEGATIVE_INFINITY;
@@ -171,8 +166,8 @@ export const detectAnomalies = query({
 export const generateReport = query({
   args: questionArgs.generateReport,
   returns: vReport,
-  handler: async (ctx, { startDate, endDate, maxRecords = MAX_LIMIT, cursor, ...rest }) => {
-    checkLimit(maxRecords);
+  handler: async (ctx, { startDate, endDate, maxRecords = MAX_RECORDS, cursor, ...rest }) => {
+    checkLimit(maxRecords, MAX_RECORDS);
     const selection = { fromTimestamp: startDate, toTimestamp: endDate };
     const { items, next } = await page(ctx.db, selection, { limit: maxRecords, order: "asc", after: readCursor(cursor) });
     return {

@@ -197,6 +197,21 @@ export const vForwardingStatus = v.object({
 });
 export type ForwardingStatus = Infer<typeof vForwardingStatus>;
 
+/** How many events a list has unless told otherwise, and at the most: Convex knows no longer arrays. */
+export const LIST_EVENTS = 50;
+export const WATCHED_EVENTS = 20;
+export const MAX_LIMIT = 8_192;
+/** How many events a page of a report has unless told otherwise, and at the most. It is a text. */
+export const MAX_RECORDS = 10_000;
+/** What is watched unless told otherwise. */
+export const WATCHED: Severity[] = ["error", "critical"];
+
+export function checkLimit(limit: number, most: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > most) {
+    throw new Error(`a limit is a whole number from 1 to ${most}`);
+  }
+}
+
 /** The arguments of the questions that tables and server answer by the same names. */
 export const questionArgs = {
   queryByResource: {

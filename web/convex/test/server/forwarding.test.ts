@@ -4,6 +4,7 @@ import { makeFunctionReference } from "convex/server";
 import { verifyProof } from "sealog";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BadLine, RealServer, type LineFault } from "../../../client/test/server.js";
+import type { Report } from "../../src/client/index.js";
 import { app, components, inside } from "../app.js";
 
 const DAY = 24 * 60 * 60_000;
@@ -46,7 +47,7 @@ function forwarding() {
         ),
       ),
     status: () => it.run((ctx) => it.log.forwardingStatus(ctx)),
-    all: async () => (await it.run((ctx) => it.log.search(ctx, { filters: {}, pagination: { limit: 10_000 } }))).items,
+    all: async () => (await it.run((ctx) => it.log.search(ctx, { filters: {}, pagination: { limit: 8_192 } }))).items,
     /** Waits until nothing waits. */
     settled: () =>
       vi.waitFor(
@@ -328,6 +329,57 @@ test("tables and server tell the same of an event, and write the same table", as
     await it.act((ctx) => it.log.sealog.generateReport(ctx, json)),
   ];
   expect(JSON.parse(a.data)).toEqual(JSON.parse(b.data));
+});
+
+test("lists, pages and reports of the server are as long as those of the tables", async () => {
+  const it = forwarding();
+  const base = Date.now() - DAY;
+  const ids: string[] = [];
+  for (let round = 0; round < 5; round++) {
+    // Seven of each moment.
+    const events = Array.from({ length: 500 }, (_, at) => ({
+      action: "a",
+      actorId: `u-${at % 3}`,
+      severity: "error" as const,
+      timestamp: base + Math.floor((round * 500 + at) / 7),
+    }));
+    ids.push(...(await it.write(events)));
+  }
+  await it.settled();
+  const { sealog } = it.log;
+  const of = (events: { _id: string }[]) => events.map(({ _id }) => _id).sort();
+  for (const limit of [1_001, 2_400]) {
+    expect(of(await it.act((ctx) => sealog.queryByAction(ctx, { action: "a", limit })))).toHaveLength(limit);
+    expect(await it.act((ctx) => sealog.watchCritical(ctx, { limit }))).toHaveLength(limit);
+  }
+  const search = (limit: number, cursor: string | null) =>
+    it.act((ctx) => sealog.search(ctx, { filters: { actions: ["a"] }, pagination: { limit, cursor } }));
+  const first = await search(1_800, null);
+  const second = await search(5_000, first.cursor);
+  expect([first.hasMore, second.hasMore, second.cursor]).toEqual([true, false, null]);
+  expect(of([...first.items, ...second.items])).toEqual([...ids].sort());
+  for (const format of ["csv", "json"] as const) {
+    // Pages begin and end in the midst of a moment.
+    const asked = { startDate: base, endDate: base + 1_000, format, maxRecords: 900, includeFields: ["_id", "timestamp", "actorId"] };
+    const here: Report[] = [];
+    const there: Report[] = [];
+    for (let page = 0; page < 3; page++) {
+      here.push(await it.run((ctx) => it.log.generateReport(ctx, { ...asked, cursor: here.at(-1)?.cursor ?? null })));
+      there.push(await it.act((ctx) => sealog.generateReport(ctx, { ...asked, cursor: there.at(-1)?.cursor ?? null })));
+    }
+    expect(there.map(({ data }) => data)).toEqual(here.map(({ data }) => data));
+    const shapes = (pages: Report[]) => pages.map(({ recordCount, truncated }) => [recordCount, truncated]);
+    expect(shapes(there)).toEqual([
+      [900, true],
+      [900, true],
+      [700, false],
+    ]);
+    expect(shapes(there)).toEqual(shapes(here));
+  }
+  await expect(search(8_193, null)).rejects.toThrow("from 1 to 8192");
+  await expect(it.run((ctx) => it.log.queryByAction(ctx, { action: "a", limit: 8_193 }))).rejects.toThrow("from 1 to 8192");
+  const wrong = { startDate: 0, endDate: 1, format: "csv" as const, cursor: "nonsense" };
+  await expect(it.act((ctx) => sealog.generateReport(ctx, wrong))).rejects.toThrow("none of this report");
 });
 
 describe("what has left Convex", () => {
