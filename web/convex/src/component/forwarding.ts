@@ -13,6 +13,7 @@ import {
   type MutationCtx,
 } from "./_generated/server.js";
 import { internal } from "./_generated/api.js";
+import { fold } from "./counters.js";
 import { startEviction } from "./retention.js";
 import type { Event } from "./streams.js";
 import { vForwardingStatus } from "./validators.js";
@@ -350,11 +351,15 @@ export async function forwardAgain(ctx: MutationCtx): Promise<number> {
   return refused.length;
 }
 
-/** Looks now and then whether a forwarder was lost, whether there is work for one, and whether events are to leave. */
+/**
+ * Looks now and then whether a forwarder was lost, whether there is work for one, and whether events are to leave; and
+ * has counters put together.
+ */
 export const maintain = internalMutation({
   args: {},
   returns: v.null(),
   handler: async (ctx) => {
+    await ctx.scheduler.runAfter(0, internal.forwarding.foldCounters, {});
     if (!isForwarding()) {
       return null;
     }
@@ -366,6 +371,18 @@ export const maintain = internalMutation({
       await start(ctx);
     }
     await startEviction(ctx);
+    return null;
+  },
+});
+
+/** In transactions of its own, so that it makes the others wait for nothing. */
+export const foldCounters = internalMutation({
+  args: {},
+  returns: v.null(),
+  handler: async (ctx) => {
+    if (!(await fold(ctx.db))) {
+      await ctx.scheduler.runAfter(0, internal.forwarding.foldCounters, {});
+    }
     return null;
   },
 });

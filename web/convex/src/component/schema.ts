@@ -25,7 +25,10 @@ export default defineSchema({
   /** Ids that callers gave, so that the same event sent twice is one. They outlive events that are in the server. */
   ids: defineTable({ id: v.string(), event: v.string() }).index("by_given_id", ["id"]),
 
-  /** How many events there are: a document for each span of time and shard, and another one where one is full. */
+  /**
+   * How many events there are: a document for each span of time and shard, and another one where one is full. Once a
+   * span is over its documents are put together.
+   */
   counters: defineTable({
     /** The length of the span, in milliseconds. */
     span: v.number(),
@@ -35,7 +38,9 @@ export default defineSchema({
     severities: v.object({ info: v.number(), warning: v.number(), error: v.number(), critical: v.number() }),
     actions: v.array(v.object({ key: v.string(), count: v.number() })),
     actors: v.array(v.object({ key: v.string(), count: v.number() })),
-  }).index("by_bucket", ["span", "start", "shard"]),
+  })
+    .index("by_bucket", ["span", "start", "shard"])
+    .index("by_shard", ["shard", "span", "start"]),
 
   /** The settings: one document, or none. It holds what was said alone, so that defaults hold for all else. */
   config: defineTable(configArgs),

@@ -1,4 +1,5 @@
 // Clean-ups, counters and anomalies.
+import { makeFunctionReference } from "convex/server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { countOut } from "../../src/component/counters.js";
 import { waiting } from "../../src/component/forwarding.js";
@@ -172,6 +173,61 @@ test("what the server refused is not read to find what waits for it", async () =
   expect(found).toEqual(ids.slice(298));
   expect(read).toEqual(found);
   expect(await run((ctx) => log.forwardingStatus(ctx))).toMatchObject({ pending: 2, refused: 298 });
+});
+
+test("counters of spans that are over are put together, and count the same", async () => {
+  const { t, log, run } = app();
+  const write = (at: number) =>
+    run((ctx) =>
+      log.logBulk(
+        ctx,
+        [3, 2, 1].map((days) => ({ action: `a.${at % 3}`, actorId: `u-${at}`, timestamp: Date.now() - days * DAY - at })),
+      ),
+    );
+  for (let at = 0; at < 40; at++) {
+    await write(at);
+  }
+  await run((ctx) => log.log(ctx, { action: "now" }));
+  const stats = () => run((ctx) => log.getStats(ctx, { fromTimestamp: Date.now() - 4 * DAY }));
+  const before = await stats();
+  expect(before.totalCount).toBe(121);
+  const maintain = async () => {
+    await inside(t, (ctx) => ctx.runMutation(makeFunctionReference<"mutation">("forwarding:maintain"), {}));
+    await t.finishAllScheduledFunctions(vi.runAllTimers);
+  };
+  const over = async () => (await table(t, "counters")).filter(({ span, start }) => start < Date.now() - 2 * span);
+  expect((await over()).length).toBeGreaterThan(40);
+  await maintain();
+  const buckets = (await over()).map(({ span, start }) => `${span} ${start}`);
+  expect(new Set(buckets).size).toBe(buckets.length);
+  expect((await table(t, "counters")).filter(({ actions }) => actions[0].key === "now")).toHaveLength(3);
+  expect(await stats()).toEqual(before);
+  // What comes late is counted as well, and what goes out goes.
+  await write(0);
+  expect((await stats()).totalCount).toBe(124);
+  await maintain();
+  expect(new Set((await over()).map(({ span, start }) => `${span} ${start}`)).size).toBe((await over()).length);
+  expect((await stats()).totalCount).toBe(124);
+  await run((ctx) => log.cleanup(ctx, { olderThanDays: 0.5 }));
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  expect((await stats()).totalCount).toBe(1);
+  expect(await table(t, "counters")).toHaveLength(3);
+});
+
+test("one query reads as much as it may, whatever it counts, and says where that is too little", async () => {
+  const { log, run } = app();
+  // Five MiB of each of two actions, all in one part of a minute.
+  const timestamp = Math.floor(Date.now() / MINUTE) * MINUTE - MINUTE + 1;
+  for (const action of ["a", "b"]) {
+    const event = { action, actorId: "ada", timestamp, metadata: { text: "x".repeat(250_000) } };
+    await run((ctx) => log.logBulk(ctx, Array(20).fill(event)));
+  }
+  const pattern = (action: string) => ({ action, threshold: 1, windowMinutes: 60, groupBy: "actor" as const });
+  expect(await run((ctx) => log.detectAnomalies(ctx, [pattern("a")]))).toMatchObject([{ count: 20 }]);
+  await expect(run((ctx) => log.detectAnomalies(ctx, [pattern("a"), pattern("b")]))).rejects.toThrow("too many events of b");
+  const whole = { fromTimestamp: timestamp - 1, toTimestamp: timestamp - 2 + MINUTE };
+  expect(await run((ctx) => log.getStats(ctx, whole))).toMatchObject({ totalCount: 40 });
+  await expect(run((ctx) => log.getStats(ctx, { ...whole, fromTimestamp: timestamp }))).rejects.toThrow("more to count");
 });
 
 test("a counter that is full is followed by another one", async () => {
