@@ -1,6 +1,6 @@
 // What an event becomes before it reaches the component.
 import type { Value } from "convex/values";
-import { Redactor, toJson, type JsonObject, type Redactable, type RedactionOptions } from "sealog/policy";
+import { isObject, Redactor, toJson, type JsonObject, type Redactable, type RedactionOptions } from "sealog/policy";
 import type { NewEvent } from "../component/validators.js";
 import { checkEvent } from "./rules.js";
 
@@ -27,6 +27,10 @@ export class Preparer {
       if (event[name] === null && name !== "before" && name !== "after") {
         delete event[name];
       }
+    }
+    if (event.metadata !== undefined && !isObject(event.metadata)) {
+      // Metadata is an object at the server.
+      event.metadata = { value: event.metadata };
     }
     this.#redactor.redact(event as Redactable);
     return event;

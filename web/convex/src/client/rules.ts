@@ -10,7 +10,8 @@ const MAX_FIELD_BYTES = 1024;
 const MAX_USER_AGENT_BYTES = 4 * 1024;
 const MAX_TAGS = 64;
 const MAX_TAG_BYTES = 256;
-const MAX_METADATA_BYTES = 256 * 1024;
+/** Two less than at the server: the event's id goes along in there. */
+const MAX_METADATA_BYTES = 254 * 1024;
 const MAX_STATE_BYTES = 1024 * 1024;
 
 /** How long a text may be, and whether it may be empty: what identifies something may not. */

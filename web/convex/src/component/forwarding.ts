@@ -191,10 +191,25 @@ export function server(key: "SEALOG_API_KEY" | "SEALOG_READ_KEY"): AuditLog {
   });
 }
 
-/** An event as the server takes it. Its id there is its `_id` here, so what one knows it by is the same in both. */
+/** Under which name of the metadata the caller's id is at the server. */
+const GIVEN_ID = "sealog-convex";
+
+/**
+ * An event as the server takes it. Its id there is its `_id` here, so what one knows it by is the same in both; the id
+ * that the caller gave goes along in the metadata, with a word where there are no others.
+ */
 function sentOf(event: Event): AuditEventInput {
-  const { _id, _creationTime, commitTs, seq, treeSize, sampled, refused, diff, id, ...said } = event;
-  return { ...said, id: _id };
+  const { _id, _creationTime, commitTs, seq, treeSize, sampled, refused, diff, id, metadata, ...said } = event;
+  const given = id === undefined ? {} : { [GIVEN_ID]: metadata === undefined ? { id, isAlone: true } : { id } };
+  const isSomething = metadata !== undefined || id !== undefined;
+  return { ...said, id: _id, ...(isSomething ? { metadata: { ...metadata, ...given } } : {}) };
+}
+
+/** What the caller said, of metadata at the server. */
+export function givenOf(metadata: Record<string, unknown> | undefined): { id?: string; metadata?: Record<string, unknown> } {
+  const { [GIVEN_ID]: given, ...rest } = metadata ?? {};
+  const { id, isAlone } = (given ?? {}) as { id?: string; isAlone?: boolean };
+  return { ...(id === undefined ? {} : { id }), ...(metadata === undefined || isAlone ? {} : { metadata: rest }) };
 }
 
 /** Which errors are about an event, and will be the same the next time. */

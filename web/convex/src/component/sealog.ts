@@ -3,7 +3,7 @@
 import { v } from "convex/values";
 import { readableDiff, type AuditLogEntry as Remote } from "sealog";
 import { action } from "./_generated/server.js";
-import { server } from "./forwarding.js";
+import { givenOf, server } from "./forwarding.js";
 import { reportText } from "./reports.js";
 import type { Selection } from "./streams.js";
 import {
@@ -26,9 +26,9 @@ import {
 
 const DAY_MS = 24 * 60 * 60_000;
 
-/** An event as the tables tell it. Its `id` at the server is its `_id`. */
-function entryOf({ id: _, recordedAt: __, changes: ___, ...entry }: Remote): AuditLogEntry {
-  return entry;
+/** An event as the tables tell it. Its `id` at the server is its `_id`; the caller's is in the metadata there. */
+function entryOf({ id: _, recordedAt: __, changes: ___, metadata, ...entry }: Remote): AuditLogEntry {
+  return { ...entry, ...givenOf(metadata) };
 }
 
 /** The server's ranges end before their last moment, those of the tables with it. */

@@ -25,6 +25,18 @@ test("an event is stored with what was said of it, and nothing else is shown", a
   expect(await run((ctx) => log.get(ctx, "nothing"))).toBeNull();
 });
 
+test("metadata is an object, as at the server", async () => {
+  const { log, run } = app();
+  const stored = async (metadata: unknown) => {
+    const id = await run((ctx) => log.log(ctx, { action: "a", metadata }));
+    return (await run((ctx) => log.get(ctx, id)))!.metadata;
+  };
+  expect(await stored("text")).toEqual({ value: "text" });
+  expect(await stored([1, { password: "secret" }])).toEqual({ value: [1, { password: "[REDACTED]" }] });
+  expect(await stored({})).toEqual({});
+  expect(await stored(null)).toBeUndefined();
+});
+
 test("a mutation that throws leaves no event", async () => {
   const { t, log, run } = app();
   const failing = run(async (ctx) => {

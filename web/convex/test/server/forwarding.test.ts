@@ -289,6 +289,12 @@ test("tables and server tell the same of an event, and write the same table", as
       timestamp: base + 2,
     },
     { action: "made", resourceType: "users", resourceId: "u-2", before: null, after: { apiKey: "k", n: 1 }, timestamp: base + 3 },
+    { action: "a", id: "given-1" },
+    { action: "a", id: "given-2", metadata: {} },
+    { action: "a", id: "given-3", metadata: { n: 1 } },
+    { action: "a", metadata: {} },
+    { action: "a", id: "given-4", metadata: "text" },
+    { action: "a", metadata: [1, 2] },
   ]);
   await it.settled();
   for (const _id of ids) {
@@ -389,6 +395,7 @@ describe("what has left Convex", () => {
   beforeEach(async () => {
     it = forwarding();
     await it.run((ctx) => it.log.updateConfig(ctx, { keepDays: 30 }));
+    const start = Date.now() - 60 * DAY;
     const old = Array.from({ length: 250 }, (_, at) => ({
       action: "record.updated",
       actorId: "ada",
@@ -397,7 +404,7 @@ describe("what has left Convex", () => {
       severity: "error" as const,
       before: { title: `v${at}` },
       after: { title: `v${at + 1}` },
-      timestamp: Date.now() - 60 * DAY + at,
+      timestamp: start + at,
       id: `old-${at}`,
     }));
     ids = await it.write([
