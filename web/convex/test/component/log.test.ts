@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { readableDiff } from "sealog/policy";
 import { expect, test } from "vitest";
 import { app } from "../app.js";
 
@@ -201,11 +202,13 @@ test("what is hidden is what the log hides, in metadata, both states and the dif
       redactDefaults: policy.defaults,
       keepFields: policy.keep,
     });
-    const { changed: _, ...said } = event;
-    const id = await run((ctx) => log.log(ctx, said));
-    const { metadata, before, after, actorId } = (await run((ctx) => log.get(ctx, id)))!;
-    const { metadata: m, before: b, after: a, actorId: i } = stored;
+    const id = await run((ctx) => log.log(ctx, event));
+    const { metadata, before, after, actorId, diff } = (await run((ctx) => log.get(ctx, id)))!;
+    const { metadata: m, before: b, after: a, actorId: i, diff: d } = stored;
     expect({ metadata, before, after, actorId }, name).toEqual({ metadata: m, before: b, after: a, actorId: i });
+    if (before !== undefined && after !== undefined) {
+      expect(diff ?? "", name).toBe(readableDiff(d ?? []));
+    }
   }
 });
 

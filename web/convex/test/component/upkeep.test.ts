@@ -296,8 +296,9 @@ test("a query asks for what it can answer", async () => {
 });
 
 test("without a server nothing is forwarded, and the component says so", async () => {
-  const { log, run } = app();
+  const { t, log, run } = app();
   await run((ctx) => log.log(ctx, { action: "a" }));
+  expect(await inside(t, (ctx) => ctx.db.system.query("_scheduled_functions").collect())).toEqual([]);
   expect(await run((ctx) => log.forwardingStatus(ctx))).toMatchObject({ state: "off", acknowledged: 0, error: null });
   expect(await run((ctx) => log.coverage(ctx))).toBeNull();
   await expect(run((ctx) => log.forwardAgain(ctx))).rejects.toThrow("no Sealog server");
