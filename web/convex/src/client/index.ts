@@ -233,7 +233,10 @@ export class AuditLog {
     return ctx.runQuery(this.component.lib.forwardingStatus, {});
   }
 
-  /** Has events sent again that the server refused, and what waits sent at once; answers how many were refused. */
+  /**
+   * Has events sent again that the server refused, up to 500 of them in one call, and what waits sent at once; answers
+   * how many of the refused ones it were.
+   */
   forwardAgain(ctx: RunMutation): Promise<number> {
     return ctx.runMutation(this.component.lib.forwardAgain, {});
   }

@@ -112,7 +112,7 @@ test("events come to the server once, in the order of commits, and their receipt
 });
 
 describe("each event is there once, in order, however the line fails", () => {
-  const faults: LineFault[] = ["slow", "reset before", "reset after", "cut", "page", "gateway", "wrong json"];
+  const faults: LineFault[] = ["slow", "twice", "reset before", "reset after", "cut", "page", "gateway", "wrong json"];
   for (const fault of faults) {
     test(fault, async () => {
       const it = forwarding();
