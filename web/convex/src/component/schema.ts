@@ -51,7 +51,10 @@ export default defineSchema({
   /** The newest function that has events leave: one document. */
   eviction: defineTable({ job: v.id("_scheduled_functions") }),
 
-  /** Whether a forwarder is at work: one document. Mutations that log read it, so it changes seldom. */
+  /**
+   * Whether a forwarder is at work: one document. Mutations that log read it. It changes when a forwarder starts and when
+   * nothing waits any more, so not while events keep coming.
+   */
   forwarder: defineTable({ isRunning: v.boolean(), run: v.number() }),
 
   /** How far the forwarder is: one document. */
