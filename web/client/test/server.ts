@@ -1,7 +1,14 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, request as httpRequest, type IncomingMessage, type RequestOptions, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -82,7 +89,17 @@ export class RealServer {
 }
 
 /** What a line does to one request. */
-export type LineFault = "none" | "slow" | "silent" | "twice" | "reset before" | "reset after" | "cut" | "page" | "gateway" | "wrong json";
+export type LineFault =
+  | "none"
+  | "slow"
+  | "silent"
+  | "twice"
+  | "reset before"
+  | "reset after"
+  | "cut"
+  | "page"
+  | "gateway"
+  | "wrong json";
 
 /** A proxy on loopback that does to each request what it is told. */
 export class BadLine {
