@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           name: "server",
           include: ["test/server/**/*.test.ts", "test/readme/*.test.ts"],
-          server: { deps: { inline: ["convex-test"] } },
+          server: { deps: { inline: ["convex-test", "convex-audit-log"] } },
           // The examples import the package by its name.
           alias: {
             "sealog-convex/convex.config.js": src("component/convex.config.ts"),

@@ -2,7 +2,10 @@ import type { Auth } from "convex/server";
 import { AuditLog, exposeAuditLogApi, exposeSealogApi, type Operation } from "sealog-convex";
 import { components } from "./_generated/api";
 
-export const auditLog = new AuditLog(components.auditLog, { piiFields: ["email"] });
+/** What holds for the application's own code holds for browsers as well. */
+const options = { piiFields: ["email"] };
+
+export const auditLog = new AuditLog(components.auditLog, options);
 
 /** Whoever is signed in sees what happened to notes; nobody cleans up from a browser. */
 async function auth(ctx: { auth: Auth }, { type }: Operation): Promise<string> {
@@ -13,6 +16,6 @@ async function auth(ctx: { auth: Auth }, { type }: Operation): Promise<string> {
   return user.subject;
 }
 
-export const { queryByResource, getStats, forwardingStatus } = exposeAuditLogApi(components.auditLog, { auth });
+export const { queryByResource, getStats, forwardingStatus } = exposeAuditLogApi(components.auditLog, { ...options, auth });
 /** The same of the whole history, from the server. */
 export const { queryByResource: wholeHistory } = exposeSealogApi(components.auditLog, { auth });

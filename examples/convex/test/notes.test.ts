@@ -30,7 +30,7 @@ test("each change of a note is in its history, and one that fails is not", async
   });
 });
 
-test("who is not signed in changes nothing and sees nothing", async () => {
+test("who is not signed in changes nothing and sees no history", async () => {
   const t = application();
   await expect(t.mutation(api.notes.create, { title: "Plan" })).rejects.toThrow("Sign in first");
   await expect(t.query(api.audit.queryByResource, history("n"))).rejects.toThrow("Unauthorized");

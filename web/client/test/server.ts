@@ -1,7 +1,14 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -82,7 +89,17 @@ export class RealServer {
 }
 
 /** What a line does to one request. */
-export type LineFault = "none" | "slow" | "silent" | "reset before" | "reset after" | "cut" | "page" | "gateway" | "wrong json";
+export type LineFault =
+  | "none"
+  | "slow"
+  | "silent"
+  | "twice"
+  | "reset before"
+  | "reset after"
+  | "cut"
+  | "page"
+  | "gateway"
+  | "wrong json";
 
 /** A proxy on loopback that does to each request what it is told. */
 export class BadLine {
@@ -114,7 +131,12 @@ export class BadLine {
     }
     const { hostname, port } = new URL(target);
     const headers = { ...request.headers, host: `${hostname}:${port}` };
-    const passed = httpRequest({ hostname, port, method: request.method, path: request.url, headers }, (answer) => {
+    const options = { hostname, port, method: request.method, path: request.url, headers };
+    if (fault === "twice") {
+      void this.#passTwice(options, request, response);
+      return;
+    }
+    const passed = httpRequest(options, (answer) => {
       const status = answer.statusCode ?? 500;
       if (fault === "slow" || fault === "none") {
         setTimeout(() => answer.pipe(response.writeHead(status, answer.headers)), fault === "slow" ? 150 : 0);
@@ -134,6 +156,23 @@ export class BadLine {
     });
     passed.on("error", () => request.socket.destroy());
     request.pipe(passed);
+  }
+
+  /** The server gets the request twice, and its second answer is the one that comes. */
+  async #passTwice(options: RequestOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body: Buffer[] = [];
+    for await (const chunk of request) {
+      body.push(chunk as Buffer);
+    }
+    httpRequest(options, (first) => {
+      first.resume().on("end", () => {
+        httpRequest(options, (second) => second.pipe(response.writeHead(second.statusCode ?? 500, second.headers)))
+          .on("error", () => request.socket.destroy())
+          .end(Buffer.concat(body));
+      });
+    })
+      .on("error", () => request.socket.destroy())
+      .end(Buffer.concat(body));
   }
 
   async close(): Promise<void> {

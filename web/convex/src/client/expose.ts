@@ -10,9 +10,9 @@ import {
   type RegisteredQuery,
 } from "convex/server";
 import type { ObjectType, PropertyValidators } from "convex/values";
-import type { RedactionOptions } from "sealog/policy";
 import type { ComponentApi } from "../component/_generated/component.js";
 import { cleanupArgs, questionArgs, vNewEvent } from "../component/validators.js";
+import { retentionOf, samplingOf, type AuditLogOptions } from "./options.js";
 import { Preparer } from "./prepare.js";
 
 /** What somebody wants to do, and with which arguments: `{ type: "read", name: "queryByResource", args: { … } }`. */
@@ -29,16 +29,50 @@ export interface Operation {
  */
 export type Authorize = (ctx: { auth: Auth }, operation: Operation) => Promise<string | null>;
 
-export interface ExposeOptions extends RedactionOptions {
+interface Shape<Complete extends boolean> {
+  /**
+   * `true` where lists are to be answered as `{ items, complete }`, so that browsers too learn what has left Convex.
+   * Default: plain arrays.
+   */
+  withComplete?: Complete;
+}
+
+/** The options of `AuditLog`, which hold here as there, and who may do what. */
+export interface ExposeOptions<Complete extends boolean = false> extends AuditLogOptions, Shape<Complete> {
   auth: Authorize;
 }
+
+/** A list on its way to a browser, where arrays have no properties. */
+type Told<T, Complete extends boolean> = Complete extends true ? { items: T[]; complete: boolean } : T[];
+
+function tellWith<Complete extends boolean>(withComplete: Complete | undefined) {
+  return async <T>(answer: Promise<{ items: T[]; complete: boolean }>): Promise<Told<T, Complete>> => {
+    const list = await answer;
+    return (withComplete ? list : list.items) as Told<T, Complete>;
+  };
+}
+
+/** What a browser does not say of itself: who it is, from where and since when, how long that is kept, and which id it has. */
+const NOT_FOR_BROWSERS = [
+  "id",
+  "timestamp",
+  "actorId",
+  "actorName",
+  "actorType",
+  "onBehalfOf",
+  "tenant",
+  "ipAddress",
+  "sessionId",
+  "retentionCategory",
+  "changed",
+] as const;
 
 type QueryCtx = GenericQueryCtx<GenericDataModel>;
 type ActionCtx = GenericActionCtx<GenericDataModel>;
 
 /**
  * Functions for browsers: every question for `read`, `log` for `write`, under the name that `auth` answers, and
- * `cleanup` for `admin`.
+ * `cleanup` for `admin`. `log` takes nothing that says who somebody is, from where, or how long the event is kept.
  *
  * ```ts
  * export const { queryByResource, getStats } = exposeAuditLogApi(components.auditLog, {
@@ -50,8 +84,14 @@ type ActionCtx = GenericActionCtx<GenericDataModel>;
  * });
  * ```
  */
-export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...redaction }: ExposeOptions) {
-  const preparer = new Preparer(redaction);
+export function exposeAuditLogApi<Complete extends boolean = false>(
+  { lib }: ComponentApi<any>,
+  { auth, withComplete, ...options }: ExposeOptions<Complete>,
+) {
+  const tell = tellWith(withComplete);
+  const preparer = new Preparer(options);
+  const sampling = samplingOf(options);
+  const defaults = retentionOf(options);
   const read = <Args extends PropertyValidators, Answer>(
     name: string,
     args: Args,
@@ -66,54 +106,44 @@ export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...redacti
     }) as RegisteredQuery<"public", ObjectType<Args>, Promise<Answer>>;
 
   return {
-    queryByResource: read(
-      "queryByResource",
-      questionArgs.queryByResource,
-      async (ctx, args) => (await ctx.runQuery(lib.queryByResource, args)).items,
+    queryByResource: read("queryByResource", questionArgs.queryByResource, (ctx, args) =>
+      tell(ctx.runQuery(lib.queryByResource, args)),
     ),
-    queryByActor: read(
-      "queryByActor",
-      questionArgs.queryByActor,
-      async (ctx, args) => (await ctx.runQuery(lib.queryByActor, args)).items,
+    queryByActor: read("queryByActor", questionArgs.queryByActor, (ctx, args) =>
+      tell(ctx.runQuery(lib.queryByActor, args)),
     ),
-    queryBySeverity: read(
-      "queryBySeverity",
-      questionArgs.queryBySeverity,
-      async (ctx, args) => (await ctx.runQuery(lib.queryBySeverity, args)).items,
+    queryBySeverity: read("queryBySeverity", questionArgs.queryBySeverity, (ctx, args) =>
+      tell(ctx.runQuery(lib.queryBySeverity, args)),
     ),
-    queryByAction: read(
-      "queryByAction",
-      questionArgs.queryByAction,
-      async (ctx, args) => (await ctx.runQuery(lib.queryByAction, args)).items,
+    queryByAction: read("queryByAction", questionArgs.queryByAction, (ctx, args) =>
+      tell(ctx.runQuery(lib.queryByAction, args)),
     ),
-    watchCritical: read(
-      "watchCritical",
-      questionArgs.watchCritical,
-      async (ctx, args) => (await ctx.runQuery(lib.watchCritical, args)).items,
+    watchCritical: read("watchCritical", questionArgs.watchCritical, (ctx, args) =>
+      tell(ctx.runQuery(lib.watchCritical, args)),
     ),
     search: read("search", questionArgs.search, (ctx, args) => ctx.runQuery(lib.search, args)),
     get: read("get", questionArgs.get, (ctx, args) => ctx.runQuery(lib.get, args)),
     getStats: read("getStats", questionArgs.getStats, (ctx, args) => ctx.runQuery(lib.getStats, args)),
     detectAnomalies: read("detectAnomalies", questionArgs.detectAnomalies, (ctx, args) =>
-      ctx.runQuery(lib.detectAnomalies, args),
+      tell(ctx.runQuery(lib.detectAnomalies, args)),
     ),
     generateReport: read("generateReport", questionArgs.generateReport, (ctx, args) => ctx.runQuery(lib.generateReport, args)),
-    getConfig: read("getConfig", {}, (ctx) => ctx.runQuery(lib.getConfig, {})),
+    getConfig: read("getConfig", {}, (ctx) => ctx.runQuery(lib.getConfig, { defaults })),
     coverage: read("coverage", {}, (ctx) => ctx.runQuery(lib.coverage, {})),
     forwardingStatus: read("forwardingStatus", {}, (ctx) => ctx.runQuery(lib.forwardingStatus, {})),
     log: mutationGeneric({
-      args: { event: vNewEvent.omit("actorId", "onBehalfOf", "timestamp", "changed") },
+      args: { event: vNewEvent.omit(...NOT_FOR_BROWSERS) },
       handler: async (ctx, args) => {
         const actorId = await auth(ctx, { type: "write", name: "log", args });
         const event = preparer.event({ ...args.event, ...(actorId ? { actorId } : {}) });
-        return await ctx.runMutation(lib.log, { event });
+        return await ctx.runMutation(lib.log, { event, ...sampling });
       },
     }),
     cleanup: mutationGeneric({
       args: cleanupArgs,
       handler: async (ctx, args) => {
         await auth(ctx, { type: "admin", name: "cleanup", args });
-        return await ctx.runMutation(lib.cleanup, args);
+        return await ctx.runMutation(lib.cleanup, { ...args, defaults });
       },
     }),
   };
@@ -123,7 +153,11 @@ export function exposeAuditLogApi({ lib }: ComponentApi<any>, { auth, ...redacti
  * Actions for browsers that answer from the server, by the same names and with the same arguments:
  * `useAction(api.history.search)`.
  */
-export function exposeSealogApi({ sealog }: ComponentApi<any>, { auth }: { auth: Authorize }) {
+export function exposeSealogApi<Complete extends boolean = false>(
+  { sealog }: ComponentApi<any>,
+  { auth, withComplete }: { auth: Authorize } & Shape<Complete>,
+) {
+  const tell = tellWith(withComplete);
   const read = <Args extends PropertyValidators, Answer>(
     name: string,
     args: Args,
@@ -138,36 +172,26 @@ export function exposeSealogApi({ sealog }: ComponentApi<any>, { auth }: { auth:
     }) as RegisteredAction<"public", ObjectType<Args>, Promise<Answer>>;
 
   return {
-    queryByResource: read(
-      "queryByResource",
-      questionArgs.queryByResource,
-      async (ctx, args) => (await ctx.runAction(sealog.queryByResource, args)).items,
+    queryByResource: read("queryByResource", questionArgs.queryByResource, (ctx, args) =>
+      tell(ctx.runAction(sealog.queryByResource, args)),
     ),
-    queryByActor: read(
-      "queryByActor",
-      questionArgs.queryByActor,
-      async (ctx, args) => (await ctx.runAction(sealog.queryByActor, args)).items,
+    queryByActor: read("queryByActor", questionArgs.queryByActor, (ctx, args) =>
+      tell(ctx.runAction(sealog.queryByActor, args)),
     ),
-    queryBySeverity: read(
-      "queryBySeverity",
-      questionArgs.queryBySeverity,
-      async (ctx, args) => (await ctx.runAction(sealog.queryBySeverity, args)).items,
+    queryBySeverity: read("queryBySeverity", questionArgs.queryBySeverity, (ctx, args) =>
+      tell(ctx.runAction(sealog.queryBySeverity, args)),
     ),
-    queryByAction: read(
-      "queryByAction",
-      questionArgs.queryByAction,
-      async (ctx, args) => (await ctx.runAction(sealog.queryByAction, args)).items,
+    queryByAction: read("queryByAction", questionArgs.queryByAction, (ctx, args) =>
+      tell(ctx.runAction(sealog.queryByAction, args)),
     ),
-    watchCritical: read(
-      "watchCritical",
-      questionArgs.watchCritical,
-      async (ctx, args) => (await ctx.runAction(sealog.watchCritical, args)).items,
+    watchCritical: read("watchCritical", questionArgs.watchCritical, (ctx, args) =>
+      tell(ctx.runAction(sealog.watchCritical, args)),
     ),
     search: read("search", questionArgs.search, (ctx, args) => ctx.runAction(sealog.search, args)),
     get: read("get", questionArgs.get, (ctx, args) => ctx.runAction(sealog.get, args)),
     getStats: read("getStats", questionArgs.getStats, (ctx, args) => ctx.runAction(sealog.getStats, args)),
     detectAnomalies: read("detectAnomalies", questionArgs.detectAnomalies, (ctx, args) =>
-      ctx.runAction(sealog.detectAnomalies, args),
+      tell(ctx.runAction(sealog.detectAnomalies, args)),
     ),
     generateReport: read("generateReport", questionArgs.generateReport, (ctx, args) =>
       ctx.runAction(sealog.generateReport, args),

@@ -1,5 +1,4 @@
 import type { FunctionReturnType, GenericActionCtx, GenericDataModel } from "convex/server";
-import type { RedactionOptions } from "sealog/policy";
 import type { ComponentApi } from "../component/_generated/component.js";
 import type {
   Anomaly,
@@ -8,6 +7,7 @@ import type {
   AuditLogStats,
   CleanupOptions,
   ConfigOptions,
+  Defaults,
   ForwardingStatus,
   NewEvent,
   PaginationOptions,
@@ -17,11 +17,13 @@ import type {
   Severity,
 } from "../component/validators.js";
 import { migrateFrom, type Migrated, type MigrateOptions, type OldAuditLog } from "./migrate.js";
+import { retentionOf, samplingOf, type AuditLogOptions } from "./options.js";
 import { Preparer } from "./prepare.js";
 
 export { AuditActions, type AuditAction } from "sealog";
-export { exposeAuditLogApi, exposeSealogApi, type Authorize, type Operation } from "./expose.js";
+export { exposeAuditLogApi, exposeSealogApi, type Authorize, type ExposeOptions, type Operation } from "./expose.js";
 export type { Migrated, MigrateOptions, OldAuditLog } from "./migrate.js";
+export type { AuditLogOptions } from "./options.js";
 export type {
   Anomaly,
   AnomalyPattern,
@@ -61,11 +63,14 @@ export type ChangeEventInput = Omit<AuditEventInput, "resourceType" | "resourceI
   generateDiff?: boolean;
 };
 
-/** Events, the newest first. */
-export type AuditLogList = AuditLogEntry[] & {
+/** A list, and whether it is all that was asked for. */
+export type ListOf<T> = T[] & {
   /** `false` where events that it asks for have left Convex for the server: `auditLog.sealog` has them. */
   complete: boolean;
 };
+
+/** Events, the newest first. */
+export type AuditLogList = ListOf<AuditLogEntry>;
 
 export interface PaginatedResult<T> {
   items: T[];
@@ -74,16 +79,6 @@ export interface PaginatedResult<T> {
   hasMore: boolean;
   /** As in a list. */
   complete: boolean;
-}
-
-export interface AuditLogOptions extends RedactionOptions {
-  /** How many days events are kept where `updateConfig` did not say it. Default: 90. */
-  defaultRetentionDays?: number;
-  /** The same of critical ones. Default: 365. */
-  criticalRetentionDays?: number;
-  samplingEnabled?: boolean;
-  /** Which share of `info` events is kept, 0 to 1. Changes, and all that is more than `info`, are always kept. */
-  samplingRate?: number;
 }
 
 /** The arguments of the questions, by their names. */
@@ -113,28 +108,32 @@ export class AuditLog {
   /** The same questions, asked of the Sealog server. They take the context of an action. */
   readonly sealog: SealogQuestions;
   readonly #preparer: Preparer;
+  readonly #sampling: { sampling?: number };
+  readonly #retention: Defaults;
 
   constructor(component: AuditLogComponent, options: AuditLogOptions = {}) {
     this.component = component;
     this.options = options;
     this.sealog = new SealogQuestions(component);
     this.#preparer = new Preparer(options);
+    this.#sampling = samplingOf(options);
+    this.#retention = retentionOf(options);
   }
 
   /** Logs an event, and answers its `_id`: `""` where sampling left it out. The same `id` again is the same event. */
   log(ctx: RunMutation, event: AuditEventInput): Promise<string> {
-    return ctx.runMutation(this.component.lib.log, { event: this.#preparer.event(event), ...this.#sampling() });
+    return ctx.runMutation(this.component.lib.log, { event: this.#preparer.event(event), ...this.#sampling });
   }
 
   /** Logs a change of a resource, with what differs. */
   logChange(ctx: RunMutation, change: ChangeEventInput): Promise<string> {
-    return ctx.runMutation(this.component.lib.log, { event: this.#preparer.event(change), ...this.#sampling() });
+    return ctx.runMutation(this.component.lib.log, { event: this.#preparer.event(change), ...this.#sampling });
   }
 
   /** Logs events together, and answers their `_id`s. */
   logBulk(ctx: RunMutation, events: readonly (AuditEventInput | ChangeEventInput)[]): Promise<string[]> {
     const prepared = events.map((event) => this.#preparer.event(event));
-    return ctx.runMutation(this.component.lib.logBulk, { events: prepared, ...this.#sampling() });
+    return ctx.runMutation(this.component.lib.logBulk, { events: prepared, ...this.#sampling });
   }
 
   /** What happened to a resource, the newest first; 50 events unless `limit` says otherwise. */
@@ -170,7 +169,7 @@ export class AuditLog {
     return listOf(await ctx.runQuery(this.component.lib.watchCritical, args));
   }
 
-  /** One event, by its `_id`. */
+  /** One event, by its `_id`; `null` where there is none. That it has left Convex, where `sealog.get` has it, is an error. */
   get(ctx: RunQuery, id: string): Promise<AuditLogEntry | null> {
     return ctx.runQuery(this.component.lib.get, { id });
   }
@@ -181,8 +180,8 @@ export class AuditLog {
   }
 
   /** Which patterns are met now. */
-  detectAnomalies(ctx: RunQuery, patterns: AnomalyPattern[]): Promise<Anomaly[]> {
-    return ctx.runQuery(this.component.lib.detectAnomalies, { patterns });
+  async detectAnomalies(ctx: RunQuery, patterns: AnomalyPattern[]): Promise<ListOf<Anomaly>> {
+    return listOf(await ctx.runQuery(this.component.lib.detectAnomalies, { patterns }));
   }
 
   /**
@@ -207,20 +206,16 @@ export class AuditLog {
 
   /**
    * Removes what was kept long enough, and answers how many events went at once. What `batchSize` leaves over is done
-   * by scheduled functions, until nothing is left. What the server is yet to get stays.
+   * by scheduled functions, until nothing is left. What the server is yet to get stays, and with `includeRefused` goes what
+   * it refused.
    */
   cleanup(ctx: RunMutation, options: CleanupOptions = {}): Promise<number> {
-    const { defaultRetentionDays, criticalRetentionDays } = this.options;
-    const defaults = {
-      ...(defaultRetentionDays === undefined ? {} : { defaultRetentionDays }),
-      ...(criticalRetentionDays === undefined ? {} : { criticalRetentionDays }),
-    };
-    return ctx.runMutation(this.component.lib.cleanup, { ...options, defaults });
+    return ctx.runMutation(this.component.lib.cleanup, { ...options, defaults: this.#retention });
   }
 
-  /** The settings; `null` before the first `updateConfig`. */
+  /** The settings, with the defaults for what they do not say; `null` before the first `updateConfig`. */
   getConfig(ctx: RunQuery): Promise<FunctionReturnType<AuditLogComponent["lib"]["getConfig"]>> {
-    return ctx.runQuery(this.component.lib.getConfig, {});
+    return ctx.runQuery(this.component.lib.getConfig, { defaults: this.#retention });
   }
 
   /** Changes what is named. It holds at once. */
@@ -238,7 +233,10 @@ export class AuditLog {
     return ctx.runQuery(this.component.lib.forwardingStatus, {});
   }
 
-  /** Has events sent again that the server refused, and what waits sent at once; answers how many were refused. */
+  /**
+   * Has events sent again that the server refused, up to 500 of them in one call, and what waits sent at once; answers
+   * how many of the refused ones it were.
+   */
   forwardAgain(ctx: RunMutation): Promise<number> {
     return ctx.runMutation(this.component.lib.forwardAgain, {});
   }
@@ -249,11 +247,6 @@ export class AuditLog {
    */
   migrateFrom(ctx: RunAction, old: OldAuditLog, options?: MigrateOptions): Promise<Migrated> {
     return migrateFrom(ctx, old, this.component, this.#preparer, options);
-  }
-
-  #sampling(): { sampling?: number } {
-    const { samplingEnabled, samplingRate } = this.options;
-    return samplingEnabled && samplingRate !== undefined ? { sampling: samplingRate } : {};
   }
 }
 
@@ -297,8 +290,8 @@ export class SealogQuestions {
     return ctx.runAction(this.#component.sealog.getStats, args);
   }
 
-  detectAnomalies(ctx: RunAction, patterns: AnomalyPattern[]): Promise<Anomaly[]> {
-    return ctx.runAction(this.#component.sealog.detectAnomalies, { patterns });
+  async detectAnomalies(ctx: RunAction, patterns: AnomalyPattern[]): Promise<ListOf<Anomaly>> {
+    return listOf(await ctx.runAction(this.#component.sealog.detectAnomalies, { patterns }));
   }
 
   generateReport(ctx: RunAction, args: ReportArgs): Promise<Report> {
@@ -311,6 +304,6 @@ export class SealogQuestions {
   }
 }
 
-function listOf({ items, complete }: { items: AuditLogEntry[]; complete: boolean }): AuditLogList {
+function listOf<T>({ items, complete }: { items: T[]; complete: boolean }): ListOf<T> {
   return Object.assign(items, { complete });
 }

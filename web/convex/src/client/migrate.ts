@@ -92,5 +92,5 @@ export async function migrateFrom(
 
 /** An event under an id of its own, so that it is copied once. Its diff is made anew, of what is hidden now. */
 function eventOf({ _id, _creationTime, diff, ...event }: Record<string, unknown>, preparer: Preparer): NewEvent {
-  return preparer.event({ ...event, id: `convex-audit-log:${String(_id)}`, generateDiff: diff !== undefined });
+  return preparer.copy({ ...event, id: `convex-audit-log:${String(_id)}`, generateDiff: diff !== undefined });
 }

@@ -1,10 +1,8 @@
 // What an event becomes before it reaches the component.
 import type { Value } from "convex/values";
-import { Redactor, toJson, type JsonObject, type Redactable, type RedactionOptions } from "sealog/policy";
+import { isObject, Redactor, toJson, type JsonObject, type Redactable, type RedactionOptions } from "sealog/policy";
 import type { NewEvent } from "../component/validators.js";
-
-/** The log's own actions begin so. */
-const RESERVED = "sealog.";
+import { checkEvent } from "./rules.js";
 
 /** Hides what the options name, and makes JSON of documents: what is stored is what will be sealed. */
 export class Preparer {
@@ -14,19 +12,25 @@ export class Preparer {
     this.#redactor = new Redactor(options);
   }
 
+  /** An event to be logged; an error where it is none. */
   event(given: object): NewEvent {
+    const event = this.copy(given);
+    checkEvent(event);
+    return event;
+  }
+
+  /** An event that was logged elsewhere, as it is. */
+  copy(given: object): NewEvent {
     const event = toJson(plain(given), "the event") as JsonObject & NewEvent;
-    if (typeof event.action !== "string" || event.action === "") {
-      throw new Error("an event has an action, such as user.login");
-    }
-    if (event.action.startsWith(RESERVED)) {
-      throw new Error(`${event.action} is no action for callers: ${RESERVED}* is the log's own`);
-    }
     for (const name of Object.keys(event)) {
       // A state may be null; of anything else it says that there is none.
       if (event[name] === null && name !== "before" && name !== "after") {
         delete event[name];
       }
+    }
+    if (event.metadata !== undefined && !isObject(event.metadata)) {
+      // Metadata is an object at the server.
+      event.metadata = { value: event.metadata };
     }
     this.#redactor.redact(event as Redactable);
     return event;

@@ -1,7 +1,7 @@
 // Which patterns are met now.
 import type { DatabaseReader } from "./_generated/server.js";
 import { tallyOf } from "./counters.js";
-import { page, type Event } from "./streams.js";
+import { Budget, page, type Event } from "./streams.js";
 import type { Anomaly, AnomalyPattern } from "./validators.js";
 
 const MINUTE_MS = 60_000;
@@ -19,9 +19,10 @@ const GROUPS: Record<NonNullable<AnomalyPattern["groupBy"]>, (event: Event) => s
 export async function detect(db: DatabaseReader, patterns: readonly AnomalyPattern[]): Promise<Anomaly[]> {
   const now = Date.now();
   const found: Anomaly[] = [];
+  const budget = new Budget();
   for (const pattern of patterns) {
     const { action, threshold, windowMinutes, name = action } = pattern;
-    for (const [group, count] of await counts(db, pattern, now)) {
+    for (const [group, count] of await counts(db, pattern, now, budget)) {
       if (count >= threshold) {
         found.push({ action, count, threshold, windowMinutes, detectedAt: now, name, ...(group === undefined ? {} : { group }) });
       }
@@ -31,12 +32,17 @@ export async function detect(db: DatabaseReader, patterns: readonly AnomalyPatte
 }
 
 /** How many events of a pattern there are in its window, in each group. */
-async function counts(db: DatabaseReader, pattern: AnomalyPattern, now: number): Promise<Map<string | undefined, number>> {
+async function counts(
+  db: DatabaseReader,
+  pattern: AnomalyPattern,
+  now: number,
+  budget: Budget,
+): Promise<Map<string | undefined, number>> {
   const { action, windowMinutes, groupBy, filter } = pattern;
   const fromTimestamp = now - windowMinutes * MINUTE_MS;
   if (!groupBy && !filter) {
     // To the end of time: an event may be ahead of this clock.
-    const tally = await tallyOf(db, fromTimestamp, Number.MAX_SAFE_INTEGER);
+    const tally = await tallyOf(db, fromTimestamp, Number.MAX_SAFE_INTEGER, budget);
     return new Map([[undefined, tally.actions.get(action) ?? 0]]);
   }
   const selection = {
@@ -44,9 +50,9 @@ async function counts(db: DatabaseReader, pattern: AnomalyPattern, now: number):
     actions: [action],
     fromTimestamp: Math.max(fromTimestamp, filter?.fromTimestamp ?? fromTimestamp),
   };
-  const { items, next } = await page(db, selection, { limit: Number.POSITIVE_INFINITY, order: "desc" });
+  const { items, next } = await page(db, selection, { limit: Number.POSITIVE_INFINITY, order: "desc", budget });
   if (next) {
-    throw new Error(`there are more than ${items.length} events of ${action} in the window, too many to count apart in a query`);
+    throw new Error(`there are too many events of ${action} in the window to count them apart in a query`);
   }
   const groups = new Map<string | undefined, number>();
   for (const event of items) {

@@ -9,7 +9,7 @@ export default defineComponent("auditLog", {
     SEALOG_API_KEY: v.optional(v.string()),
     /** A key that may read, for the actions that ask the server; `SEALOG_API_KEY` unless given. */
     SEALOG_READ_KEY: v.optional(v.string()),
-    /** The first pause after a failure, in milliseconds; each one after it is twice as long, up to five minutes. Default: 1000. */
+    /** The first pause after a failure, in milliseconds; each one after it is twice as long, up to 300 times. Default: 1000. */
     SEALOG_BACKOFF_MS: v.optional(v.string()),
   },
 });

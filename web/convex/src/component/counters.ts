@@ -2,7 +2,7 @@
 // writes to one shard of several by chance, so that those which log at once seldom meet.
 import type { Doc } from "./_generated/dataModel.js";
 import type { DatabaseReader, DatabaseWriter } from "./_generated/server.js";
-import type { Event } from "./streams.js";
+import { Budget, type Event } from "./streams.js";
 import type { Severity } from "./validators.js";
 
 const MINUTE_MS = 60_000;
@@ -12,6 +12,10 @@ const SPANS_MS = [24 * 60 * MINUTE_MS, 60 * MINUTE_MS, MINUTE_MS] as const;
 const SHARDS = 16;
 /** How many keys one document gathers, so that it stays far from a mebibyte and cheap to write. */
 const MAX_KEYS = 1_000;
+/** The shard of spans that are over, whose documents were put together. */
+const FOLDED = -1;
+/** How many spans are put together in one transaction. */
+const FOLDED_SPANS = 10;
 
 type Counted = Pick<Event, "timestamp" | "severity" | "action" | "actorId">;
 type Counter = Doc<"counters">;
@@ -36,6 +40,15 @@ export class Tally {
     }
     actions.forEach(({ key, count }) => add(this.actions, key, count));
     actors.forEach(({ key, count }) => add(this.actors, key, count));
+  }
+
+  get keys(): number {
+    return this.actions.size + this.actors.size;
+  }
+
+  isEmpty(): boolean {
+    const counts = [...Object.values(this.severities), ...this.actions.values(), ...this.actors.values()];
+    return counts.every((count) => count === 0);
   }
 
   fields(): Pick<Counter, "severities" | "actions" | "actors"> {
@@ -87,48 +100,92 @@ export async function countIn(db: DatabaseWriter, events: readonly Counted[]): P
 /** Takes events that go out of the counts, from whichever shards have them; what is empty then goes. */
 export async function countOut(db: DatabaseWriter, events: readonly Counted[]): Promise<void> {
   for (const { span, start, tally } of tallies(events)) {
-    const counters = await db
-      .query("counters")
-      .withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start))
-      .collect();
-    for (const counter of counters) {
+    const counters = db.query("counters").withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start));
+    for await (const counter of counters) {
+      // Each document that is read costs, and may be written by others meanwhile.
+      if (tally.isEmpty()) {
+        break;
+      }
       const severities = { ...counter.severities };
+      let isTouched = false;
       for (const severity of Object.keys(severities) as Severity[]) {
         const taken = Math.min(severities[severity], tally.severities[severity]);
         severities[severity] -= taken;
         tally.severities[severity] -= taken;
+        isTouched ||= taken > 0;
       }
       const actions = takeFrom(counter.actions, tally.actions);
       const actors = takeFrom(counter.actors, tally.actors);
-      if (Object.values(severities).every((count) => count === 0) && actions.length === 0 && actors.length === 0) {
+      if (Object.values(severities).every((count) => count === 0) && actions.counts.length === 0 && actors.counts.length === 0) {
         await db.delete(counter._id);
-      } else {
-        await db.patch(counter._id, { severities, actions, actors });
+      } else if (isTouched || actions.isTouched || actors.isTouched) {
+        await db.patch(counter._id, { severities, actions: actions.counts, actors: actors.counts });
       }
     }
   }
 }
 
-function takeFrom(counts: Counter["actions"], wanted: Map<string, number>): Counter["actions"] {
-  return counts
-    .map(({ key, count }) => {
-      const taken = Math.min(count, wanted.get(key) ?? 0);
-      if (taken > 0) {
-        add(wanted, key, -taken);
+function takeFrom(counts: Counter["actions"], wanted: Map<string, number>): { counts: Counter["actions"]; isTouched: boolean } {
+  let isTouched = false;
+  const left = counts.map(({ key, count }) => {
+    const taken = Math.min(count, wanted.get(key) ?? 0);
+    if (taken > 0) {
+      isTouched = true;
+      add(wanted, key, -taken);
+    }
+    return { key, count: count - taken };
+  });
+  return { counts: left.filter(({ count }) => count > 0), isTouched };
+}
+
+/** Puts the documents of spans that are over together, so that long ranges are cheap to read; whether all is done. */
+export async function fold(db: DatabaseWriter): Promise<boolean> {
+  const now = Date.now();
+  let left = FOLDED_SPANS;
+  for (let shard = 0; shard < SHARDS; shard++) {
+    for (const span of SPANS_MS) {
+      while (left > 0) {
+        const next = await db
+          .query("counters")
+          .withIndex("by_shard", (q) => q.eq("shard", shard).eq("span", span).lt("start", now - 2 * span))
+          .first();
+        if (!next) {
+          break;
+        }
+        await foldSpan(db, span, next.start);
+        left--;
       }
-      return { key, count: count - taken };
-    })
-    .filter(({ count }) => count > 0);
+    }
+  }
+  return left > 0;
+}
+
+async function foldSpan(db: DatabaseWriter, span: number, start: number): Promise<void> {
+  const counters = await db
+    .query("counters")
+    .withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start))
+    .collect();
+  let tally = new Tally();
+  const write = () => db.insert("counters", { span, start, shard: FOLDED, ...tally.fields() });
+  for (const counter of counters) {
+    await db.delete(counter._id);
+    if (tally.keys > 0 && tally.keys + counter.actions.length + counter.actors.length > MAX_KEYS) {
+      await write();
+      tally = new Tally();
+    }
+    tally.counter(counter);
+  }
+  await write();
 }
 
 /** What is counted from `from` up to, but without, `end`: whole spans from the counters, the rest from the events. */
-export async function tallyOf(db: DatabaseReader, from: number, end: number): Promise<Tally> {
+export async function tallyOf(db: DatabaseReader, from: number, end: number, budget = new Budget()): Promise<Tally> {
   const tally = new Tally();
-  await cover(db, tally, from, end, 0);
+  await cover(db, tally, from, end, budget, 0);
   return tally;
 }
 
-async function cover(db: DatabaseReader, tally: Tally, from: number, end: number, level: number): Promise<void> {
+async function cover(db: DatabaseReader, tally: Tally, from: number, end: number, budget: Budget, level: number): Promise<void> {
   if (from >= end) {
     return;
   }
@@ -136,6 +193,7 @@ async function cover(db: DatabaseReader, tally: Tally, from: number, end: number
   if (span === undefined) {
     const events = db.query("auditLogs").withIndex("by_timestamp", (q) => q.gte("timestamp", from).lt("timestamp", end));
     for await (const event of events) {
+      spend(budget, event);
       tally.event(event);
     }
     return;
@@ -143,13 +201,21 @@ async function cover(db: DatabaseReader, tally: Tally, from: number, end: number
   const first = Math.ceil(from / span) * span;
   const last = Math.floor(end / span) * span;
   if (first >= last) {
-    await cover(db, tally, from, end, level + 1);
+    await cover(db, tally, from, end, budget, level + 1);
     return;
   }
-  await cover(db, tally, from, first, level + 1);
+  await cover(db, tally, from, first, budget, level + 1);
   const counters = db.query("counters").withIndex("by_bucket", (q) => q.eq("span", span).gte("start", first).lt("start", last));
   for await (const counter of counters) {
+    spend(budget, counter);
     tally.counter(counter);
   }
-  await cover(db, tally, last, end, level + 1);
+  await cover(db, tally, last, end, budget, level + 1);
+}
+
+function spend(budget: Budget, document: Event | Counter): void {
+  if (budget.isSpent) {
+    throw new Error("there is more to count than one query may read; ask for a shorter time, or the server");
+  }
+  budget.spend(document);
 }

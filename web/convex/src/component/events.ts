@@ -24,7 +24,7 @@ export function entryOf({ commitTs: _, changed: __, ...event }: Event): AuditLog
   return event;
 }
 
-/** Whether the server has it, or has said that it does not want it. */
+/** Whether the server has it, or its sampling left it out. */
 export function isAcknowledged({ seq, sampled }: Pick<Event, "seq" | "sampled">): boolean {
   return seq !== undefined || sampled === true;
 }
@@ -40,8 +40,8 @@ export async function store(ctx: MutationCtx, events: readonly NewEvent[], sampl
   const ids: string[] = [];
   for (const given of events) {
     const event = hidden(given, config, now);
-    if (!Number.isSafeInteger(event.timestamp) || event.timestamp > now + MAX_FUTURE_MS) {
-      throw new Error(`${event.timestamp} is no time of an event: whole milliseconds, and not ahead of the clock`);
+    if (!Number.isSafeInteger(event.timestamp) || event.timestamp < 0 || event.timestamp > now + MAX_FUTURE_MS) {
+      throw new Error(`${event.timestamp} is no time of an event: whole milliseconds since 1970, and not ahead of the clock`);
     }
     const known = event.id === undefined ? null : await existing(ctx, event, given, config);
     if (known !== null || (sampling !== null && !isKept(event, sampling, config))) {
@@ -65,8 +65,9 @@ export async function store(ctx: MutationCtx, events: readonly NewEvent[], sampl
 /** What is stored of an event, hidden what the settings hide on top of what the caller hid. */
 function hidden({ generateDiff: wantsDiff, ...given }: NewEvent, config: Config, now: number): Stored {
   const event = { ...given, severity: given.severity ?? "info", timestamp: given.timestamp ?? now } as Stored;
-  if (config && config.piiFieldsToRedact.length > 0) {
-    new Redactor({ redactDefaults: false, piiFields: config.piiFieldsToRedact }).redact(event as Redactable);
+  const piiFields = config?.piiFieldsToRedact ?? [];
+  if (piiFields.length > 0) {
+    new Redactor({ redactDefaults: false, piiFields }).redact(event as Redactable);
   }
   if (wantsDiff !== false && event.before !== undefined && event.after !== undefined) {
     event.diff = readableDiff(changesOf(event));
@@ -84,7 +85,7 @@ function changesOf({ before, after, changed = [] }: Pick<Stored, "before" | "aft
 
 /** Whether sampling keeps it: a change and what is more than `info` always, and else by chance, or by its id. */
 function isKept({ severity, id, before, after, changed }: Stored, sampling: number | undefined, config: Config): boolean {
-  const rate = Math.min(sampling ?? 1, config?.samplingEnabled ? config.samplingRate : 1);
+  const rate = Math.min(sampling ?? 1, config?.samplingEnabled ? (config.samplingRate ?? 1) : 1);
   if (rate >= 1 || severity !== "info" || before !== undefined || after !== undefined || changed !== undefined) {
     return true;
   }

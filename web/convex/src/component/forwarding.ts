@@ -13,6 +13,7 @@ import {
   type MutationCtx,
 } from "./_generated/server.js";
 import { internal } from "./_generated/api.js";
+import { fold } from "./counters.js";
 import { startEviction } from "./retention.js";
 import type { Event } from "./streams.js";
 import { vForwardingStatus } from "./validators.js";
@@ -21,7 +22,7 @@ import { vForwardingStatus } from "./validators.js";
 const MAX_BATCH_EVENTS = 500;
 /** How many bytes of events go in one request, but always one event. */
 const MAX_BATCH_BYTES = 1024 * 1024;
-/** How far the events that wait are counted, by number and bytes. */
+/** How far the events that wait, or were refused, are counted, by number and bytes. */
 const MAX_COUNTED = 1_000;
 const MAX_COUNTED_BYTES = 4 * 1024 * 1024;
 /** The first pause after a failure, in milliseconds, and the longest. */
@@ -92,20 +93,13 @@ async function schedule(ctx: MutationCtx, run: number, afterMs: number, most?: n
 }
 
 /** The events after those that are acknowledged, in the order of commits, but for those that were refused. */
-async function* waiting(db: DatabaseReader): AsyncGenerator<Event, void, void> {
+export async function* waiting(db: DatabaseReader): AsyncGenerator<Event, void, void> {
   const { commitTs, creationTime } = await progressOf(db);
   // All events of one commit have one timestamp; in there, they are in the order in which they were made.
-  const ranges = [
-    db.query("auditLogs").withIndex("by_commit", (q) => q.eq("commitTs", commitTs).gt("_creationTime", creationTime)),
-    db.query("auditLogs").withIndex("by_commit", (q) => q.gt("commitTs", commitTs)),
-  ];
-  for (const range of ranges) {
-    for await (const event of range) {
-      if (event.refused === undefined) {
-        yield event;
-      }
-    }
-  }
+  const events = (bound: (q: any) => any) =>
+    db.query("auditLogs").withIndex("by_refusal_commit", (q) => bound(q.eq("refused.code", undefined)));
+  yield* events((q) => q.eq("commitTs", commitTs).gt("_creationTime", creationTime));
+  yield* events((q) => q.gt("commitTs", commitTs));
 }
 
 async function isCurrent(db: DatabaseReader, run: number): Promise<boolean> {
@@ -197,10 +191,25 @@ export function server(key: "SEALOG_API_KEY" | "SEALOG_READ_KEY"): AuditLog {
   });
 }
 
-/** An event as the server takes it. Its id there is its `_id` here, so what one knows it by is the same in both. */
+/** Under which name of the metadata the caller's id is at the server. */
+const GIVEN_ID = "sealog-convex";
+
+/**
+ * An event as the server takes it. Its id there is its `_id` here, so what one knows it by is the same in both; the id
+ * that the caller gave goes along in the metadata, with a word where there are no others.
+ */
 function sentOf(event: Event): AuditEventInput {
-  const { _id, _creationTime, commitTs, seq, treeSize, sampled, refused, diff, id, ...said } = event;
-  return { ...said, id: _id };
+  const { _id, _creationTime, commitTs, seq, treeSize, sampled, refused, diff, id, metadata, ...said } = event;
+  const given = id === undefined ? {} : { [GIVEN_ID]: metadata === undefined ? { id, isAlone: true } : { id } };
+  const isSomething = metadata !== undefined || id !== undefined;
+  return { ...said, id: _id, ...(isSomething ? { metadata: { ...metadata, ...given } } : {}) };
+}
+
+/** What the caller said, of metadata at the server. */
+export function givenOf(metadata: Record<string, unknown> | undefined): { id?: string; metadata?: Record<string, unknown> } {
+  const { [GIVEN_ID]: given, ...rest } = metadata ?? {};
+  const { id, isAlone } = (given ?? {}) as { id?: string; isAlone?: boolean };
+  return { ...(id === undefined ? {} : { id }), ...(metadata === undefined || isAlone ? {} : { metadata: rest }) };
 }
 
 /** Which errors are about an event, and will be the same the next time. */
@@ -304,25 +313,36 @@ export const fail = internalMutation({
   },
 });
 
+function refusals(db: DatabaseReader) {
+  return db.query("auditLogs").withIndex("by_refusal_commit", (q) => q.gt("refused.code", ""));
+}
+
+async function counted(events: AsyncIterable<Event>): Promise<{ count: number; first: Event | undefined }> {
+  let count = 0;
+  let bytes = 0;
+  let first: Event | undefined;
+  for await (const event of events) {
+    first ??= event;
+    bytes += getDocumentSize(event);
+    if (++count === MAX_COUNTED || bytes > MAX_COUNTED_BYTES) {
+      break;
+    }
+  }
+  return { count, first };
+}
+
 /** How forwarding stands. */
 export async function statusOf(db: DatabaseReader): Promise<Infer<typeof vForwardingStatus>> {
   const forwarder = await db.query("forwarder").first();
   const { acknowledged, lastSeq = null, treeSize = null, failures, error = null, dueAt } = await progressOf(db);
-  let pending = 0;
-  let bytes = 0;
-  let oldestPendingAt: number | null = null;
-  for await (const event of waiting(db)) {
-    oldestPendingAt ??= event._creationTime;
-    bytes += getDocumentSize(event);
-    if (++pending === MAX_COUNTED || bytes > MAX_COUNTED_BYTES) {
-      break;
-    }
-  }
+  const { count: pending, first } = await counted(waiting(db));
+  const { count: refused } = await counted(refusals(db));
   const isWaiting = forwarder?.isRunning === true && failures > 0;
   return {
     state: !isForwarding() ? "off" : isWaiting ? "waiting" : forwarder?.isRunning ? "sending" : "idle",
     pending,
-    oldestPendingAt,
+    oldestPendingAt: first?._creationTime ?? null,
+    refused,
     acknowledged,
     lastSeq,
     treeSize,
@@ -337,10 +357,7 @@ export async function forwardAgain(ctx: MutationCtx): Promise<number> {
   if (!isForwarding()) {
     throw new Error("no Sealog server is configured: SEALOG_URL is not set");
   }
-  const refused = await ctx.db
-    .query("auditLogs")
-    .withIndex("by_refusal", (q) => q.gt("refused.code", ""))
-    .take(MAX_BATCH_EVENTS);
+  const refused = await refusals(ctx.db).take(MAX_BATCH_EVENTS);
   for (const { _id } of refused) {
     await ctx.db.patch(_id, { refused: undefined, commitTs: ctx.db.vars.commitTs });
   }
@@ -349,11 +366,15 @@ export async function forwardAgain(ctx: MutationCtx): Promise<number> {
   return refused.length;
 }
 
-/** Looks now and then whether a forwarder was lost, whether there is work for one, and whether events are to leave. */
+/**
+ * Looks now and then whether a forwarder was lost, whether there is work for one, and whether events are to leave; and
+ * has counters put together.
+ */
 export const maintain = internalMutation({
   args: {},
   returns: v.null(),
   handler: async (ctx) => {
+    await ctx.scheduler.runAfter(0, internal.forwarding.foldCounters, {});
     if (!isForwarding()) {
       return null;
     }
@@ -365,6 +386,18 @@ export const maintain = internalMutation({
       await start(ctx);
     }
     await startEviction(ctx);
+    return null;
+  },
+});
+
+/** In transactions of its own, so that it makes the others wait for nothing. */
+export const foldCounters = internalMutation({
+  args: {},
+  returns: v.null(),
+  handler: async (ctx) => {
+    if (!(await fold(ctx.db))) {
+      await ctx.scheduler.runAfter(0, internal.forwarding.foldCounters, {});
+    }
     return null;
   },
 });

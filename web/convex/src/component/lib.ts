@@ -9,10 +9,16 @@ import { reportText } from "./reports.js";
 import { cleanUp, CRITICAL_RETENTION_DAYS, DEFAULT_RETENTION_DAYS } from "./retention.js";
 import { page, readCursor, writeCursor, type Selection } from "./streams.js";
 import {
+  checkDays,
+  checkLimit,
   cleanupArgs,
   configArgs,
+  LIST_EVENTS,
+  MAX_LIMIT,
+  MAX_RECORDS,
   questionArgs,
-  vAnomaly,
+  vAnomalies,
+  vDefaults,
   vEvent,
   vForwardingStatus,
   vList,
@@ -21,18 +27,15 @@ import {
   vReport,
   vRetention,
   vStats,
+  WATCHED,
+  WATCHED_EVENTS,
   type AuditLogEntry,
-  type Severity,
 } from "./validators.js";
 
-/** How many events a list has unless told otherwise, and how many an answer has at the most. */
-const LIST_EVENTS = 50;
-const WATCHED_EVENTS = 20;
-const WATCHED: Severity[] = ["error", "critical"];
-const MAX_LIMIT = 10_000;
 /** How long the top lists are. */
 const TOP = 10;
-const DAY_MS = 24 * 60 * 60_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 export const log = mutation({
   args: { event: vNewEvent, sampling: v.optional(v.number()) },
@@ -55,11 +58,6 @@ async function since(db: DatabaseReader): Promise<number> {
   return (await db.query("coverage").first())?.since ?? Number.NEGATIVE_INFINITY;
 }
 
-function checkLimit(limit: number): void {
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new Error(`a limit is a whole number from 1 to ${MAX_LIMIT}`);
-  }
-}
 
 /** The newest events that are selected. */
 async function list(
@@ -75,7 +73,7 @@ async function list(
 }
 
 async function select(db: DatabaseReader, selection: Selection, limit: number, cursor?: string | null) {
-  checkLimit(limit);
+  checkLimit(limit, MAX_LIMIT);
   const { items, next } = await page(db, selection, { limit, order: "desc", after: readCursor(cursor) });
   // It is complete if it did not come to where events have left for the server.
   const reached = next?.timestamp ?? selection.fromTimestamp ?? Number.NEGATIVE_INFINITY;
@@ -131,6 +129,10 @@ export const get = query({
   handler: async (ctx, { id }) => {
     const _id = ctx.db.normalizeId("auditLogs", id);
     const event = _id && (await ctx.db.get(_id));
+    // `null` would say that there never was one.
+    if (_id && !event && (await ctx.db.query("coverage").first())) {
+      throw new Error(`the event ${id} is not in Convex any more; the server may have it`);
+    }
     return event ? entryOf(event) : null;
   },
 });
@@ -154,15 +156,18 @@ export const getStats = query({
 
 export const detectAnomalies = query({
   args: questionArgs.detectAnomalies,
-  returns: v.array(vAnomaly),
-  handler: async (ctx, { patterns }) => detect(ctx.db, patterns),
+  returns: vAnomalies,
+  handler: async (ctx, { patterns }) => {
+    const reached = Date.now() - Math.max(0, ...patterns.map(({ windowMinutes }) => windowMinutes)) * MINUTE_MS;
+    return { items: await detect(ctx.db, patterns), complete: reached >= (await since(ctx.db)) };
+  },
 });
 
 export const generateReport = query({
   args: questionArgs.generateReport,
   returns: vReport,
-  handler: async (ctx, { startDate, endDate, maxRecords = MAX_LIMIT, cursor, ...rest }) => {
-    checkLimit(maxRecords);
+  handler: async (ctx, { startDate, endDate, maxRecords = MAX_RECORDS, cursor, ...rest }) => {
+    checkLimit(maxRecords, MAX_RECORDS);
     const selection = { fromTimestamp: startDate, toTimestamp: endDate };
     const { items, next } = await page(ctx.db, selection, { limit: maxRecords, order: "asc", after: readCursor(cursor) });
     return {
@@ -196,19 +201,13 @@ export const forwardAgain = mutation({
 });
 
 export const cleanup = mutation({
-  args: {
-    ...cleanupArgs,
-    /** How long events are kept where the settings say nothing. */
-    defaults: v.optional(
-      v.object({ defaultRetentionDays: v.optional(v.number()), criticalRetentionDays: v.optional(v.number()) }),
-    ),
-  },
+  args: { ...cleanupArgs, defaults: v.optional(vDefaults) },
   returns: v.number(),
   handler: async (ctx, { defaults = {}, ...options }) => cleanUp(ctx, options, defaults),
 });
 
 export const getConfig = query({
-  args: {},
+  args: { defaults: v.optional(vDefaults) },
   returns: v.union(
     v.null(),
     v.object({
@@ -223,38 +222,37 @@ export const getConfig = query({
       keepDays: v.optional(v.union(v.number(), v.null())),
     }),
   ),
-  handler: async (ctx) => ctx.db.query("config").first(),
+  handler: async (ctx, { defaults }) => {
+    const config = await ctx.db.query("config").first();
+    return (
+      config && {
+        defaultRetentionDays: DEFAULT_RETENTION_DAYS,
+        criticalRetentionDays: CRITICAL_RETENTION_DAYS,
+        piiFieldsToRedact: [],
+        samplingEnabled: false,
+        samplingRate: 1,
+        ...defaults,
+        ...config,
+      }
+    );
+  },
 });
 
 export const updateConfig = mutation({
   args: configArgs,
   returns: v.string(),
   handler: async (ctx, change) => {
-    const { samplingRate = 1, defaultRetentionDays = 0, criticalRetentionDays = 0, keepDays } = change;
+    const { samplingRate = 1, customRetention = [] } = change;
     if (!(samplingRate >= 0 && samplingRate <= 1)) {
       throw new Error("samplingRate is a share, from 0 to 1");
     }
-    const days = [
-      defaultRetentionDays,
-      criticalRetentionDays,
-      keepDays ?? 0,
-      ...(change.customRetention ?? []).map((rule) => rule.retentionDays),
-    ];
-    if (!days.every((count) => count >= 0)) {
-      throw new Error("days are counted from 0 on");
-    }
+    const ofCategories = customRetention.map(({ retentionDays }) => retentionDays);
+    checkDays(change.defaultRetentionDays, change.criticalRetentionDays, change.keepDays, ...ofCategories);
     const config = await ctx.db.query("config").first();
     if (config) {
       await ctx.db.patch(config._id, change);
       return config._id;
     }
-    return ctx.db.insert("config", {
-      defaultRetentionDays: DEFAULT_RETENTION_DAYS,
-      criticalRetentionDays: CRITICAL_RETENTION_DAYS,
-      piiFieldsToRedact: [],
-      samplingEnabled: false,
-      samplingRate: 1,
-      ...change,
-    });
+    return ctx.db.insert("config", change);
   },
 });

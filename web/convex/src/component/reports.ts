@@ -3,7 +3,7 @@ import { canonicalJson, isObject, type Json } from "sealog/policy";
 import type { AuditLogEntry, ReportArgs } from "./validators.js";
 
 /** What a report shows of each event unless fields are named. */
-export const DEFAULT_FIELDS = ["timestamp", "action", "actorId", "resourceType", "resourceId", "severity"];
+const DEFAULT_FIELDS = ["timestamp", "action", "actorId", "resourceType", "resourceId", "severity"];
 
 /** A field by its name, by dots (`metadata.method`), or as a JSON Pointer; `time` and `date` are made of the timestamp. */
 function valueAt(event: AuditLogEntry, field: string): unknown {
@@ -33,7 +33,12 @@ export function reportText(
   for (const event of events) {
     const value = groupBy === undefined ? "" : (valueAt(event, groupBy) ?? "unknown");
     const key = typeof value === "string" ? value : canonicalJson(value as Json);
-    groups.set(key, [...(groups.get(key) ?? []), event]);
+    const group = groups.get(key);
+    if (group) {
+      group.push(event);
+    } else {
+      groups.set(key, [event]);
+    }
   }
   if (format === "csv") {
     const fields = groupBy === undefined ? includeFields : [groupBy, ...includeFields.filter((field) => field !== groupBy)];

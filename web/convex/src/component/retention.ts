@@ -7,7 +7,7 @@ import { countOut } from "./counters.js";
 import { isAcknowledged } from "./events.js";
 import { isForwarding } from "./forwarding.js";
 import type { Event } from "./streams.js";
-import { SEVERITIES, vSeverity, type CleanupOptions } from "./validators.js";
+import { checkDays, SEVERITIES, vSeverity, type CleanupOptions, type Defaults } from "./validators.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 /** How many events a batch looks at, unless told otherwise; and at the most. */
@@ -20,13 +20,13 @@ export const CRITICAL_RETENTION_DAYS = 365;
 const vKind = v.object({ category: v.union(v.string(), v.null()), severity: vSeverity, before: v.number() });
 const vPlace = v.object({ timestamp: v.number(), creationTime: v.number() });
 /** What is left to do: the kinds, the first of them from a place on. */
-const job = { kinds: v.array(vKind), place: v.optional(vPlace), batchSize: v.number() };
+const job = {
+  kinds: v.array(vKind),
+  place: v.optional(vPlace),
+  batchSize: v.number(),
+  includeRefused: v.optional(v.boolean()),
+};
 const vJob = v.object(job);
-
-export interface Defaults {
-  defaultRetentionDays?: number;
-  criticalRetentionDays?: number;
-}
 
 /** Cleans up a first batch and has the rest done; answers how many events went by now. */
 export async function cleanUp(ctx: MutationCtx, options: CleanupOptions, defaults: Defaults): Promise<number> {
@@ -34,8 +34,10 @@ export async function cleanUp(ctx: MutationCtx, options: CleanupOptions, default
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new Error("batchSize is a whole number from 1 on");
   }
+  checkDays(options.olderThanDays, defaults.defaultRetentionDays, defaults.criticalRetentionDays);
   const kinds = await kindsOf(ctx.db, options, defaults);
-  return cleanUpBatch(ctx, { kinds, batchSize: Math.min(batchSize, MAX_BATCH_EVENTS) });
+  const includeRefused = options.includeRefused ?? false;
+  return cleanUpBatch(ctx, { kinds, batchSize: Math.min(batchSize, MAX_BATCH_EVENTS), includeRefused });
 }
 
 /** The kinds that there are, and before when their events go. */
@@ -96,7 +98,7 @@ async function* ofKind(
   }
 }
 
-async function cleanUpBatch(ctx: MutationCtx, { kinds, place, batchSize }: Infer<typeof vJob>): Promise<number> {
+async function cleanUpBatch(ctx: MutationCtx, { kinds, place, batchSize, includeRefused = false }: Infer<typeof vJob>): Promise<number> {
   const gone: Event[] = [];
   let looked = 0;
   for (const [at, kind] of kinds.entries()) {
@@ -104,13 +106,13 @@ async function cleanUpBatch(ctx: MutationCtx, { kinds, place, batchSize }: Infer
     for await (const event of ofKind(ctx.db, kind, last)) {
       if (looked++ === batchSize) {
         await remove(ctx, gone);
-        const rest = { kinds: kinds.slice(at), batchSize, ...(last ? { place: last } : {}) };
+        const rest = { kinds: kinds.slice(at), batchSize, includeRefused, ...(last ? { place: last } : {}) };
         await ctx.scheduler.runAfter(0, internal.retention.cleanUpRest, rest);
         return gone.length;
       }
       last = { timestamp: event.timestamp, creationTime: event._creationTime };
-      // What the server is yet to get is nowhere else.
-      if (!isForwarding() || isAcknowledged(event) || event.refused) {
+      // What the server does not have is nowhere else.
+      if (!isForwarding() || isAcknowledged(event) || (includeRefused && event.refused)) {
         gone.push(event);
       }
     }
@@ -164,8 +166,24 @@ export async function startEviction(ctx: MutationCtx): Promise<void> {
   }
   const before = Date.now() - config.keepDays * DAY_MS;
   const oldest = await ctx.db.query("auditLogs").withIndex("by_timestamp").first();
-  if (oldest && oldest.timestamp < before) {
-    await ctx.scheduler.runAfter(0, internal.retention.evict, { before });
+  if (oldest && oldest.timestamp < before && !(await isEvicting(ctx))) {
+    await scheduleEviction(ctx, { before });
+  }
+}
+
+async function isEvicting(ctx: MutationCtx): Promise<boolean> {
+  const eviction = await ctx.db.query("eviction").first();
+  const state = (eviction && (await ctx.db.system.get(eviction.job)))?.state.kind;
+  return state === "pending" || state === "inProgress";
+}
+
+async function scheduleEviction(ctx: MutationCtx, args: { before: number; place?: Infer<typeof vPlace> }): Promise<void> {
+  const job = await ctx.scheduler.runAfter(0, internal.retention.evict, args);
+  const eviction = await ctx.db.query("eviction").first();
+  if (eviction) {
+    await ctx.db.patch(eviction._id, { job });
+  } else {
+    await ctx.db.insert("eviction", { job });
   }
 }
 
@@ -188,7 +206,7 @@ export const evict = internalMutation({
       for await (const event of range) {
         if (looked++ === BATCH_EVENTS) {
           await remove(ctx, gone);
-          await ctx.scheduler.runAfter(0, internal.retention.evict, { before, ...(last ? { place: last } : {}) });
+          await scheduleEviction(ctx, { before, ...(last ? { place: last } : {}) });
           return null;
         }
         last = { timestamp: event.timestamp, creationTime: event._creationTime };

@@ -1,6 +1,6 @@
 import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
-import { vEventFields, vRetention } from "./validators.js";
+import { configArgs, vEventFields } from "./validators.js";
 
 export default defineSchema({
   /** The events. What they hold is never changed; what the server answers is added. */
@@ -19,13 +19,16 @@ export default defineSchema({
     .index("by_resource_type", ["resourceType", "timestamp"])
     .index("by_severity", ["severity", "timestamp"])
     .index("by_retention", ["retentionCategory", "severity", "timestamp"])
-    .index("by_commit", ["commitTs"])
-    .index("by_refusal", ["refused.code"]),
+    // What waits for the server has no refusal, and is in the order of commits.
+    .index("by_refusal_commit", ["refused.code", "commitTs"]),
 
   /** Ids that callers gave, so that the same event sent twice is one. They outlive events that are in the server. */
   ids: defineTable({ id: v.string(), event: v.string() }).index("by_given_id", ["id"]),
 
-  /** How many events there are: a document for each span of time and shard, and another one where one is full. */
+  /**
+   * How many events there are: a document for each span of time and shard, and another one where one is full. Once a
+   * span is over its documents are put together.
+   */
   counters: defineTable({
     /** The length of the span, in milliseconds. */
     span: v.number(),
@@ -35,23 +38,23 @@ export default defineSchema({
     severities: v.object({ info: v.number(), warning: v.number(), error: v.number(), critical: v.number() }),
     actions: v.array(v.object({ key: v.string(), count: v.number() })),
     actors: v.array(v.object({ key: v.string(), count: v.number() })),
-  }).index("by_bucket", ["span", "start", "shard"]),
+  })
+    .index("by_bucket", ["span", "start", "shard"])
+    .index("by_shard", ["shard", "span", "start"]),
 
-  /** The settings: one document, or none. */
-  config: defineTable({
-    defaultRetentionDays: v.number(),
-    criticalRetentionDays: v.number(),
-    piiFieldsToRedact: v.array(v.string()),
-    samplingEnabled: v.boolean(),
-    samplingRate: v.number(),
-    customRetention: v.optional(v.array(vRetention)),
-    keepDays: v.optional(v.union(v.number(), v.null())),
-  }),
+  /** The settings: one document, or none. It holds what was said alone, so that defaults hold for all else. */
+  config: defineTable(configArgs),
 
   /** Since when every event is here: one document, once events have left for the server. */
   coverage: defineTable({ since: v.number() }),
 
-  /** Whether a forwarder is at work: one document. Mutations that log read it, so it changes seldom. */
+  /** The newest function that has events leave: one document. */
+  eviction: defineTable({ job: v.id("_scheduled_functions") }),
+
+  /**
+   * Whether a forwarder is at work: one document. Mutations that log read it. It changes when a forwarder starts and when
+   * nothing waits any more, so not while events keep coming.
+   */
   forwarder: defineTable({ isRunning: v.boolean(), run: v.number() }),
 
   /** How far the forwarder is: one document. */

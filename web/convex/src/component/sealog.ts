@@ -1,74 +1,102 @@
 // The same questions, answered by the server: of the whole history, and also of what has left the tables. What has not
 // been forwarded yet is not in these answers.
 import { v } from "convex/values";
-import type { AuditLogEntry as Remote } from "sealog";
+import { readableDiff, type AuditLogEntry as Remote } from "sealog";
 import { action } from "./_generated/server.js";
-import { server } from "./forwarding.js";
-import { DEFAULT_FIELDS } from "./reports.js";
+import { givenOf, server } from "./forwarding.js";
+import { reportText } from "./reports.js";
+import type { Selection } from "./streams.js";
 import {
+  checkLimit,
+  LIST_EVENTS,
+  MAX_LIMIT,
+  MAX_RECORDS,
   questionArgs,
-  vAnomaly,
+  vAnomalies,
   vEvent,
   vList,
   vPage,
   vReport,
   vStats,
+  WATCHED,
+  WATCHED_EVENTS,
   type AuditLogEntry,
   type QueryFilters,
 } from "./validators.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 
-/** An event as the tables tell it. Its `id` at the server is its `_id`. */
-function entryOf({ id: _, recordedAt: __, changes: ___, ...entry }: Remote): AuditLogEntry {
-  return entry;
+/** An event as the tables tell it. Its `id` at the server is its `_id`; the caller's is in the metadata there. */
+function entryOf({ id: _, recordedAt: __, changes: ___, metadata, ...entry }: Remote): AuditLogEntry {
+  return { ...entry, ...givenOf(metadata) };
 }
 
 /** The server's ranges end before their last moment, those of the tables with it. */
-function filtersOf({ toTimestamp, ...filters }: QueryFilters): QueryFilters {
+function filtersOf<Filters extends QueryFilters>({ toTimestamp, ...filters }: Filters) {
   return { ...filters, ...(toTimestamp === undefined ? {} : { toTimestamp: toTimestamp + 1 }) };
 }
 
 const reader = () => server("SEALOG_READ_KEY");
-const listOf = (events: Remote[]) => ({ items: events.map(entryOf), complete: true });
+/** How many events the server has in one page. */
+const PAGE_EVENTS = 1_000;
+
+/** As many of the newest events as are wanted, in as many pages as it takes. */
+async function pages(filters: Selection, limit: number, cursor: string | null = null) {
+  checkLimit(limit, MAX_LIMIT);
+  const items: AuditLogEntry[] = [];
+  for (;;) {
+    const pagination = { limit: Math.min(limit - items.length, PAGE_EVENTS), cursor };
+    const page = await reader().search({ filters: filtersOf(filters), pagination });
+    items.push(...page.items.map(entryOf));
+    cursor = page.cursor;
+    if (!page.hasMore || items.length === limit) {
+      return { items, cursor, hasMore: page.hasMore, complete: true };
+    }
+  }
+}
+
+async function list(filters: Selection, limit: number) {
+  const { items, complete } = await pages(filters, limit);
+  return { items, complete };
+}
 
 export const queryByResource = action({
   args: questionArgs.queryByResource,
   returns: vList,
-  handler: async (_, args) => listOf(await reader().queryByResource(args)),
+  handler: async (_, { resourceType: type, resourceId: id, limit = LIST_EVENTS, ...rest }) =>
+    list({ ...rest, resource: { type, id } }, limit),
 });
 
 export const queryByActor = action({
   args: questionArgs.queryByActor,
   returns: vList,
-  handler: async (_, args) => listOf(await reader().queryByActor(args)),
+  handler: async (_, { actorId, limit = LIST_EVENTS, ...rest }) => list({ ...rest, actorIds: [actorId] }, limit),
 });
 
 export const queryBySeverity = action({
   args: questionArgs.queryBySeverity,
   returns: vList,
-  handler: async (_, args) => listOf(args.severity.length === 0 ? [] : await reader().queryBySeverity(args)),
+  handler: async (_, { severity, limit = LIST_EVENTS, ...rest }) =>
+    severity.length === 0 ? { items: [], complete: true } : list({ ...rest, severity }, limit),
 });
 
 export const queryByAction = action({
   args: questionArgs.queryByAction,
   returns: vList,
-  handler: async (_, args) => listOf(await reader().queryByAction(args)),
+  handler: async (_, { action, limit = LIST_EVENTS, ...rest }) => list({ ...rest, actions: [action] }, limit),
 });
 
 export const watchCritical = action({
   args: questionArgs.watchCritical,
   returns: vList,
-  handler: async (_, args) => listOf(await reader().watchCritical(args)),
+  handler: async (_, { severity = WATCHED, limit = WATCHED_EVENTS }) =>
+    severity.length === 0 ? { items: [], complete: true } : list({ severity }, limit),
 });
 
 export const search = action({
   args: questionArgs.search,
   returns: vPage,
-  handler: async (_, { filters, pagination: { limit, cursor = null } }) => {
-    const { items, ...page } = await reader().search({ filters: filtersOf(filters), pagination: { limit, cursor } });
-    return { ...page, ...listOf(items) };
-  },
+  handler: async (_, { filters, pagination: { limit, cursor } }) => pages(filters, limit, cursor),
 });
 
 export const get = action({
@@ -91,45 +119,96 @@ export const getStats = action({
 
 export const detectAnomalies = action({
   args: questionArgs.detectAnomalies,
-  returns: v.array(vAnomaly),
+  returns: vAnomalies,
   handler: async (_, { patterns }) => {
     const asked = patterns.map(({ filter, ...pattern }) => ({ ...pattern, ...(filter ? { filter: filtersOf(filter) } : {}) }));
-    return (await reader().detectAnomalies(asked)).map(({ ids: _, ...anomaly }) => anomaly);
+    const found = await reader().detectAnomalies(asked);
+    return { items: found.map(({ ids: _, ...anomaly }) => anomaly), complete: true };
   },
 });
 
 export const generateReport = action({
   args: questionArgs.generateReport,
   returns: vReport,
-  handler: async (_, { startDate, endDate, format, includeFields = DEFAULT_FIELDS, groupBy }) => {
-    const asked = { startDate, endDate: endDate + 1, format, includeFields, ...(groupBy === undefined ? {} : { groupBy }) };
-    const { data, generatedAt, recordCount } = await reader().generateReport(asked);
+  handler: async (_, { startDate, endDate, maxRecords = MAX_RECORDS, cursor, ...rest }) => {
+    checkLimit(maxRecords, MAX_RECORDS);
+    // Where the page begins: a time, and how many events of that time the pages before have told.
+    const [from, told] = cursor == null ? [startDate, 0] : readPlace(cursor);
+    const startsAt = Math.max(from, startDate);
+    const body = await reader().streamReport({ startDate: startsAt, endDate: endDate + 1, format: "ndjson" });
+    const items: AuditLogEntry[] = [];
+    let toSkip = from < startDate ? 0 : told;
+    let next: string | null = null;
+    for await (const row of rows(body)) {
+      if (toSkip > 0) {
+        toSkip--;
+      } else if (items.length < maxRecords) {
+        items.push(row);
+      } else {
+        const { timestamp } = items.at(-1)!;
+        const same = items.filter((item) => item.timestamp === timestamp).length;
+        next = JSON.stringify([timestamp, same + (timestamp === startsAt ? told : 0)]);
+        break;
+      }
+    }
     return {
-      format,
-      data: format === "csv" ? data : JSON.stringify(rowsOf(JSON.parse(data), groupBy), null, 2),
-      generatedAt,
-      recordCount: recordCount ?? 0,
-      truncated: false,
-      cursor: null,
+      format: rest.format,
+      data: reportText(items, rest, cursor == null),
+      generatedAt: Date.now(),
+      recordCount: items.length,
+      truncated: next !== null,
+      cursor: next,
       complete: true,
     };
   },
 });
 
-/** The rows alone, as the tables report them. */
-function rowsOf(
-  report: { rows?: unknown[]; groups?: { group: Record<string, unknown>; rows: unknown[] }[] },
-  groupBy: string | undefined,
-) {
-  if (groupBy === undefined) {
-    return report.rows ?? [];
+function readPlace(cursor: string): [number, number] {
+  try {
+    const [timestamp, told] = JSON.parse(cursor) as unknown[];
+    if (Number.isSafeInteger(timestamp) && Number.isSafeInteger(told)) {
+      return [timestamp as number, told as number];
+    }
+  } catch {
+    // Told below.
   }
-  return Object.fromEntries(
-    (report.groups ?? []).map(({ group, rows }) => {
-      const value = group[groupBy] ?? "unknown";
-      return [typeof value === "string" ? value : JSON.stringify(value), rows];
-    }),
-  );
+  throw new Error("the cursor is none of this report");
+}
+
+/** The events of a report, as they come: what nobody waits for is not fetched. */
+async function* rows(body: ReadableStream<Uint8Array>): AsyncGenerator<AuditLogEntry, void, void> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let isWhole = false;
+  try {
+    for (let text = ""; ;) {
+      const { done, value } = await reader.read();
+      text += decoder.decode(value, { stream: !done });
+      const lines = text.split("\n");
+      text = lines.pop()!;
+      for (const line of lines) {
+        const event = JSON.parse(line);
+        isWhole = event.end !== undefined;
+        // Before and behind the events it says what it is of itself.
+        if (typeof event.id === "string" && typeof event.seq === "number") {
+          yield entryOf({
+            ...event,
+            _id: event.id,
+            _creationTime: event.recordedAt,
+            ...(event.diff ? { diff: readableDiff(event.diff) } : {}),
+          });
+        }
+      }
+      if (done && !isWhole) {
+        throw new Error("the server's report ends before its end");
+      }
+      if (done) {
+        return;
+      }
+    }
+  } finally {
+    await reader.cancel();
+  }
 }
 
 /** What shows that an event is in the server's log: a file that `verifyProof` of `sealog` checks, and any other program. */

@@ -7,10 +7,26 @@ import { SEVERITIES, type QueryFilters } from "./validators.js";
 export type Event = Doc<"auditLogs">;
 export type Order = "asc" | "desc";
 
-/** How many events one query looks at. What is left is behind its cursor. */
-const MAX_SCANNED_EVENTS = 16_000;
-/** How many bytes of events one query looks at; Convex ends a query at 16 MiB. */
+/** How many documents one query looks at. What is left is behind its cursor. */
+const MAX_SCANNED = 16_000;
+/** How many bytes of them; Convex ends a query at 16 MiB. */
 const MAX_SCANNED_BYTES = 8 * 1024 * 1024;
+
+/** What one query may still look at. */
+export class Budget {
+  #documents = MAX_SCANNED;
+  #bytes = MAX_SCANNED_BYTES;
+
+  get isSpent(): boolean {
+    return this.#documents <= 0 || this.#bytes <= 0;
+  }
+
+  spend(document: Event | Doc<"counters">): void {
+    this.#documents--;
+    this.#bytes -= getDocumentSize(document);
+  }
+}
+
 /** How many ranges are read beside each other. */
 const MAX_STREAMS = 256;
 
@@ -131,26 +147,29 @@ async function* read(
       .order(order);
   const from = (q: any) => (fromTimestamp === undefined ? q : q.gte("timestamp", fromTimestamp));
   const to = (q: any) => (toTimestamp === undefined ? q : q.lte("timestamp", toTimestamp));
-  if (!after) {
+  const isDescending = order === "desc";
+  // A cursor comes from outside: it may lie anywhere, and the range holds nevertheless.
+  const [first, last] = isDescending ? [toTimestamp, fromTimestamp] : [fromTimestamp, toTimestamp];
+  const isBehind = (bound: number | undefined) =>
+    after !== undefined && bound !== undefined && (isDescending ? after.timestamp < bound : after.timestamp > bound);
+  if (isBehind(last)) {
+    return;
+  }
+  if (!after || !(first === undefined || first === after.timestamp || isBehind(first))) {
     yield* range((q) => to(from(q)));
     return;
   }
   const { timestamp, creationTime, ids } = after;
-  const isOutside = (fromTimestamp ?? timestamp) > timestamp || (toTimestamp ?? timestamp) < timestamp;
-  if (!isOutside) {
-    const same = range((q) => {
-      const at = q.eq("timestamp", timestamp);
-      return order === "desc" ? at.lte("_creationTime", creationTime) : at.gte("_creationTime", creationTime);
-    });
-    for await (const event of same) {
-      if (event._creationTime !== creationTime || !ids.includes(event._id)) {
-        yield event;
-      }
+  const same = range((q) => {
+    const at = q.eq("timestamp", timestamp);
+    return isDescending ? at.lte("_creationTime", creationTime) : at.gte("_creationTime", creationTime);
+  });
+  for await (const event of same) {
+    if (event._creationTime !== creationTime || !ids.includes(event._id)) {
+      yield event;
     }
   }
-  yield* order === "desc"
-    ? range((q) => (fromTimestamp === undefined ? q : q.gte("timestamp", fromTimestamp)).lt("timestamp", timestamp))
-    : range((q) => to(q.gt("timestamp", timestamp)));
+  yield* isDescending ? range((q) => from(q).lt("timestamp", timestamp)) : range((q) => to(q.gt("timestamp", timestamp)));
 }
 
 function compare(a: Event, b: Event): number {
@@ -196,20 +215,17 @@ export interface Page {
 export async function page(
   db: DatabaseReader,
   selection: Selection,
-  { limit, order, after }: { limit: number; order: Order; after?: Position | undefined },
+  { limit, order, after, budget = new Budget() }: { limit: number; order: Order; after?: Position | undefined; budget?: Budget },
 ): Promise<Page> {
   const items: Event[] = [];
   let at = after;
-  let scanned = 0;
-  let bytes = 0;
   for await (const event of select(db, selection, order, after)) {
     const matches = isSelected(selection, event);
     // One more than is wanted is looked for, so that the last page says that it is the last.
-    if ((matches && items.length === limit) || scanned === MAX_SCANNED_EVENTS || bytes > MAX_SCANNED_BYTES) {
+    if ((matches && items.length === limit) || budget.isSpent) {
       return { items, next: at };
     }
-    scanned++;
-    bytes += getDocumentSize(event);
+    budget.spend(event);
     if (matches) {
       items.push(event);
     }

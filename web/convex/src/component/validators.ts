@@ -115,6 +115,7 @@ export const vAnomaly = v.object({
   group: v.optional(v.string()),
 });
 export type Anomaly = Infer<typeof vAnomaly>;
+export const vAnomalies = v.object({ items: v.array(vAnomaly), complete: v.boolean() });
 
 export const vReportFormat = v.union(v.literal("json"), v.literal("csv"));
 export const reportArgs = {
@@ -144,9 +145,18 @@ export const cleanupArgs = {
   preserveSeverity: v.optional(v.array(vSeverity)),
   retentionCategory: v.optional(v.string()),
   batchSize: v.optional(v.number()),
+  /** Whether those that the server refused go as well: they are nowhere else. */
+  includeRefused: v.optional(v.boolean()),
 };
 const vCleanupArgs = v.object(cleanupArgs);
 export type CleanupOptions = Infer<typeof vCleanupArgs>;
+
+/** Days that are none would make a time of which everything is too old. */
+export function checkDays(...days: (number | null | undefined)[]): void {
+  if (!days.every((count) => (count ?? 0) >= 0 && Number.isFinite(count ?? 0))) {
+    throw new Error("days are counted from 0 on");
+  }
+}
 
 export const vRetention = v.object({ category: v.string(), retentionDays: v.number() });
 export const configArgs = {
@@ -162,12 +172,21 @@ export const configArgs = {
 const vConfigArgs = v.object(configArgs);
 export type ConfigOptions = Infer<typeof vConfigArgs>;
 
+/** How long events are kept where the settings say nothing. */
+export const vDefaults = v.object({
+  defaultRetentionDays: v.optional(v.number()),
+  criticalRetentionDays: v.optional(v.number()),
+});
+export type Defaults = Infer<typeof vDefaults>;
+
 export const vForwardingStatus = v.object({
   state: v.union(v.literal("off"), v.literal("idle"), v.literal("sending"), v.literal("waiting")),
   /** How many events wait; counted up to 1,000, or 4 MiB of them. */
   pending: v.number(),
   /** When the oldest of them was logged. */
   oldestPendingAt: v.union(v.number(), v.null()),
+  /** How many events the server has refused; counted as far as those that wait. */
+  refused: v.number(),
   /** How many events the server has acknowledged. */
   acknowledged: v.number(),
   lastSeq: v.union(v.number(), v.null()),
@@ -177,6 +196,21 @@ export const vForwardingStatus = v.object({
   nextAttemptAt: v.union(v.number(), v.null()),
 });
 export type ForwardingStatus = Infer<typeof vForwardingStatus>;
+
+/** How many events a list has unless told otherwise, and at the most: Convex knows no longer arrays. */
+export const LIST_EVENTS = 50;
+export const WATCHED_EVENTS = 20;
+export const MAX_LIMIT = 8_192;
+/** How many events a page of a report has unless told otherwise, and at the most. It is a text. */
+export const MAX_RECORDS = 10_000;
+/** What is watched unless told otherwise. */
+export const WATCHED: Severity[] = ["error", "critical"];
+
+export function checkLimit(limit: number, most: number): void {
+  if (!Number.isInteger(limit) || limit < 1 || limit > most) {
+    throw new Error(`a limit is a whole number from 1 to ${most}`);
+  }
+}
 
 /** The arguments of the questions that tables and server answer by the same names. */
 export const questionArgs = {

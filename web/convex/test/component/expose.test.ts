@@ -2,7 +2,7 @@
 import { anyApi } from "convex/server";
 import { expect, test } from "vitest";
 import { exposeAuditLogApi, exposeSealogApi, type Operation } from "../../src/client/index.js";
-import { app, components } from "../app.js";
+import { app, components, inside } from "../app.js";
 
 const asked: Operation[] = [];
 const options = {
@@ -80,9 +80,88 @@ test("those who may are answered", async () => {
   expect(await ada.query(api.forwardingStatus, {})).toMatchObject({ state: "off" });
   await expect(ada.mutation(api.cleanup, { olderThanDays: 1 })).rejects.toThrow("Unauthorized");
   expect(await t.withIdentity({ subject: "root" }).mutation(api.cleanup, { olderThanDays: 1 })).toBe(0);
-  // What somebody did is logged under their own name, and when it was.
-  await expect(ada.mutation(api.log, { event: { action: "a", actorId: "eve" } })).rejects.toThrow("Unexpected field");
-  await expect(ada.mutation(api.log, { event: { action: "a", timestamp: 1 } })).rejects.toThrow("Unexpected field");
   // Without a server there is nobody who could answer.
   await expect(ada.action((anyApi.history as any).get, { id })).rejects.toThrow("no Sealog server");
+});
+
+test("a cursor made by hand leads nowhere outside of the range that was asked for", async () => {
+  const { log, run } = app();
+  const timestamps = [1_000, 2_000, 3_000, 4_000];
+  await run((ctx) =>
+    log.logBulk(
+      ctx,
+      timestamps.map((timestamp) => ({ action: "a", timestamp })),
+    ),
+  );
+  const [fromTimestamp, toTimestamp] = [2_000, 3_000];
+  const found = async (cursor: string) => {
+    const { items } = await run((ctx) =>
+      log.search(ctx, { filters: { fromTimestamp, toTimestamp }, pagination: { limit: 10, cursor } }),
+    );
+    const { data } = await run((ctx) =>
+      log.generateReport(ctx, { startDate: fromTimestamp, endDate: toTimestamp, format: "json", cursor }),
+    );
+    return [items.map(({ timestamp }) => timestamp), JSON.parse(data).map(({ timestamp }: any) => timestamp)];
+  };
+  expect(await found("[0,0]")).toEqual([[], [2_000, 3_000]]);
+  expect(await found("[9e15,0]")).toEqual([[3_000, 2_000], []]);
+  expect(await found("[2500,0]")).toEqual([[2_000], [3_000]]);
+});
+
+test("lists say to browsers too whether they are complete, where that is wanted", async () => {
+  const { t, log, run } = app({}, { audit: exposeAuditLogApi(components.auditLog, { ...options, withComplete: true }) });
+  const ada = t.withIdentity({ subject: "ada" });
+  const id = await run((ctx) => log.log(ctx, { action: "note.read", actorId: "ada", resourceType: "note", resourceId: "n-1" }));
+  const event = await run((ctx) => log.get(ctx, id));
+  const lists = ["queryByResource", "queryByActor", "queryBySeverity", "queryByAction", "watchCritical"];
+  for (const complete of [true, false]) {
+    for (const name of lists) {
+      expect(await ada.query(anyApi.audit![name] as any, READS[name]), name).toEqual({ items: [event], complete });
+    }
+    expect(await ada.query(anyApi.audit!.detectAnomalies as any, READS.detectAnomalies)).toMatchObject({
+      items: [{ count: 1 }],
+      complete,
+    });
+    expect((await run(async (ctx) => (await log.detectAnomalies(ctx, [])).complete))).toBe(true);
+    // Something leaves for the server.
+    await inside(t, (ctx) => ctx.db.insert("coverage", { since: Date.now() - 1_000 }));
+  }
+});
+
+test("what is exposed samples and cleans up by the options of the log", async () => {
+  const shared = { defaultRetentionDays: 5, criticalRetentionDays: 1_000, samplingEnabled: true, samplingRate: 0 };
+  const { t, log, run } = app(shared, { audit: exposeAuditLogApi(components.auditLog, { ...options, ...shared }) });
+  const root = t.withIdentity({ subject: "root" });
+  expect(await root.mutation(anyApi.audit!.log as any, { event: { action: "page.viewed" } })).toBe("");
+  const aged = (days: number, severity: "warning" | "critical") => ({
+    action: `${days}`,
+    severity,
+    timestamp: Date.now() - days * 24 * 60 * 60_000,
+  });
+  await run((ctx) => log.logBulk(ctx, [aged(6, "warning"), aged(4, "warning"), aged(900, "critical")]));
+  expect(await root.mutation(anyApi.audit!.cleanup as any, {})).toBe(1);
+  const { items } = await run((ctx) => log.search(ctx, { filters: {}, pagination: { limit: 5 } }));
+  expect(items.map(({ action }) => action)).toEqual(["4", "900"]);
+});
+
+test("what somebody did is logged under their own name, and when it was", async () => {
+  const { t } = app({}, { audit });
+  const forged = {
+    id: "payment-17",
+    timestamp: 1,
+    actorId: "eve",
+    actorName: "Eve",
+    actorType: "system",
+    onBehalfOf: "eve",
+    tenant: "another",
+    ipAddress: "203.0.113.9",
+    sessionId: "s-1",
+    retentionCategory: "debug",
+    changed: ["/a"],
+  };
+  for (const [name, value] of Object.entries(forged)) {
+    const event = { action: "a", [name]: value };
+    const logged = t.withIdentity({ subject: "ada" }).mutation(anyApi.audit!.log as any, { event });
+    await expect(logged, name).rejects.toThrow(`Unexpected field \`${name}\``);
+  }
 });

@@ -1,6 +1,6 @@
 // What went wrong in the component that this one takes the place of, each as a test.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { app } from "../app.js";
+import { app, inside } from "../app.js";
 
 const DAY = 24 * 60 * 60_000;
 
@@ -173,6 +173,27 @@ test("the options that the class is made with are read as well", async () => {
   });
   await run((ctx) => log.logBulk(ctx, [aged(4, "info"), aged(5, "info"), aged(5, "critical"), aged(6, "critical")]));
   expect(await run((ctx) => log.cleanup(ctx))).toBe(2);
+});
+
+test("the options hold for what the settings do not say, whatever else they say", async () => {
+  const { t, log, run } = app({ defaultRetentionDays: 5, criticalRetentionDays: 2_555 });
+  await run((ctx) => log.updateConfig(ctx, { keepDays: 30 }));
+  expect(await run((ctx) => log.getConfig(ctx))).toMatchObject({
+    defaultRetentionDays: 5,
+    criticalRetentionDays: 2_555,
+    samplingRate: 1,
+    keepDays: 30,
+  });
+  expect(Object.keys((await inside(t, (ctx) => ctx.db.query("config").first())) as object).sort()).toEqual([
+    "_creationTime",
+    "_id",
+    "keepDays",
+  ]);
+  const aged = (days: number, severity: "info" | "critical") => ({ action: "a", severity, timestamp: Date.now() - days * DAY });
+  await run((ctx) => log.logBulk(ctx, [aged(6, "info"), aged(400, "critical")]));
+  expect(await run((ctx) => log.cleanup(ctx))).toBe(1);
+  await run((ctx) => log.updateConfig(ctx, { criticalRetentionDays: 365 }));
+  expect(await run((ctx) => log.cleanup(ctx))).toBe(1);
 });
 
 test("a configured field with a capital letter is hidden, however it is spelled", async () => {

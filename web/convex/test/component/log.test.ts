@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { readableDiff } from "sealog/policy";
 import { expect, test } from "vitest";
 import { app } from "../app.js";
 
@@ -23,6 +24,18 @@ test("an event is stored with what was said of it, and nothing else is shown", a
     tags: ["authentication"],
   });
   expect(await run((ctx) => log.get(ctx, "nothing"))).toBeNull();
+});
+
+test("metadata is an object, as at the server", async () => {
+  const { log, run } = app();
+  const stored = async (metadata: unknown) => {
+    const id = await run((ctx) => log.log(ctx, { action: "a", metadata }));
+    return (await run((ctx) => log.get(ctx, id)))!.metadata;
+  };
+  expect(await stored("text")).toEqual({ value: "text" });
+  expect(await stored([1, { password: "secret" }])).toEqual({ value: [1, { password: "[REDACTED]" }] });
+  expect(await stored({})).toEqual({});
+  expect(await stored(null)).toBeUndefined();
 });
 
 test("a mutation that throws leaves no event", async () => {
@@ -99,9 +112,46 @@ test("what is no event is an error", async () => {
   const logged = (event: object) => run((ctx) => log.log(ctx, event as { action: string }));
   await expect(logged({ action: "" })).rejects.toThrow("has an action");
   await expect(logged({ action: "sealog.settings.changed" })).rejects.toThrow("the log's own");
+  await expect(logged({ action: "Sealog.x" })).rejects.toThrow("the log's own");
+  await expect(logged({ action: "a", timestamp: -1 })).rejects.toThrow("no time of an event");
   await expect(logged({ action: "a", timestamp: Date.now() + 3_600_000 })).rejects.toThrow("no time of an event");
   await expect(logged({ action: "a", timestamp: 1.5 })).rejects.toThrow("no time of an event");
   await expect(logged({ action: "a", colour: "red" })).rejects.toThrow("Unexpected field");
+});
+
+test("what the server would refuse for good is refused when it is logged", async () => {
+  const { log, run } = app({ redactDefaults: false });
+  const wrong: [object, string][] = [
+    [{ action: " " }, "has an action"],
+    [{ action: "é".repeat(129) }, "action has 258 bytes; the limit is 256"],
+    [{ action: "a\0" }, "NUL"],
+    [{ id: "x".repeat(257) }, "id has"],
+    ...["actorId", "actorType", "onBehalfOf", "sessionId", "requestId", "tenant", "retentionCategory"].flatMap(
+      (name): [object, string][] => [
+        [{ [name]: "" }, `${name} is empty`],
+        [{ [name]: "x".repeat(1_025) }, `${name} has 1025 bytes`],
+      ],
+    ),
+    [{ actorName: "x".repeat(1_025) }, "actorName has"],
+    [{ ipAddress: "x".repeat(1_025) }, "ipAddress has"],
+    [{ userAgent: "x".repeat(4_097) }, "userAgent has"],
+    [{ resourceType: "note", resourceId: "" }, "resourceId is empty"],
+    [{ resourceId: "n-1" }, "needs the resourceType"],
+    [{ tags: Array(65).fill("t") }, "65 tags"],
+    [{ tags: ["t", ""] }, "tags.1 is empty"],
+    [{ metadata: { text: "x".repeat(256 * 1024) } }, "metadata has"],
+    [{ before: "x".repeat(1024 * 1024) }, "before has"],
+    [{ after: [{ deep: "\0" }] }, "after holds a NUL"],
+  ];
+  for (const [event, message] of wrong) {
+    await expect(
+      run(async (ctx) => log.log(ctx, { action: "a", ...event })),
+      message,
+    ).rejects.toThrow(message);
+  }
+  const most = { action: "a".repeat(256), actorId: "x".repeat(1_024), actorName: "", userAgent: "x".repeat(4_096), tags: Array(64).fill("t") };
+  expect(await run((ctx) => log.log(ctx, most))).not.toBe("");
+  expect(await run((ctx) => log.getStats(ctx))).toMatchObject({ totalCount: 1 });
 });
 
 test("settings are kept, and wrong ones are not taken", async () => {
@@ -152,11 +202,13 @@ test("what is hidden is what the log hides, in metadata, both states and the dif
       redactDefaults: policy.defaults,
       keepFields: policy.keep,
     });
-    const { changed: _, ...said } = event;
-    const id = await run((ctx) => log.log(ctx, said));
-    const { metadata, before, after, actorId } = (await run((ctx) => log.get(ctx, id)))!;
-    const { metadata: m, before: b, after: a, actorId: i } = stored;
+    const id = await run((ctx) => log.log(ctx, event));
+    const { metadata, before, after, actorId, diff } = (await run((ctx) => log.get(ctx, id)))!;
+    const { metadata: m, before: b, after: a, actorId: i, diff: d } = stored;
     expect({ metadata, before, after, actorId }, name).toEqual({ metadata: m, before: b, after: a, actorId: i });
+    if (before !== undefined && after !== undefined) {
+      expect(diff ?? "", name).toBe(readableDiff(d ?? []));
+    }
   }
 });
 

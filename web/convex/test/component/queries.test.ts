@@ -11,7 +11,9 @@ const MINUTE = 60_000;
 const START = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 2 * 86_400_000 + 17_003;
 
 const { log, run } = app();
-let plain: AuditLogEntry[];
+/** What was logged, the newest first: made of what went in and the ids that came back, by no query. */
+let plain: Plain[];
+type Plain = Omit<AuditLogEntry, "_creationTime">;
 
 /** A fixed sequence of numbers from 0 to 1. */
 function chance(seed: number): () => number {
@@ -41,15 +43,14 @@ beforeAll(async () => {
       ...(next() < 0.5 ? { sessionId: `s-${Math.floor(next() * 9)}` } : {}),
     };
   });
+  plain = [];
   for (let at = 0; at < COUNT; at += BULK) {
-    await run((ctx) => log.logBulk(ctx, events.slice(at, at + BULK)));
+    const bulk = events.slice(at, at + BULK);
+    const logged = await run((ctx) => log.logBulk(ctx, bulk));
+    plain.push(...bulk.map((event, index) => ({ ...event, _id: logged[index]! })));
   }
-  const all = await pages({}, 4_000);
-  // What is read is what was logged; from there on the list is the measure.
-  expect(all.length).toBe(COUNT);
-  const sorted = [...events].sort((a, b) => b.timestamp - a.timestamp);
-  expect(all.map(({ timestamp }) => timestamp)).toEqual(sorted.map(({ timestamp }) => timestamp));
-  plain = all;
+  // Of one moment the last that was logged comes first.
+  plain.reverse().sort((a, b) => b.timestamp - a.timestamp);
 }, 120_000);
 
 async function pages(filters: QueryFilters, limit: number): Promise<AuditLogEntry[]> {
@@ -66,7 +67,7 @@ async function pages(filters: QueryFilters, limit: number): Promise<AuditLogEntr
   }
 }
 
-const ids = (events: readonly AuditLogEntry[]) => events.map(({ _id }) => _id);
+const ids = (events: readonly Pick<AuditLogEntry, "_id">[]) => events.map(({ _id }) => _id);
 const at = (share: number) => plain[Math.floor(plain.length * share)]!.timestamp;
 
 test("by resource", async () => {
@@ -147,6 +148,44 @@ describe("search reaches everything, with any filter and page", () => {
       expect(ids(await pages(asked, limit))).toEqual(ids(expected));
     });
   }
+});
+
+test("single events, as they were logged", async () => {
+  for (const event of plain.filter((_, index) => index % 500 === 0)) {
+    expect(await run((ctx) => log.get(ctx, event._id))).toEqual({ ...event, _creationTime: expect.any(Number) });
+  }
+});
+
+test("anomalies, alone and counted apart", async () => {
+  const action = "thing.done.1";
+  // The window begins in the midst of what was logged.
+  const windowMinutes = Math.ceil((Date.now() - at(0.6)) / MINUTE);
+  const patterns = [
+    { action, threshold: 1, windowMinutes },
+    { action, threshold: 3, windowMinutes, groupBy: "actor" as const },
+    { action, threshold: 2, windowMinutes, groupBy: "session" as const, filter: { severity: ["error" as const, "warning" as const] } },
+  ];
+  const found = await run((ctx) => log.detectAnomalies(ctx, patterns));
+  const from = found[0]!.detectedAt - windowMinutes * MINUTE;
+  const inside = plain.filter((event) => event.action === action && event.timestamp >= from);
+  const groups = (events: Plain[], field: "actorId" | "sessionId", threshold: number) => {
+    const values = [...new Set(events.flatMap((event) => event[field] ?? []))].sort();
+    return values
+      .map((group) => ({ group, count: events.filter((event) => event[field] === group).length }))
+      .filter(({ count }) => count >= threshold);
+  };
+  const serious = inside.filter(({ severity }) => severity === "error" || severity === "warning");
+  const told = (threshold: number) =>
+    found
+      .filter((anomaly) => anomaly.threshold === threshold)
+      .map(({ group, count }) => ({ group, count }))
+      .sort((a, b) => (a.group! < b.group! ? -1 : 1));
+  expect(inside.length).toBeGreaterThan(100);
+  expect(inside.length).toBeLessThan(plain.filter((event) => event.action === action).length);
+  expect(told(1)).toEqual([{ group: undefined, count: inside.length }]);
+  expect(told(3)).toEqual(groups(inside, "actorId", 3));
+  expect(told(2)).toEqual(groups(serious, "sessionId", 2));
+  expect(told(2).length).toBeGreaterThan(3);
 });
 
 test("statistics are exact over any range", async () => {

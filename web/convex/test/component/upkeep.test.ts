@@ -1,7 +1,11 @@
 // Clean-ups, counters and anomalies.
+import { makeFunctionReference } from "convex/server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { countOut } from "../../src/component/counters.js";
+import { waiting } from "../../src/component/forwarding.js";
+import { startEviction } from "../../src/component/retention.js";
 import schema from "../../src/component/schema.js";
-import { app, inside } from "../app.js";
+import { app, components, inside } from "../app.js";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
@@ -47,6 +51,29 @@ test("a clean-up ends, whatever there is, and leaves no counter behind", async (
   await expect(run((ctx) => log.cleanup(ctx, { batchSize: 0 }))).rejects.toThrow("batchSize");
 });
 
+test("days that are none are refused, and remove nothing", async () => {
+  for (const days of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+    const { log, run } = app();
+    await run((ctx) => log.log(ctx, { action: "a" }));
+    await expect(run((ctx) => log.cleanup(ctx, { olderThanDays: days }))).rejects.toThrow("from 0 on");
+    const settings = [
+      { defaultRetentionDays: days },
+      { criticalRetentionDays: days },
+      { keepDays: days },
+      { customRetention: [{ category: "debug", retentionDays: days }] },
+    ];
+    for (const setting of settings) {
+      await expect(run((ctx) => log.updateConfig(ctx, setting))).rejects.toThrow("from 0 on");
+    }
+    for (const name of ["defaultRetentionDays", "criticalRetentionDays"]) {
+      const defaults = { [name]: days };
+      expect(() => app(defaults)).toThrow("from 0 on");
+      await expect(run((ctx) => ctx.runMutation(components.auditLog.lib.cleanup, { defaults }))).rejects.toThrow("from 0 on");
+    }
+    expect(await run((ctx) => log.getStats(ctx))).toMatchObject({ totalCount: 1 });
+  }
+});
+
 test("counters are spread, so that those who log at once write to different documents", async () => {
   const { t, log, run } = app();
   for (let at = 0; at < 64; at++) {
@@ -62,6 +89,145 @@ test("counters are spread, so that those who log at once write to different docu
   for (const name of ["forwarder", "progress", "config", "coverage"] as const) {
     expect(await table(t, name)).toEqual([]);
   }
+});
+
+test("what goes out of the counts is taken from those counters alone that have it", async () => {
+  const { t, log, run } = app();
+  for (let at = 0; at < 64; at++) {
+    await run((ctx) => log.log(ctx, { action: "a", actorId: `u-${at}` }));
+  }
+  const before = await table(t, "counters");
+  const [event] = await table(t, "auditLogs");
+  const written: string[] = [];
+  await inside(t, (ctx) => {
+    const db = Object.create(ctx.db, {
+      query: { value: (name: string) => ctx.db.query(name) },
+      patch: { value: (id: string, change: object) => written.push(id) && ctx.db.patch(id, change) },
+      delete: { value: (id: string) => written.push(id) && ctx.db.delete(id) },
+    });
+    return countOut(db, [event]);
+  });
+  // In each span the severity and the action are taken from one of them, and the actor perhaps from another one.
+  expect(before.length).toBeGreaterThan(12);
+  expect(written.length).toBeLessThanOrEqual(6);
+  const left = await table(t, "counters");
+  for (const span of [MINUTE, 60 * MINUTE, DAY]) {
+    const infos = left.filter((counter) => counter.span === span).map(({ severities }) => severities.info);
+    expect(infos.reduce((sum, count) => sum + count, 0)).toBe(63);
+  }
+});
+
+test("one eviction is at work at a time, however often it is started", async () => {
+  const { t, log, run } = app();
+  const old = Array.from({ length: 250 }, (_, at) => ({ action: "a", timestamp: Date.now() - 60 * DAY + at }));
+  const ids = await run((ctx) => log.logBulk(ctx, old));
+  await inside(t, async (ctx) => void (await Promise.all(ids.map((id, seq) => ctx.db.patch(id, { seq })))));
+  await run((ctx) => log.updateConfig(ctx, { keepDays: 30 }));
+  const evictions = () =>
+    inside(t, async (ctx) =>
+      (await ctx.db.system.query("_scheduled_functions").collect()).filter(({ name }: any) => name.includes("evict")),
+    );
+  for (let round = 0; round < 5; round++) {
+    await inside(t, startEviction);
+  }
+  expect(await evictions()).toHaveLength(1);
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  expect(await table(t, "auditLogs")).toEqual([]);
+  expect(await evictions()).toHaveLength(3);
+  // And another one, once there is something again.
+  const [id] = await run((ctx) => log.logBulk(ctx, old.slice(0, 1)));
+  await inside(t, (ctx) => ctx.db.patch(id, { seq: 1_000 }));
+  await inside(t, startEviction);
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  expect(await table(t, "auditLogs")).toEqual([]);
+});
+
+test("what the server refused is not read to find what waits for it", async () => {
+  const { t, log, run } = app();
+  const ids = await run((ctx) =>
+    log.logBulk(
+      ctx,
+      Array.from({ length: 300 }, () => ({ action: "a" })),
+    ),
+  );
+  const refused = { code: "invalid_event", message: "no" };
+  await inside(t, async (ctx) => void (await Promise.all(ids.slice(0, 298).map((id) => ctx.db.patch(id, { refused })))));
+  const read: string[] = [];
+  const found = await inside(t, async (ctx) => {
+    const noted = (query: any): any => ({
+      withIndex: (name: string, range: any) => noted(query.withIndex(name, range)),
+      first: () => query.first(),
+      async *[Symbol.asyncIterator]() {
+        for await (const event of query) {
+          read.push(event._id);
+          yield event;
+        }
+      },
+    });
+    const waits: string[] = [];
+    for await (const { _id } of waiting({ query: (name: string) => noted(ctx.db.query(name)) } as any)) {
+      waits.push(_id);
+    }
+    return waits;
+  });
+  expect(found).toEqual(ids.slice(298));
+  expect(read).toEqual(found);
+  expect(await run((ctx) => log.forwardingStatus(ctx))).toMatchObject({ pending: 2, refused: 298 });
+});
+
+test("counters of spans that are over are put together, and count the same", async () => {
+  const { t, log, run } = app();
+  const write = (at: number) =>
+    run((ctx) =>
+      log.logBulk(
+        ctx,
+        [3, 2, 1].map((days) => ({ action: `a.${at % 3}`, actorId: `u-${at}`, timestamp: Date.now() - days * DAY - at })),
+      ),
+    );
+  for (let at = 0; at < 40; at++) {
+    await write(at);
+  }
+  await run((ctx) => log.log(ctx, { action: "now" }));
+  const stats = () => run((ctx) => log.getStats(ctx, { fromTimestamp: Date.now() - 4 * DAY }));
+  const before = await stats();
+  expect(before.totalCount).toBe(121);
+  const maintain = async () => {
+    await inside(t, (ctx) => ctx.runMutation(makeFunctionReference<"mutation">("forwarding:maintain"), {}));
+    await t.finishAllScheduledFunctions(vi.runAllTimers);
+  };
+  const over = async () => (await table(t, "counters")).filter(({ span, start }) => start < Date.now() - 2 * span);
+  expect((await over()).length).toBeGreaterThan(40);
+  await maintain();
+  const buckets = (await over()).map(({ span, start }) => `${span} ${start}`);
+  expect(new Set(buckets).size).toBe(buckets.length);
+  expect((await table(t, "counters")).filter(({ actions }) => actions[0].key === "now")).toHaveLength(3);
+  expect(await stats()).toEqual(before);
+  // What comes late is counted as well, and what goes out goes.
+  await write(0);
+  expect((await stats()).totalCount).toBe(124);
+  await maintain();
+  expect(new Set((await over()).map(({ span, start }) => `${span} ${start}`)).size).toBe((await over()).length);
+  expect((await stats()).totalCount).toBe(124);
+  await run((ctx) => log.cleanup(ctx, { olderThanDays: 0.5 }));
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  expect((await stats()).totalCount).toBe(1);
+  expect(await table(t, "counters")).toHaveLength(3);
+});
+
+test("one query reads as much as it may, whatever it counts, and says where that is too little", async () => {
+  const { log, run } = app();
+  // Five MiB of each of two actions, all in one part of a minute.
+  const timestamp = Math.floor(Date.now() / MINUTE) * MINUTE - MINUTE + 1;
+  for (const action of ["a", "b"]) {
+    const event = { action, actorId: "ada", timestamp, metadata: { text: "x".repeat(250_000) } };
+    await run((ctx) => log.logBulk(ctx, Array(20).fill(event)));
+  }
+  const pattern = (action: string) => ({ action, threshold: 1, windowMinutes: 60, groupBy: "actor" as const });
+  expect(await run((ctx) => log.detectAnomalies(ctx, [pattern("a")]))).toMatchObject([{ count: 20 }]);
+  await expect(run((ctx) => log.detectAnomalies(ctx, [pattern("a"), pattern("b")]))).rejects.toThrow("too many events of b");
+  const whole = { fromTimestamp: timestamp - 1, toTimestamp: timestamp - 2 + MINUTE };
+  expect(await run((ctx) => log.getStats(ctx, whole))).toMatchObject({ totalCount: 40 });
+  await expect(run((ctx) => log.getStats(ctx, { ...whole, fromTimestamp: timestamp }))).rejects.toThrow("more to count");
 });
 
 test("a counter that is full is followed by another one", async () => {
@@ -130,8 +296,9 @@ test("a query asks for what it can answer", async () => {
 });
 
 test("without a server nothing is forwarded, and the component says so", async () => {
-  const { log, run } = app();
+  const { t, log, run } = app();
   await run((ctx) => log.log(ctx, { action: "a" }));
+  expect(await inside(t, (ctx) => ctx.db.system.query("_scheduled_functions").collect())).toEqual([]);
   expect(await run((ctx) => log.forwardingStatus(ctx))).toMatchObject({ state: "off", acknowledged: 0, error: null });
   expect(await run((ctx) => log.coverage(ctx))).toBeNull();
   await expect(run((ctx) => log.forwardAgain(ctx))).rejects.toThrow("no Sealog server");

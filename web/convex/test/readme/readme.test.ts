@@ -1,6 +1,6 @@
-// The examples of the README of convex-audit-log, and of our own, with the package's name and nothing else changed: they
-// compile, and do what they say. They are read where they are installed, written down as modules of an application, and
-// compiled by TypeScript, strictly; then they are run.
+// The examples of the README of convex-audit-log, and of our own, with the package's name changed, a missing import and a
+// missing `await` added, and what they leave out left out: they compile, and do what they say. They are read where they
+// are installed, written down as modules of an application, and compiled by TypeScript, strictly; then they are run.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -251,6 +251,49 @@ test("our own examples do what they say", async () => {
   await expect(t.action(anyApi.history!.search as any, { filters: {}, pagination: { limit: 1 } })).rejects.toThrow(
     "Unauthorized",
   );
+});
+
+test("our example of a migration copies the history", async () => {
+  const { default: old } = await import("convex-audit-log/test");
+  const load = (name: string) => import(/* @vite-ignore */ join(WRITTEN, "migrating/convex", `${name}.ts`));
+  const [migrate, { auditLog }, { components }] = await Promise.all(["migrate", "audit", "_generated/api"].map(load));
+  const t = convexTest((await load("schema")).default, {
+    "./convex/_generated/api.ts": async () => ({}),
+    "./convex/migrate.ts": async () => migrate,
+  });
+  old.register(t as any, "auditLog");
+  register(t, "audit");
+  await t.mutation((ctx) => (ctx as any).runMutation(components.auditLog.lib.log, { action: "user.login", severity: "info" }));
+  const { anyApi } = await import("convex/server");
+  expect(await t.action(anyApi.migrate!.all as any, {})).toMatchObject({ copied: 1, isDone: true });
+  const { items }: any = await t.mutation((ctx) => auditLog.search(ctx, { filters: {}, pagination: { limit: 10 } }));
+  expect(items).toMatchObject([{ action: "user.login", id: expect.stringMatching(/^convex-audit-log:/) }]);
+});
+
+test("our example of a test passes", () => {
+  const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
+  const root = join(HERE, "../..");
+  write(
+    "vitest.config.ts",
+    `import { join } from "node:path";
+const src = (path: string) => join(${JSON.stringify(root)}, "src", path);
+export default {
+  root: ${JSON.stringify(join(WRITTEN, "ours"))},
+  test: {
+    environment: "edge-runtime",
+    include: ["convex/notes.test.ts"],
+    server: { deps: { inline: ["convex-test"] } },
+    alias: { "sealog-convex/test": src("test.ts"), "sealog-convex": src("client/index.ts") },
+  },
+};
+`,
+  );
+  const said = execFileSync(process.execPath, [vitest, "run", "--config", join(WRITTEN, "vitest.config.ts"), "--reporter=json"], {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  expect(JSON.parse(said.slice(said.indexOf("{")))).toMatchObject({ numPassedTests: 1, numTotalTests: 1, success: true });
 });
 
 test("the component is installed by its configuration", async () => {

@@ -4,7 +4,8 @@ import { makeFunctionReference } from "convex/server";
 import { verifyProof } from "sealog";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BadLine, RealServer, type LineFault } from "../../../client/test/server.js";
-import { app, inside } from "../app.js";
+import type { Report } from "../../src/client/index.js";
+import { app, components, inside } from "../app.js";
 
 const DAY = 24 * 60 * 60_000;
 
@@ -46,7 +47,7 @@ function forwarding() {
         ),
       ),
     status: () => it.run((ctx) => it.log.forwardingStatus(ctx)),
-    all: async () => (await it.run((ctx) => it.log.search(ctx, { filters: {}, pagination: { limit: 10_000 } }))).items,
+    all: async () => (await it.run((ctx) => it.log.search(ctx, { filters: {}, pagination: { limit: 8_192 } }))).items,
     /** Waits until nothing waits. */
     settled: () =>
       vi.waitFor(
@@ -100,6 +101,7 @@ test("events come to the server once, in the order of commits, and their receipt
     state: "idle",
     pending: 0,
     oldestPendingAt: null,
+    refused: 0,
     acknowledged: 1_200,
     lastSeq: last,
     treeSize: last + 1,
@@ -110,7 +112,7 @@ test("events come to the server once, in the order of commits, and their receipt
 });
 
 describe("each event is there once, in order, however the line fails", () => {
-  const faults: LineFault[] = ["slow", "reset before", "reset after", "cut", "page", "gateway", "wrong json"];
+  const faults: LineFault[] = ["slow", "twice", "reset before", "reset after", "cut", "page", "gateway", "wrong json"];
   for (const fault of faults) {
     test(fault, async () => {
       const it = forwarding();
@@ -184,8 +186,12 @@ test("with a key that is not taken it waits and says so, and goes on with one th
 
 test("an event that the server refuses is set aside with the reason, and holds up no other", async () => {
   const it = forwarding();
-  const ids = await it.write([...numbered(5), { action: "refused", userAgent: "x".repeat(5_000) }, ...numbered(5, 5)]);
+  // The client would refuse it at once; the component takes it as it comes.
+  const refused = { action: "refused", userAgent: "x".repeat(5_000), timestamp: Date.now() - 1_000 };
+  const events = [...numbered(5), refused, ...numbered(5, 5)].map((event) => ({ action: "a", ...event }));
+  const ids = await it.run((ctx) => ctx.runMutation(components.auditLog.lib.logBulk, { events }));
   await it.settled();
+  expect(await it.status()).toMatchObject({ refused: 1, acknowledged: 10, error: null });
   expect((await logged()).map(({ id }) => id)).toEqual(ids.filter((_, at) => at !== 5));
   const event = await it.run((ctx) => it.log.get(ctx, ids[5]!));
   expect(event).toMatchObject({
@@ -198,6 +204,10 @@ test("an event that the server refuses is set aside with the reason, and holds u
   await it.settled();
   expect((await logged()).length).toBe(10);
   expect((await it.run((ctx) => it.log.get(ctx, ids[5]!)))!.refused?.code).toBe("limit_exceeded");
+  // It is nowhere else: no clean-up takes it, unless told so.
+  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0 }))).toBe(10);
+  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0, includeRefused: true }))).toBe(1);
+  expect(await it.status()).toMatchObject({ refused: 0 });
 });
 
 test("a forwarder that was lost is followed by another one, and has no say any more", async () => {
@@ -242,8 +252,8 @@ test("a server that is configured later gets what was there before, and an id th
   await it.settled();
   expect((await logged()).map(({ id }) => id)).toEqual([ids[4], ...ids.filter((_, at) => at !== 4)]);
   expect((await it.run((ctx) => it.log.get(ctx, ids[4]!)))!.refused?.code).toBe("id_conflict");
-  // A clean-up takes what was acknowledged, and what never will be.
-  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0 }))).toBe(9);
+  // A clean-up takes what was acknowledged.
+  expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0 }))).toBe(8);
 });
 
 test("no clean-up removes what the server is yet to get", async () => {
@@ -279,6 +289,12 @@ test("tables and server tell the same of an event, and write the same table", as
       timestamp: base + 2,
     },
     { action: "made", resourceType: "users", resourceId: "u-2", before: null, after: { apiKey: "k", n: 1 }, timestamp: base + 3 },
+    { action: "a", id: "given-1" },
+    { action: "a", id: "given-2", metadata: {} },
+    { action: "a", id: "given-3", metadata: { n: 1 } },
+    { action: "a", metadata: {} },
+    { action: "a", id: "given-4", metadata: "text" },
+    { action: "a", metadata: [1, 2] },
   ]);
   await it.settled();
   for (const _id of ids) {
@@ -321,6 +337,57 @@ test("tables and server tell the same of an event, and write the same table", as
   expect(JSON.parse(a.data)).toEqual(JSON.parse(b.data));
 });
 
+test("lists, pages and reports of the server are as long as those of the tables", async () => {
+  const it = forwarding();
+  const base = Date.now() - DAY;
+  const ids: string[] = [];
+  for (let round = 0; round < 5; round++) {
+    // Seven of each moment.
+    const events = Array.from({ length: 500 }, (_, at) => ({
+      action: "a",
+      actorId: `u-${at % 3}`,
+      severity: "error" as const,
+      timestamp: base + Math.floor((round * 500 + at) / 7),
+    }));
+    ids.push(...(await it.write(events)));
+  }
+  await it.settled();
+  const { sealog } = it.log;
+  const of = (events: { _id: string }[]) => events.map(({ _id }) => _id).sort();
+  for (const limit of [1_001, 2_400]) {
+    expect(of(await it.act((ctx) => sealog.queryByAction(ctx, { action: "a", limit })))).toHaveLength(limit);
+    expect(await it.act((ctx) => sealog.watchCritical(ctx, { limit }))).toHaveLength(limit);
+  }
+  const search = (limit: number, cursor: string | null) =>
+    it.act((ctx) => sealog.search(ctx, { filters: { actions: ["a"] }, pagination: { limit, cursor } }));
+  const first = await search(1_800, null);
+  const second = await search(5_000, first.cursor);
+  expect([first.hasMore, second.hasMore, second.cursor]).toEqual([true, false, null]);
+  expect(of([...first.items, ...second.items])).toEqual([...ids].sort());
+  for (const format of ["csv", "json"] as const) {
+    // Pages begin and end in the midst of a moment.
+    const asked = { startDate: base, endDate: base + 1_000, format, maxRecords: 900, includeFields: ["_id", "timestamp", "actorId"] };
+    const here: Report[] = [];
+    const there: Report[] = [];
+    for (let page = 0; page < 3; page++) {
+      here.push(await it.run((ctx) => it.log.generateReport(ctx, { ...asked, cursor: here.at(-1)?.cursor ?? null })));
+      there.push(await it.act((ctx) => sealog.generateReport(ctx, { ...asked, cursor: there.at(-1)?.cursor ?? null })));
+    }
+    expect(there.map(({ data }) => data)).toEqual(here.map(({ data }) => data));
+    const shapes = (pages: Report[]) => pages.map(({ recordCount, truncated }) => [recordCount, truncated]);
+    expect(shapes(there)).toEqual([
+      [900, true],
+      [900, true],
+      [700, false],
+    ]);
+    expect(shapes(there)).toEqual(shapes(here));
+  }
+  await expect(search(8_193, null)).rejects.toThrow("from 1 to 8192");
+  await expect(it.run((ctx) => it.log.queryByAction(ctx, { action: "a", limit: 8_193 }))).rejects.toThrow("from 1 to 8192");
+  const wrong = { startDate: 0, endDate: 1, format: "csv" as const, cursor: "nonsense" };
+  await expect(it.act((ctx) => sealog.generateReport(ctx, wrong))).rejects.toThrow("none of this report");
+});
+
 describe("what has left Convex", () => {
   let it: ReturnType<typeof forwarding>;
   let ids: string[];
@@ -328,6 +395,7 @@ describe("what has left Convex", () => {
   beforeEach(async () => {
     it = forwarding();
     await it.run((ctx) => it.log.updateConfig(ctx, { keepDays: 30 }));
+    const start = Date.now() - 60 * DAY;
     const old = Array.from({ length: 250 }, (_, at) => ({
       action: "record.updated",
       actorId: "ada",
@@ -336,7 +404,7 @@ describe("what has left Convex", () => {
       severity: "error" as const,
       before: { title: `v${at}` },
       after: { title: `v${at + 1}` },
-      timestamp: Date.now() - 60 * DAY + at,
+      timestamp: start + at,
       id: `old-${at}`,
     }));
     ids = await it.write([
@@ -365,6 +433,18 @@ describe("what has left Convex", () => {
       complete: true,
       hasMore: true,
     });
+    // That it has left is not that it never was.
+    await expect(it.run((ctx) => it.log.get(ctx, ids[0]!))).rejects.toThrow("not in Convex any more");
+    expect(await it.run((ctx) => it.log.get(ctx, "nothing"))).toBeNull();
+    const detected = async (windowMinutes: number) => {
+      const pattern = { action: "record.viewed", threshold: 20, windowMinutes };
+      return it.run(async (ctx) => {
+        const found = await it.log.detectAnomalies(ctx, [pattern]);
+        return [found.length, found.complete];
+      });
+    };
+    expect(await detected(60)).toEqual([1, true]);
+    expect(await detected(61 * 24 * 60)).toEqual([1, false]);
     const report = { startDate: 0, endDate: Date.now(), format: "json" as const };
     expect(await it.run((ctx) => it.log.generateReport(ctx, report))).toMatchObject({ recordCount: 20, complete: false });
   });

@@ -27,6 +27,7 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             criticalRetentionDays?: number;
             defaultRetentionDays?: number;
           };
+          includeRefused?: boolean;
           olderThanDays?: number;
           preserveSeverity?: Array<"info" | "warning" | "error" | "critical">;
           retentionCategory?: string;
@@ -56,15 +57,18 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             windowMinutes: number;
           }>;
         },
-        Array<{
-          action: string;
-          count: number;
-          detectedAt: number;
-          group?: string;
-          name: string;
-          threshold: number;
-          windowMinutes: number;
-        }>,
+        {
+          complete: boolean;
+          items: Array<{
+            action: string;
+            count: number;
+            detectedAt: number;
+            group?: string;
+            name: string;
+            threshold: number;
+            windowMinutes: number;
+          }>;
+        },
         Name
       >;
       forwardAgain: FunctionReference<"mutation", "internal", {}, number, Name>;
@@ -80,6 +84,7 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
           nextAttemptAt: number | null;
           oldestPendingAt: number | null;
           pending: number;
+          refused: number;
           state: "off" | "idle" | "sending" | "waiting";
           treeSize: number | null;
         },
@@ -147,7 +152,12 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
       getConfig: FunctionReference<
         "query",
         "internal",
-        {},
+        {
+          defaults?: {
+            criticalRetentionDays?: number;
+            defaultRetentionDays?: number;
+          };
+        },
         null | {
           _creationTime: number;
           _id: string;
@@ -549,15 +559,18 @@ export type ComponentApi<Name extends string | undefined = string | undefined> =
             windowMinutes: number;
           }>;
         },
-        Array<{
-          action: string;
-          count: number;
-          detectedAt: number;
-          group?: string;
-          name: string;
-          threshold: number;
-          windowMinutes: number;
-        }>,
+        {
+          complete: boolean;
+          items: Array<{
+            action: string;
+            count: number;
+            detectedAt: number;
+            group?: string;
+            name: string;
+            threshold: number;
+            windowMinutes: number;
+          }>;
+        },
         Name
       >;
       generateReport: FunctionReference<
