@@ -35,7 +35,7 @@ impl Generator {
         let tenant = self.world.people[self.sessions[session].person].tenant;
         match scene {
             Scene::MassExport => {
-                events.extend((0..EVENTS).map(|_| self.export(session, tenant).severity(Severity::Warning)))
+                events.extend((0..EVENTS).map(|_| self.export(session, tenant).severity(Severity::Warning)));
             }
             Scene::PrivilegeChange => self.privileges(session, tenant, &mut events),
             _ => {

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use sealog::{AuditLog, Event, Filter, MAX_PAGE_EVENTS, Order, PageOptions, Record, Severity, WatchFrom};
+use sealog::{AuditLog, ErrorKind, Event, Filter, MAX_PAGE_EVENTS, Order, PageOptions, Record, Severity, WatchFrom};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
@@ -26,6 +27,8 @@ const REVOKED: &str = "sealog.api_key.revoked";
 const ACTIONS: &str = "sealog.api_key.*";
 /// The kind of resource that a key is.
 const RESOURCE_TYPE: &str = "api_key";
+/// How long keys wait before they are followed again, after the log could not be read.
+const RETRY: Duration = Duration::from_millis(250);
 
 /// A key, without its secret.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -164,11 +167,25 @@ impl Keys {
                     ring.next_seq = ring.next_seq.max(size);
                 }
                 let mut watch = self.log.watch(&filter, WatchFrom::Seq(size)).await?;
-                let (ring, changed) = (self.ring.clone(), self.changed.clone());
+                let (log, ring, changed) = (self.log.clone(), self.ring.clone(), self.changed.clone());
                 Ok::<_, Problem>(Follower(tokio::spawn(async move {
-                    while let Some(Ok(record)) = watch.next().await {
-                        locked(&ring).hear(&record);
-                        changed.send_modify(|version| *version += 1);
+                    let mut next_seq = size;
+                    loop {
+                        match watch.next().await {
+                            Some(Ok(record)) => {
+                                next_seq = record.seq() + 1;
+                                locked(&ring).hear(&record);
+                                changed.send_modify(|version| *version += 1);
+                            }
+                            // A database may be away for a while, and then nobody is answered anything of the log.
+                            Some(Err(error)) if error.kind() != ErrorKind::Closed => {
+                                tokio::time::sleep(RETRY).await;
+                                if let Ok(again) = log.watch(&filter, WatchFrom::Seq(next_seq)).await {
+                                    watch = again;
+                                }
+                            }
+                            _ => break,
+                        }
                     }
                     // The log was closed: nobody is let in any more.
                     locked(&ring).keys.clear();

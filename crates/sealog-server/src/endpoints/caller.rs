@@ -83,8 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_demonstration_says_so() {
-        let mut options = Options::default();
-        options.is_demo = true;
+        let options = Options { is_demo: true, ..Options::default() };
         let mut fixture = Fixture::with(options).await;
         fixture.make_keys().await;
         assert_eq!(fixture.ask("admin", "GET /v1/caller", "").await.json()["isDemo"], true);

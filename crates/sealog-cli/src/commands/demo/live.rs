@@ -99,14 +99,15 @@ impl Demo {
         let told = self.told(address, &admin, written, dir, out);
 
         let company = company(address, admin, story, self.pace, asked);
-        let lived = match told {
-            Err(failure) => Err(failure),
-            Ok(()) => tokio::select! {
+        let lived = async {
+            told?;
+            tokio::select! {
                 ended = company => ended,
                 () = interrupt.pressed() => Ok(()),
                 () = terminated() => Ok(()),
-            },
+            }
         };
+        let lived = lived.await;
         running.stop().await;
         lived
     }
