@@ -263,7 +263,8 @@ impl AuditLog {
     pub(crate) async fn selected(&self, selection: &Selection, seq: u64, limit: usize) -> Result<(Vec<Record>, u64)> {
         self.ask(selection.clone(), move |view, selection, snapshot| {
             let (seqs, next) = in_order(view, selection, seq, limit, snapshot)?;
-            Ok::<_, Error>((records(view, snapshot, &seqs)?, next))
+            let removal = snapshot.head()?.removal;
+            Ok::<_, Error>((records(view, snapshot, removal, &seqs)?, next))
         })
         .await
     }

@@ -8,24 +8,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
 import { expect } from "vitest";
+import { sealog } from "../../client/test/server.js";
 
-/** Which packages are built, and with what: see `make test`. */
-const BUILD = (process.env.SEALOG_BUILD ?? "-p sealog-cli").split(" ");
-const ROOT = join(import.meta.dirname, "../../..");
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-let built: string | undefined;
-
-/** The program, with the dashboard in it as it was built last. */
-function program(): string {
-  if (built === undefined) {
-    const args = ["build", ...BUILD, "--bins", "--locked", "--message-format=json-render-diagnostics"];
-    const out = execFileSync("cargo", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 });
-    const artifacts = out.split("\n").filter((line) => line.includes('"executable":"'));
-    built = artifacts.map((line) => (JSON.parse(line) as { executable: string }).executable).find((path) => path.endsWith("/sealog"));
-  }
-  return built!;
-}
 
 /** `sealog serve`, or `sealog demo`, which can be killed and started again at the same address. */
 export class App {
@@ -60,7 +45,7 @@ export class App {
   }
 
   async #spawn(args: string[]): Promise<Record<string, string>> {
-    const started = spawn(program(), args, { stdio: ["ignore", "pipe", "pipe"], cwd: this.folder });
+    const started = spawn(sealog(), args, { stdio: ["ignore", "pipe", "pipe"], cwd: this.folder });
     let said = "";
     started.stderr!.on("data", (piece) => (said += String(piece)));
     this.#process = started;
@@ -84,7 +69,7 @@ export class App {
   }
 
   run(...args: string[]): string {
-    return execFileSync(program(), args, { encoding: "utf8", cwd: this.folder, stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 28 });
+    return execFileSync(sealog(), args, { encoding: "utf8", cwd: this.folder, stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 28 });
   }
 
   /** Runs it with this on its standard input, which may be long. */
@@ -96,7 +81,7 @@ export class App {
     }
     closeSync(file);
     const input = openSync(path, "r");
-    execFileSync(program(), args, { cwd: this.folder, stdio: [input, "ignore", "ignore"] });
+    execFileSync(sealog(), args, { cwd: this.folder, stdio: [input, "ignore", "ignore"] });
     closeSync(input);
     rmSync(path);
   }

@@ -1,12 +1,10 @@
 //! `POST /v1/verify`: the whole check of the log.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::stream::unfold;
 use sealog::{VerifyOptions, VerifyProgress};
 use serde::Deserialize;
@@ -78,7 +76,6 @@ pub(super) async fn verify(State(app): State<Shared>, request: Request) -> Resul
     let (sender, frames) = mpsc::channel::<Bytes>(4);
     tokio::spawn(async move {
         let _permit = permit;
-        let told = sender.clone();
         let mut pace = tokio::time::interval(PROGRESS_PACE);
         let (progress, seen) = tokio::sync::watch::channel(None::<VerifyProgress>);
         let mut checked = std::pin::pin!(log.verify(options, move |now| {
@@ -90,7 +87,7 @@ pub(super) async fn verify(State(app): State<Shared>, request: Request) -> Resul
                 _ = pace.tick() => if let Some(VerifyProgress { checked, total, .. }) = *seen.borrow() {
                     let text = value!({ "checked": checked, "total": total }).to_string();
                     // One who takes nothing misses a step; one who has gone is told nothing.
-                    let _ = told.try_send(frame::frame("progress", None, &text));
+                    let _ = sender.try_send(frame::frame("progress", None, &text));
                 },
             }
         };
@@ -103,15 +100,7 @@ pub(super) async fn verify(State(app): State<Shared>, request: Request) -> Resul
         };
         let _ = sender.send(last).await;
     });
-    let body = Body::from_stream(unfold(frames, |mut frames| async move {
-        let bytes = frames.recv().await?;
-        Some((Ok::<_, Infallible>(bytes), frames))
-    }));
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, body).into_response())
+    Ok(live::streamed(unfold(frames, |mut frames| async move { Some((frames.recv().await?, frames)) })))
 }
 
 #[cfg(test)]

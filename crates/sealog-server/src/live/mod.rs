@@ -13,7 +13,7 @@ use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::unfold;
+use futures_util::stream::{Stream, StreamExt as _, unfold};
 use sealog::Watch;
 use tokio::sync::watch;
 
@@ -97,10 +97,12 @@ pub(crate) fn response<S: Source>(
         keys: app.keys.changes(),
         app: app.clone(),
     };
-    let body = Body::from_stream(unfold(live, |mut live| async move {
-        let bytes = live.step().await?;
-        Some((Ok::<_, Infallible>(bytes), live))
-    }));
+    streamed(unfold(live, |mut live| async move { Some((live.step().await?, live)) }))
+}
+
+/// The response whose frames these are.
+pub(crate) fn streamed(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let body = Body::from_stream(frames.map(Ok::<_, Infallible>));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

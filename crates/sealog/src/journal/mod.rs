@@ -37,6 +37,8 @@ use crate::tree::{Hash, Node};
 /// How often a journal in a file is looked at for what other processes have written.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
+/// Thinning of checkpoints waits for so many new ones, so that it costs little.
+const THIN_FROM_CHECKPOINTS: usize = 256;
 /// The newest checkpoints are kept all, so that what was proven against one lately can be compared.
 const NEWEST_CHECKPOINTS: u32 = 64;
 /// Of older ones one is kept for so many events: enough to say where damage begins.
@@ -407,6 +409,25 @@ pub(crate) struct Entered {
     pub(crate) tree_size: u64,
     /// The timestamp, where the event was removed.
     pub(crate) removed: Option<i64>,
+}
+
+// What should be in a journal and is not.
+
+fn no_checkpoint() -> Error {
+    Error::new(ErrorKind::Integrity, "expected at least one checkpoint in the log, found none")
+}
+
+fn no_entry(seq: u64, id: &str) -> Error {
+    let message = format!("seq {seq}: expected the event with id {id:?}, found none that can be read");
+    Error::new(ErrorKind::Integrity, message)
+}
+
+fn no_commitment(seq: u64) -> Error {
+    Error::new(ErrorKind::Integrity, format!("seq {seq}: expected a commitment, found none"))
+}
+
+fn no_hash(level: u8, index: u64) -> Error {
+    Error::new(ErrorKind::Integrity, format!("tile level {level}: expected the hash number {index}, found none"))
 }
 
 /// A row of an inbox.

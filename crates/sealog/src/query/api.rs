@@ -65,15 +65,15 @@ impl AuditLog {
         page.check()?;
         let page = page.clone();
         self.ask(self.scope.and(matcher), move |view, selection, snapshot| {
-            let vkey = snapshot.head()?.vkey;
-            let log = vkey.split('+').next().unwrap_or_default();
+            let head = snapshot.head()?;
+            let log = head.vkey.split('+').next().unwrap_or_default();
             let after = page.start(log)?;
             let mut places = search::best(view, selection, page.order, after, page.limit + 1, snapshot)?;
             let has_more = places.len() > page.limit;
             places.truncate(page.limit);
             let next_cursor = places.last().filter(|_| has_more).map(|place| write_cursor(*place, page.order, log));
             let seqs: Vec<_> = places.iter().map(|(_, seq)| *seq).collect();
-            Ok(EventPage { events: search::records(view, snapshot, &seqs)?, has_more, next_cursor })
+            Ok(EventPage { events: search::records(view, snapshot, head.removal, &seqs)?, has_more, next_cursor })
         })
         .await
     }

@@ -153,9 +153,13 @@ pub(crate) fn weight_of(
 }
 
 /// The records at these seqs, in the order they are given in: those of the tail and those that were asked for of late
-/// from memory, and the others from the journal.
-pub(crate) fn records(view: &View, snapshot: &mut dyn Snapshot, seqs: &[u64]) -> Result<Vec<Record>> {
-    let removal = snapshot.head()?.removal;
+/// from memory, and the others from the journal. `removal` is the snapshot's newest removal receipt.
+pub(crate) fn records(
+    view: &View,
+    snapshot: &mut dyn Snapshot,
+    removal: Option<u64>,
+    seqs: &[u64],
+) -> Result<Vec<Record>> {
     let mut found: Vec<Option<Record>> = vec![None; seqs.len()];
     for (found, seq) in found.iter_mut().zip(seqs) {
         *found = view.body(*seq).map(|body| record_of(*seq, body)).transpose()?;

@@ -1,23 +1,11 @@
 //! Events from SQL: what the database checks, adds and hides before a row of the inbox is written.
 
-use std::sync::Arc;
-
-use sealog::{AuditLog, Builder, Detector, ErrorKind, Event, IpPolicy, Mode, Policy, SystemClock};
+use sealog::{AuditLog, Detector, ErrorKind, Event, IpPolicy, Mode, Policy};
 use serde_json::{Value, json};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
+use crate::application::{builder, connect};
 use crate::support::{Fixture, check};
-
-/// The database's clock tells when an event was accepted, and the log's must agree.
-fn builder(fixture: &Fixture) -> Builder {
-    fixture.builder().clock(Arc::new(SystemClock::new()))
-}
-
-async fn connect(fixture: &Fixture) -> Client {
-    let (client, connection) = tokio_postgres::connect(&fixture.database().url(), NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
 
 async fn log_event(client: &Client, event: &Value) -> Result<String, tokio_postgres::Error> {
     let row = client.query_one("SELECT sealog.log($1::text::jsonb)", &[&event.to_string()]).await?;

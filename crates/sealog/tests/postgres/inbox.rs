@@ -4,15 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sealog::{AuditLog, ErrorKind, Event, SystemClock};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
+use crate::application::connect;
 use crate::support::{Fixture, check};
-
-async fn connect(fixture: &Fixture) -> Client {
-    let (client, connection) = tokio_postgres::connect(&fixture.database().url(), NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
 
 /// A log on the clock that the database has too.
 async fn open(fixture: &Fixture, index: &str) -> AuditLog {

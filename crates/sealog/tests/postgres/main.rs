@@ -4,6 +4,7 @@
 
 #[path = "../it/anomalies.rs"]
 mod anomalies;
+mod application;
 mod bodies;
 #[path = "../it/conformance.rs"]
 mod conformance;

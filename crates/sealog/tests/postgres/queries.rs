@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use tokio_postgres::NoTls;
-
+use crate::application::connect;
 use crate::support::Fixture;
 
 /// With names to be put in, or several statements: the tests run them as a whole.
@@ -14,8 +13,7 @@ const PUT_TOGETHER: [&str; 6] =
 async fn every_query_is_valid_and_used() {
     let fixture = Fixture::new();
     let log = fixture.open().await;
-    let (client, connection) = tokio_postgres::connect(&fixture.database().url(), NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let client = connect(&fixture).await;
     client.batch_execute("SET search_path TO sealog, pg_temp").await.unwrap();
 
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/postgres");

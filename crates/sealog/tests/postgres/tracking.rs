@@ -1,23 +1,11 @@
 //! Tables that are tracked: each change is an event, whoever makes it and however.
 
-use std::sync::Arc;
-
-use sealog::{AuditLog, Builder, ErrorKind, Filter, Mode, Policy, Record, SystemClock, TrackOptions, WatchFrom};
+use sealog::{AuditLog, ErrorKind, Filter, Mode, Policy, Record, TrackOptions, WatchFrom};
 use serde_json::{Value, json};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
+use crate::application::{builder, connect};
 use crate::support::{Fixture, check};
-
-/// The database's clock tells when an event was accepted, and the log's must agree.
-fn builder(fixture: &Fixture) -> Builder {
-    fixture.builder().clock(Arc::new(SystemClock::new()))
-}
-
-async fn connect(fixture: &Fixture) -> Client {
-    let (client, connection) = tokio_postgres::connect(&fixture.database().url(), NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
 
 /// The next `count` events from `seq` on, and no more.
 async fn changes(log: &AuditLog, client: &Client, seq: u64, count: usize) -> Vec<Record> {

@@ -10,7 +10,10 @@ use super::body::{Jsonb, sealed};
 use super::{Database, Link, schema, storage};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Census, Entered, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{
+    Census, Entered, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow, no_checkpoint, no_commitment,
+    no_entry, no_hash,
+};
 use crate::log::Rejected;
 use crate::tree::Hash;
 
@@ -56,15 +59,20 @@ impl Reader {
 
     /// One statement that needs no transaction.
     fn alone(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
-        let patience = self.database.patience;
-        let waiting = Stopwatch::start();
-        loop {
-            let link = self.database.connect(patience.saturating_sub(waiting.elapsed()))?;
-            match link.query(sql, params) {
-                // Asking twice harms nobody. A connection may have been lost long ago.
-                Err(_) if link.is_lost() && waiting.elapsed() < patience => {}
-                answer => return answer,
-            }
+        answering(&self.database, |link| link.query(sql, params)).map(|(_, rows)| rows)
+    }
+}
+
+/// A connection that answers `ask`, and its answer. One may have been lost long ago: as long as the patience lasts
+/// another is asked, which harms nobody.
+fn answering<T>(database: &Arc<Database>, ask: impl Fn(&Link) -> Result<T>) -> Result<(Link, T)> {
+    let waiting = Stopwatch::start();
+    loop {
+        let link = database.connect(database.patience.saturating_sub(waiting.elapsed()))?;
+        match ask(&link) {
+            Ok(answer) => return Ok((link, answer)),
+            Err(_) if link.is_lost() && waiting.elapsed() < database.patience => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -74,16 +82,8 @@ struct State(Option<Link>);
 
 impl State {
     fn begin(database: &Arc<Database>) -> Result<Self> {
-        let waiting = Stopwatch::start();
-        loop {
-            let link = database.connect(database.patience.saturating_sub(waiting.elapsed()))?;
-            let begun = link.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-            match begun {
-                Ok(()) => return Ok(Self(Some(link))),
-                Err(_) if link.is_lost() && waiting.elapsed() < database.patience => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (link, ()) = answering(database, |link| link.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))?;
+        Ok(Self(Some(link)))
     }
 
     fn link(&self) -> &Link {
@@ -220,8 +220,7 @@ impl Snapshot for View<'_> {
         if commitments.len() as u64 == to.saturating_sub(from) {
             return Ok(commitments);
         }
-        let missing = from + commitments.len() as u64;
-        Err(Error::new(ErrorKind::Integrity, format!("seq {missing}: expected a commitment, found none")))
+        Err(no_commitment(from + commitments.len() as u64))
     }
 
     fn nodes(&mut self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>> {
@@ -237,11 +236,7 @@ impl Snapshot for View<'_> {
         if hashes.len() as u64 == to.saturating_sub(from) {
             return Ok(hashes);
         }
-        let missing = from + hashes.len() as u64;
-        Err(Error::new(
-            ErrorKind::Integrity,
-            format!("tile level {level}: expected the hash number {missing}, found none"),
-        ))
+        Err(no_hash(level, from + hashes.len() as u64))
     }
 
     fn checkpoints(&mut self, from: u64, limit: usize) -> Result<Vec<StoredCheckpoint>> {
@@ -298,10 +293,6 @@ pub(super) fn read_head(row: Option<&Row>) -> Result<Head> {
     Ok(Head { checkpoint: read_checkpoint(row)?, vkey: column(row, 3)?, settings: seq(4)?, removal: seq(5)? })
 }
 
-fn no_checkpoint() -> Error {
-    Error::new(ErrorKind::Integrity, "expected at least one checkpoint in the log, found none")
-}
-
 fn unreadable(seq: u64, error: serde_json::Error) -> Error {
     let message = format!("seq {seq}: expected an event's JSON, found something else: {error}");
     Error::new(ErrorKind::Integrity, message).with_source(error)
@@ -312,12 +303,7 @@ fn read_entry(id: &str, row: &Row) -> Result<Entry> {
     let digest: Option<&[u8]> = column(row, 3)?;
     let removed: Option<i64> = column(row, 4)?;
     let timestamp: Option<&str> = column(row, 5)?;
-    let timestamp = removed.or_else(|| timestamp?.parse().ok()).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Integrity,
-            format!("seq {seq}: expected the event with id {id:?}, found none that can be read"),
-        )
-    })?;
+    let timestamp = removed.or_else(|| timestamp?.parse().ok()).ok_or_else(|| no_entry(seq, id))?;
     let digest = digest.map(<[u8; 16]>::try_from).transpose().map_err(|_| {
         Error::new(ErrorKind::Integrity, format!("seq {seq}: expected a digest of 16 bytes, found another"))
     })?;

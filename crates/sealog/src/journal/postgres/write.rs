@@ -19,13 +19,11 @@ use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{
     Batch, Birth, CHECKPOINT_STRETCH_EVENTS, Entry, Found, Head, Journal, NEWEST_CHECKPOINTS, Rewritten, Snapshot,
-    StoredCheckpoint, Transaction,
+    StoredCheckpoint, THIN_FROM_CHECKPOINTS, Transaction,
 };
 
 /// A batch with fewer events is inserted by one statement: beginning to copy takes a round trip.
 const COPY_FROM_EVENTS: usize = 64;
-/// Thinning waits for so many new checkpoints, so that it costs little.
-const THIN_FROM_CHECKPOINTS: usize = 256;
 /// Small numbers become one row for each name once there are so many.
 const FOLD_FROM_ROWS: i64 = 256;
 

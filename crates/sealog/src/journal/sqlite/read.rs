@@ -8,7 +8,10 @@ use uuid::Uuid;
 use super::frame::Unpacker;
 use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, schema, storage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Census, Entered, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow};
+use crate::journal::{
+    Census, Entered, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow, no_checkpoint, no_commitment,
+    no_entry, no_hash,
+};
 use crate::log::Rejected;
 use crate::tree::Hash;
 
@@ -76,12 +79,7 @@ impl Snapshot for View<'_> {
                 Ok(())
             })?;
         }
-        let timestamp = timestamp.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Integrity,
-                format!("seq {seq}: expected the event with id {id:?}, found none that can be read"),
-            )
-        })?;
+        let timestamp = timestamp.ok_or_else(|| no_entry(seq, id))?;
         Ok(Some(Entry { seq, tree_size: seq.saturating_add(tree), digest, timestamp, removed: removed.is_some() }))
     }
 
@@ -230,10 +228,7 @@ impl Snapshot for View<'_> {
             }
         }
         let whole = found.iter().copied().collect::<Option<Vec<_>>>();
-        whole.ok_or_else(|| {
-            let missing = from + found.iter().position(Option::is_none).unwrap_or(0) as u64;
-            Error::new(ErrorKind::Integrity, format!("seq {missing}: expected a commitment, found none"))
-        })
+        whole.ok_or_else(|| no_commitment(from + found.iter().position(Option::is_none).unwrap_or(0) as u64))
     }
 
     fn nodes(&mut self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>> {
@@ -251,11 +246,7 @@ impl Snapshot for View<'_> {
         if hashes.len() as u64 == to.saturating_sub(from) {
             return Ok(hashes);
         }
-        let missing = from + hashes.len() as u64;
-        Err(Error::new(
-            ErrorKind::Integrity,
-            format!("tile level {level}: expected the hash number {missing}, found none"),
-        ))
+        Err(no_hash(level, from + hashes.len() as u64))
     }
 
     fn checkpoints(&mut self, from: u64, limit: usize) -> Result<Vec<StoredCheckpoint>> {
@@ -302,7 +293,7 @@ pub(super) fn read_head(connection: &Connection) -> Result<Head> {
     let head = optional(statement.query_row([], |row| {
         Ok(Head { checkpoint: read_checkpoint(row)?, vkey: row.get(3)?, settings: row.get(4)?, removal: row.get(5)? })
     }))?;
-    head.ok_or_else(|| Error::new(ErrorKind::Integrity, "expected at least one checkpoint in the log, found none"))
+    head.ok_or_else(no_checkpoint)
 }
 
 /// Where a stored id stands in the order of SQLite's index; `None` when it is none.

@@ -12,14 +12,12 @@ use super::{FRAME_AT_ONCE_EVENTS, IdKey, check_version, optional, storage, wait_
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{
     Batch, CHECKPOINT_STRETCH_EVENTS, Entry, Head, Journal, NEWEST_CHECKPOINTS, Rewritten, Row, Snapshot,
-    StoredCheckpoint, StoredRow, Transaction,
+    StoredCheckpoint, StoredRow, THIN_FROM_CHECKPOINTS, Transaction,
 };
 use crate::log::missing_event;
 
 /// Rows are packed once there are this many: a few full frames.
 const PACK_FROM_EVENTS: usize = 4 * FRAME_EVENTS;
-/// Thinning waits for so many new checkpoints, so that it costs little.
-const THIN_FROM_CHECKPOINTS: usize = 256;
 /// One thinning looks at so many: more than all handles write between two of one.
 const THIN_AT_ONCE_CHECKPOINTS: usize = 16 * THIN_FROM_CHECKPOINTS;
 
