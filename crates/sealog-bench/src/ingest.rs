@@ -4,12 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use sealog::Event;
+use throwaway_postgres::{Server, ServerOptions};
 
 use crate::Result;
 use crate::input::Input;
 use crate::machine::Machine;
 use crate::peers::{
-    Append, AppendCalls, AuditlogCrate, BATCH_EVENTS, Contestant, Sealog, SealogCalls, Table, TableCalls,
+    Append, AppendCalls, AuditlogCrate, BATCH_EVENTS, Contestant, PostgresSealog, PostgresSealogCalls, PostgresTable,
+    PostgresTableCalls, Sealog, SealogCalls, Table, TableCalls,
 };
 use crate::report::{Figures, Hold, Report, Section};
 
@@ -69,6 +71,35 @@ pub(crate) fn run(source: &str, scale: f64, dir: &Path) -> Result<Report> {
             batches.bytes_over(table) / batches.bytes_over(full_text.name()),
             0.65,
         ),
+    ];
+    Ok(Report { benchmark: "ingest", machine, input, sections: vec![batches, calls], holds })
+}
+
+/// The same in PostgreSQL, on a server of its own with fsync: client, index and database on one machine.
+pub(crate) fn run_postgres(source: &str, scale: f64, dir: &Path) -> Result<Report> {
+    let input = Input::load(source, ((BATCH_RUN_EVENTS * scale) as usize).max(BATCH_EVENTS))?;
+    let machine = Machine::look(&std::env::temp_dir())?;
+    let [long, short] = [BATCH_BUDGET, CALLS_BUDGET].map(|budget| budget.mul_f64(scale.max(0.2)));
+    let settings = ["shared_buffers = '256MB'", "max_wal_size = '8GB'", "checkpoint_timeout = '1h'"];
+    let server = Server::start(&ServerOptions { fsync: true, settings: settings.map(str::to_owned).to_vec() });
+    let server = &server;
+
+    let ours = PostgresSealog { server, full_text: false };
+    let full_text = PostgresSealog { server, full_text: true };
+    let table = PostgresTable { server, connections: 1 };
+    let tables = PostgresTable { server, connections: 2 };
+    let entries: [Entry<'_>; 4] = [(&ours, long), (&full_text, long), (&table, long), (&tables, long)];
+    let batches = contest("batches of 1,000, PostgreSQL", &entries, &input.events, dir)?;
+    let few = ((CALLS_RUN_EVENTS * scale) as usize).clamp(1, input.events.len());
+    let ours = PostgresSealogCalls(server);
+    let one_each = PostgresTableCalls { server, connections: 1 };
+    let pool = PostgresTableCalls { server, connections: 16 };
+    let entries: [Entry<'_>; 3] = [(&ours, long), (&one_each, short), (&pool, short)];
+    let calls = contest("64 tasks of single calls, PostgreSQL", &entries, &input.events[..few], dir)?;
+
+    let holds = vec![
+        Hold::at_least("batches, events/s over the hand-written table", batches.speed_over(table.name()), 1.0),
+        Hold::at_least("64 tasks, events/s over one transaction per event", calls.speed_over(one_each.name()), 5.0),
     ];
     Ok(Report { benchmark: "ingest", machine, input, sections: vec![batches, calls], holds })
 }

@@ -40,12 +40,24 @@ struct Args {
     /// `generator`, `manifests`, or a file of events, one JSON object a line, plain or zstd.
     #[arg(long, default_value = "generator")]
     input: String,
+    /// Where `ingest` keeps its events.
+    #[arg(long, value_enum, default_value_t = Journal::Sqlite)]
+    journal: Journal,
     /// Where the contestants write, on the disk to measure [default: target/bench].
     #[arg(long)]
     dir: Option<PathBuf>,
     /// Serve below the folder, for `serve` itself.
     #[arg(long, hide = true)]
     serve_child: Option<serve::Kind>,
+}
+
+/// The journals that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Journal {
+    /// A file, beside a table in another one.
+    Sqlite,
+    /// A database of a server that is started for it, beside a table in another one.
+    Postgres,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -92,9 +104,15 @@ fn run(args: &Args) -> Result<bool> {
     if let Some(kind) = args.serve_child {
         return serve::run_child(kind, &dir).map(|()| true);
     }
+    if args.journal != Journal::Sqlite && !matches!(args.name, Name::Ingest) {
+        return Err("--journal is for ingest".into());
+    }
     match args.name {
         Name::Ingest => {
-            let report = ingest::run(&args.input, args.scale, &dir)?;
+            let report = match args.journal {
+                Journal::Sqlite => ingest::run(&args.input, args.scale, &dir)?,
+                Journal::Postgres => ingest::run_postgres(&args.input, args.scale, &dir)?,
+            };
             print(args, &report)?;
             Ok(report.holds())
         }

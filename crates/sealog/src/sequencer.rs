@@ -53,8 +53,9 @@ pub(crate) enum Work {
     /// Rows of an inbox: each event for itself; what cannot be logged is set aside.
     Drain { rows: Vec<InboxRow>, rejected: Vec<Rejected>, reply: oneshot::Sender<Result<()>> },
     /// What waits in the inbox that stands beside the journal, in the journal's own transaction.
+    /// Answers how many rows there were.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite's journal has no inbox beside it"))]
-    Inbox { sorted: Sorted, reply: oneshot::Sender<Result<()>> },
+    Inbox { sorted: Sorted, reply: oneshot::Sender<Result<u64>> },
     /// Store what is only counted.
     Count,
 }
@@ -187,7 +188,8 @@ impl Sequencer {
                 for work in batch.drain(..) {
                     match work {
                         Work::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
-                        Work::Drain { reply, .. } | Work::Inbox { reply, .. } => drop(reply.send(Err(error.clone()))),
+                        Work::Drain { reply, .. } => drop(reply.send(Err(error.clone()))),
+                        Work::Inbox { reply, .. } => drop(reply.send(Err(error.clone()))),
                         Work::Count => {}
                     }
                 }
@@ -210,7 +212,8 @@ impl Sequencer {
                 Work::Inbox { sorted, reply } => {
                     // Counted once the rows cannot come again.
                     self.sampled.add(sorted.sampled);
-                    let _ = reply.send(answer.map(drop).map_err(|refused| refused.error));
+                    let rows = (sorted.rows.len() + sorted.rejected.len() + sorted.sampled) as u64;
+                    let _ = reply.send(answer.map(|_| rows).map_err(|refused| refused.error));
                 }
                 Work::Count => {}
             }

@@ -1,5 +1,7 @@
 //! A database of one test.
 
+use std::process::Command;
+
 use crate::server::{MAINTENANCE, Server, exclusive};
 
 /// A database of its own on a [`Server`], dropped with this value.
@@ -51,6 +53,18 @@ impl<'s> Database<'s> {
     /// What `psql` says of it.
     pub fn try_sql(&self, sql: &str) -> Result<String, String> {
         self.server.psql(&self.name, sql)
+    }
+
+    /// All rows of all its tables, as `pg_dump` writes them: the text of each value.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be read.
+    pub fn dump(&self) -> String {
+        let mut pg_dump = Command::new(self.server.program("pg_dump"));
+        let output = pg_dump.args(["--data-only", "-d", &self.url()]).output().expect("pg_dump runs");
+        assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Makes it the one that others are copied from, so it is not dropped.

@@ -2,6 +2,7 @@
 
 mod append;
 mod auditlog;
+mod postgres;
 mod sealog;
 mod table;
 
@@ -15,6 +16,7 @@ use tokio::sync::{Barrier, mpsc, oneshot};
 
 pub(crate) use self::append::{Append, AppendCalls};
 pub(crate) use self::auditlog::AuditlogCrate;
+pub(crate) use self::postgres::{PostgresSealog, PostgresSealogCalls, PostgresTable, PostgresTableCalls};
 pub(crate) use self::sealog::{Sealog, SealogCalls, load};
 pub(crate) use self::table::{Table, TableCalls, connect as connect_table, open as open_table, write as write_table};
 
@@ -134,7 +136,8 @@ mod tests {
     #[test]
     fn every_contestant_acknowledges_every_event_and_leaves_files() {
         let grouped = TableCalls { group: BATCH_EVENTS };
-        let contestants: [&dyn Contestant; 9] = [
+        let server = throwaway_postgres::shared();
+        let contestants: [&dyn Contestant; 13] = [
             &Append,
             &AppendCalls,
             &Table { full_text: false },
@@ -144,6 +147,10 @@ mod tests {
             &Sealog { full_text: true, rules: false },
             &Sealog { full_text: true, rules: true },
             &SealogCalls,
+            &PostgresSealog { server, full_text: true },
+            &PostgresTable { server, connections: 2 },
+            &PostgresSealogCalls(server),
+            &PostgresTableCalls { server, connections: 2 },
         ];
         for contestant in contestants {
             let dir = tempfile::tempdir().unwrap();

@@ -76,7 +76,7 @@ fn every_command_in_the_documents_works() {
             assert!(!command.ends_with('\\'), "a command stands on one line: {command}");
             let output = shell
                 .args(["-e", "-o", "pipefail", "-c", &command])
-                .current_dir(folder.0.path())
+                .current_dir(folder.dir.path())
                 .env("PATH", &path)
                 // A log in PostgreSQL keeps its key and its index there.
                 .env("XDG_CACHE_HOME", folder.path("cache"))

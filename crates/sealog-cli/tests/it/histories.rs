@@ -1,5 +1,6 @@
-//! The three real histories beside the project: in, out again, equal, and verified. They are not part of
-//! it, so where they are not there this says so, and shows nothing.
+//! The three real histories beside the project: into a log in a file and into one in a database, out again, equal,
+//! and verified, with the same answers from both. They are not part of it, so where they are not there this says so,
+//! and shows nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write};
@@ -30,12 +31,11 @@ fn records(path: &Path) -> impl Iterator<Item = Value> {
 }
 
 /// Imports the file twice, verifies, and shows each event of the log beside its record in the file. Answers
-/// the log, and the folder that it is in.
-async fn import(path: &Path, mut each: impl FnMut(&Record, &Value)) -> (Folder, AuditLog) {
-    let folder = Folder::new();
+/// the log.
+async fn import(folder: &Folder, path: &Path, mut each: impl FnMut(&Record, &Value)) -> AuditLog {
     let file = path.to_str().expect("a path in UTF-8");
     folder.expect(0, &["import", file]);
-    let log = AuditLog::builder(folder.path("audit.db")).read_only(true).open().await.expect("the log opens");
+    let log = folder.builder().read_only(true).open().await.expect("the log opens");
     let mut next = 0;
     let mut page = Vec::new().into_iter();
     for source in records(path) {
@@ -52,7 +52,7 @@ async fn import(path: &Path, mut each: impl FnMut(&Record, &Value)) -> (Folder, 
     assert_eq!(report.size, next, "nothing but the records is in the log");
     folder.expect(0, &["import", file]);
     assert_eq!(log.head().await.expect("the log can be read").size, next, "importing twice adds nothing");
-    (folder, log)
+    log
 }
 
 /// What is selected, each page of it.
@@ -142,12 +142,21 @@ fn millis(time: &Value) -> i64 {
 
 #[tokio::test]
 async fn manifests() {
+    manifests_in(&Folder::new()).await;
+}
+
+#[tokio::test]
+async fn manifests_in_postgres() {
+    manifests_in(&Folder::with_database()).await;
+}
+
+async fn manifests_in(folder: &Folder) {
     let Some(path) = data("manifests.ndjson.zst") else { return };
     let mut places: HashMap<String, Vec<(i64, u64)>> = HashMap::new();
     let mut actors = HashMap::new();
     let mut empty_diffs = 0;
     let mut hidden = BTreeSet::new();
-    let (folder, log) = import(&path, |record, sent| {
+    let log = import(folder, &path, |record, sent| {
         assert_eq!(Value::from(record.timestamp()), sent["timestamp"]);
         assert_eq!(record.action, sent["action"].as_str().expect("an action"));
         assert_eq!(record.actor_id.as_deref(), sent["actorId"].as_str());
@@ -168,7 +177,7 @@ async fn manifests() {
     .await;
     assert_eq!(empty_diffs, 236);
     assert_eq!(hidden, BTreeSet::new(), "no manifest has a secret under its usual name");
-    reports_read_back(&folder, &log).await;
+    reports_read_back(folder, &log).await;
 
     counts(&log, &actors, |actor| Filter::new().actor(actor)).await;
     let scanned = places.iter().map(|(id, places)| (id.clone(), places.len() as u64)).collect();
@@ -199,11 +208,20 @@ async fn manifests() {
 
 #[tokio::test]
 async fn kubernetes() {
+    kubernetes_in(&Folder::new()).await;
+}
+
+#[tokio::test]
+async fn kubernetes_in_postgres() {
+    kubernetes_in(&Folder::with_database()).await;
+}
+
+async fn kubernetes_in(folder: &Folder) {
     let Some(path) = data("kubernetes-audit.ndjson.zst") else { return };
     let mut denied = 0;
     let (mut actors, mut actions) = (HashMap::new(), HashMap::new());
     let mut refusals: BTreeMap<Option<String>, Vec<Event>> = BTreeMap::new();
-    let (folder, log) = import(&path, |record, sent| {
+    let log = import(folder, &path, |record, sent| {
         let id = format!("{}/{}", sent["auditID"].as_str().expect("an id"), sent["stage"].as_str().expect("a stage"));
         assert_eq!(record.id(), id);
         assert_eq!(record.timestamp(), millis(&sent["requestReceivedTimestamp"]), "{id}");
@@ -219,7 +237,7 @@ async fn kubernetes() {
     })
     .await;
     assert_eq!(denied, 71);
-    reports_read_back(&folder, &log).await;
+    reports_read_back(folder, &log).await;
 
     let denied = Filter::new().outcome(Outcome::Denied);
     assert_eq!(log.count(&denied).await.expect("the log answers"), 71);
@@ -254,9 +272,18 @@ async fn kubernetes() {
 
 #[tokio::test]
 async fn cloudtrail() {
+    cloudtrail_in(&Folder::new()).await;
+}
+
+#[tokio::test]
+async fn cloudtrail_in_postgres() {
+    cloudtrail_in(&Folder::with_database()).await;
+}
+
+async fn cloudtrail_in(folder: &Folder) {
     let Some(path) = data("cloudtrail.ndjson.zst") else { return };
     let mut addresses = HashMap::new();
-    let (folder, log) = import(&path, |record, sent| {
+    let log = import(folder, &path, |record, sent| {
         assert_eq!(record.id(), sent["eventID"].as_str().expect("an id"));
         assert_eq!(record.ip_address.as_deref(), sent["sourceIPAddress"].as_str());
         assert_eq!(record.timestamp(), millis(&sent["eventTime"]));
@@ -265,6 +292,6 @@ async fn cloudtrail() {
         count(&mut addresses, record.ip_address.as_ref());
     })
     .await;
-    reports_read_back(&folder, &log).await;
+    reports_read_back(folder, &log).await;
     counts(&log, &addresses, |address| Filter::new().ip_address(address)).await;
 }

@@ -249,7 +249,7 @@ fn names_and_keys_that_are_no_text_are_an_error_and_no_panic() {
     let folder = Folder::new();
     let strange = std::ffi::OsStr::from_bytes(b"\xff.key");
     let made = folder.command(&["key", "generate", "--json", "--key"]).arg(strange).output().expect("the program runs");
-    assert!(made.status.success() && folder.0.path().join(strange).exists());
+    assert!(made.status.success() && folder.dir.path().join(strange).exists());
     let refused = folder.command(&["log", "a"]).env("SEALOG_KEY", strange).output().expect("the program runs");
     assert_eq!(refused.status.code(), Some(5));
     assert!(!folder.path("audit.db.key").exists());

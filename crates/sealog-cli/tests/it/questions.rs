@@ -87,7 +87,7 @@ fn pages_join_up_and_each_tells_how_to_go_on() {
     let command = told.trim().strip_prefix("There are more: ").expect("a command").to_owned();
     assert!(command.starts_with("sealog search -n 30 --log audit.db --cursor="), "{command}");
     let program = command.replacen("sealog", &format!("'{}' --json", crate::support::SEALOG), 1);
-    let output = std::process::Command::new("bash").args(["-c", &program]).current_dir(folder.0.path()).output();
+    let output = std::process::Command::new("bash").args(["-c", &program]).current_dir(folder.dir.path()).output();
     let output = output.expect("bash runs");
     assert_eq!(seqs(&output.stdout), seqs(all.as_bytes())[30..], "{command}");
     assert!(output.stderr.is_empty());

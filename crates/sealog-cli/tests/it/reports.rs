@@ -98,7 +98,7 @@ fn what_is_wrong_leaves_every_file_as_it_was() {
     std::fs::rename(folder.path("audit.db.key"), folder.path("elsewhere")).expect("it moves");
     folder.expect(5, &["report", "-o", "new.html"]);
     folder.expect(0, &["report", "-o", "new.html", "--read-only"]);
-    let left: Vec<_> = std::fs::read_dir(folder.0.path())
+    let left: Vec<_> = std::fs::read_dir(folder.dir.path())
         .expect("a folder")
         .map(|entry| entry.expect("an entry").file_name())
         .collect();

@@ -39,7 +39,7 @@ fn is_in_a_file(folder: &Folder, word: &str) -> bool {
         entries.map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>()
     };
     let mut files = entries(&folder.path("audit.db.index"));
-    files.extend(entries(folder.0.path()).into_iter().filter(|path| path.is_file() && is_of_the_log(path)));
+    files.extend(entries(folder.dir.path()).into_iter().filter(|path| path.is_file() && is_of_the_log(path)));
     assert!(files.len() > 3, "{files:?}");
     let holds = |bytes: &[u8]| bytes.windows(word.len()).any(|window| window == word.as_bytes());
     dump.contains(word) || files.iter().any(|path| holds(&std::fs::read(path).expect("a file")))

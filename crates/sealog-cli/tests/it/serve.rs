@@ -390,7 +390,7 @@ fn connections_are_encrypted() {
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
         .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
         .args(["-keyout", "key.pem", "-out", "chain.pem"])
-        .current_dir(folder.0.path())
+        .current_dir(folder.dir.path())
         .output()
         .expect("openssl runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -404,7 +404,7 @@ fn connections_are_encrypted() {
     let get = |arguments: &[&str]| {
         let mut command = std::process::Command::new("curl");
         let output = command.args(["-s", "-m", "10"]).args(arguments);
-        let output = output.current_dir(folder.0.path()).output().expect("curl runs");
+        let output = output.current_dir(folder.dir.path()).output().expect("curl runs");
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let encrypted = get(&["--cacert", "chain.pem", &format!("{url}/healthz")]);

@@ -4,20 +4,37 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use sealog::{AuditLog, Builder};
 use serde_json::Value;
 use tempfile::TempDir;
+use throwaway_postgres::Database;
 
 pub(crate) const SEALOG: &str = env!("CARGO_BIN_EXE_sealog");
 
-pub(crate) struct Folder(pub(crate) TempDir);
+pub(crate) struct Folder {
+    pub(crate) dir: TempDir,
+    /// Where the log is unless it is in the folder.
+    database: Option<Database<'static>>,
+}
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
+        Self { dir: tempfile::tempdir().expect("a folder"), database: None }
+    }
+
+    /// With the log in a database.
+    pub(crate) fn with_database() -> Self {
+        Self { database: Some(throwaway_postgres::shared().database()), ..Self::new() }
+    }
+
+    /// Options for opening the log.
+    pub(crate) fn builder(&self) -> Builder {
+        let log = self.database.as_ref().map_or_else(|| self.path("audit.db"), |database| database.url().into());
+        AuditLog::builder(log).index(self.path("audit.db.index"))
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.dir.path().join(name)
     }
 
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
@@ -27,9 +44,13 @@ impl Folder {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(SEALOG);
-        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALOG_")) {
             command.env_remove(name);
+        }
+        if let Some(database) = &self.database {
+            command.env("SEALOG_LOG", database.url());
+            command.env("SEALOG_KEY_FILE", "audit.db.key").env("SEALOG_INDEX", "audit.db.index");
         }
         command.env_remove("CLICOLOR_FORCE").env_remove("COLUMNS").env("NO_COLOR", "1");
         command

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Sorted;
+use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Place, Reader, postgres};
 use crate::policy::Compiled;
@@ -15,6 +16,13 @@ use crate::settings::Current;
 
 /// How often the inbox is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Once so many rows were there at once, more are drained without a rest.
+const MANY_ROWS: u64 = 500;
+/// After fewer it rests for so many times as long as they took: each drain is a commit, which those of the
+/// application wait for, and what comes meanwhile is drained by one.
+const RESTS: u32 = 4;
+/// The longest rest.
+const MAX_REST: Duration = Duration::from_millis(100);
 /// How long it waits after something failed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -35,11 +43,13 @@ impl Worker {
         // Whether rows wait is told by what was drained before, and the database may have been restored since.
         let mut is_first = true;
         while !self.stop.load(Ordering::Acquire) && !self.queue.is_closed() {
+            let polling = Stopwatch::start();
             let polled = self.poll(&mut reader, is_first);
             is_first &= polled.is_err();
             let pause = match &polled {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => POLL_INTERVAL,
+                Ok(0) => POLL_INTERVAL,
+                Ok(MANY_ROWS..) => Duration::ZERO,
+                Ok(_) => (polling.elapsed() * RESTS).clamp(POLL_INTERVAL, MAX_REST),
                 Err(_) => RETRY_INTERVAL,
             };
             *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = polled.err();
@@ -49,8 +59,8 @@ impl Worker {
         if self.queue.is_closed() { Ok(()) } else { self.poll(&mut reader, false).map(drop) }
     }
 
-    /// Has some rows drained, if there are any. Answers whether there may be more.
-    fn poll(&mut self, reader: &mut Option<Reader>, at_once: bool) -> Result<bool> {
+    /// Has some rows drained, if there are any. Answers how many.
+    fn poll(&mut self, reader: &mut Option<Reader>, at_once: bool) -> Result<u64> {
         let policy = self.current.policy();
         if policy.settings != self.told {
             tell(&self.place, &policy)?;
@@ -61,13 +71,12 @@ impl Worker {
             None => reader.insert(self.place.open_reader()?),
         };
         if !reader.inbox_waits()? && !at_once {
-            return Ok(false);
+            return Ok(0);
         }
         let (reply, answer) = oneshot::channel();
         let closed = || Error::new(ErrorKind::Closed, "the log is closed");
         self.queue.send(Request::Batched(Work::Inbox { sorted: Sorted::default(), reply })).map_err(|_| closed())?;
-        answer.blocking_recv().map_err(|_| closed())??;
-        Ok(true)
+        answer.blocking_recv().map_err(|_| closed())?
     }
 }
 

@@ -1,6 +1,8 @@
 //! The library through its public API: one binary, so that it links once.
 
 mod anomalies;
+mod application;
+mod bounds;
 mod concurrency;
 mod conformance;
 mod excess;
@@ -13,7 +15,9 @@ mod index_damage;
 mod killed;
 mod live_rules;
 mod model;
+mod older_copy;
 mod queries;
+mod removed_rows;
 mod reports;
 mod retention;
 mod retention_model;

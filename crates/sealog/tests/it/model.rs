@@ -4,14 +4,13 @@
 //! `SEALOG_CASES` sets how many sequences are tried.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use proptest::prelude::*;
-use sealog::rusqlite::{Connection, params_from_iter};
 use sealog::{AuditLog, ErrorKind, Event, Receipt};
 use serde_json::json;
 
-use crate::support::{Fixture, check, first, receipt};
+use crate::application::{self, Application};
+use crate::support::{Fixture, cases, check, first, receipt};
 
 /// How many ids there are to choose from: few, so that they meet again.
 const IDS: u8 = 12;
@@ -114,21 +113,19 @@ impl Model {
 
 struct Run {
     fixture: Fixture,
-    app: Connection,
+    app: Application,
     log: AuditLog,
     model: Model,
 }
 
 async fn open(fixture: &Fixture) -> AuditLog {
-    fixture.builder().inbox(fixture.dir.path().join("app.db")).open().await.unwrap()
+    application::builder(fixture).open().await.unwrap()
 }
 
 impl Run {
     async fn new() -> Self {
         let fixture = Fixture::new();
-        let app = Connection::open(fixture.dir.path().join("app.db")).unwrap();
-        app.pragma_update(None, "journal_mode", "wal").unwrap();
-        app.busy_timeout(Duration::from_secs(10)).unwrap();
+        let app = Application::of(&fixture).await;
         let log = open(&fixture).await;
         Self { fixture, app, log, model: Model::default() }
     }
@@ -140,8 +137,7 @@ impl Run {
             Step::Bulk(batch) => self.logged(batch, true).await,
             Step::Stage(batch, commit) => self.staged(batch, *commit).await,
             Step::Insert(text) => {
-                self.app.execute("INSERT INTO sealog_inbox(event) VALUES (?1)", [text]).unwrap();
-                self.model.rejected += 1;
+                self.model.rejected += u64::from(self.app.insert(text).await);
                 let last = self.drained().await;
                 self.model.events.push(last);
             }
@@ -196,19 +192,11 @@ impl Run {
 
     /// Each in the inbox goes its own way: into the log, or aside.
     async fn staged(&mut self, batch: &[Sent], commit: bool) {
-        let tx = self.app.transaction().unwrap();
-        let mut waiting = Vec::new();
-        for sent in batch {
-            let staged = self.log.stage(sent.event()).unwrap();
-            let insert = staged.insert.as_ref().expect("nothing is sampled away");
-            tx.execute(insert.sql, params_from_iter(&insert.params)).unwrap();
-            waiting.push(staged);
-        }
+        let waiting: Vec<_> = batch.iter().map(|sent| self.log.stage(sent.event()).unwrap()).collect();
+        self.app.stage(&waiting, commit).await;
         if !commit {
-            drop(tx);
             return;
         }
-        tx.commit().unwrap();
         let last = self.drained().await;
         for (sent, staged) in batch.iter().zip(waiting) {
             let settled = self.log.settled(&staged).await;
@@ -226,11 +214,10 @@ impl Run {
     }
 
     /// Waits until the inbox is in the log: until an event that comes last is. Answers that one.
-    async fn drained(&self) -> (String, Option<u8>) {
+    async fn drained(&mut self) -> (String, Option<u8>) {
         let last = Sent { id: None, content: 9 };
         let staged = self.log.stage(last.event()).unwrap();
-        let insert = staged.insert.expect("nothing is sampled away");
-        self.app.execute(insert.sql, params_from_iter(&insert.params)).unwrap();
+        self.app.stage(std::slice::from_ref(&staged), true).await;
         self.log.sequenced(&staged.id).await.unwrap();
         (staged.id, Some(last.content))
     }
@@ -253,9 +240,12 @@ fn content(record: &sealog::Record) -> Option<u8> {
 #[test]
 fn the_log_agrees_with_a_model() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let cases = std::env::var("SEALOG_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
-    let config =
-        ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: cases(12),
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(steps in prop::collection::vec(step(), 1..40))| {
         runtime.block_on(async {
             let mut run = Run::new().await;

@@ -86,7 +86,21 @@ impl Fixture {
         self.dir.path().join("audit.db.index")
     }
 
-    #[cfg_attr(feature = "postgres", allow(dead_code, reason = "a database has no files to look into"))]
+    /// Whether a word is in any file of the folder, or in a row of the journal, which may be packed.
+    pub(crate) fn holds(&self, word: &str) -> bool {
+        #[cfg(feature = "postgres")]
+        if let Some(database) = &self.database {
+            return database.dump().contains(word) || contains(&self.all_bytes(), word);
+        }
+        let mut packed = Vec::new();
+        let connection = self.raw();
+        let mut statement = connection.prepare("SELECT bodies FROM frame").expect("frames are read");
+        for bodies in statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).expect("frames are read") {
+            packed.extend(zstd::decode_all(&bodies.expect("a frame")[..]).expect("a frame unpacks"));
+        }
+        contains(&self.all_bytes(), word) || contains(&packed, word)
+    }
+
     /// All bytes of all files in the folder and below, one after the other.
     pub(crate) fn all_bytes(&self) -> Vec<u8> {
         fn read(folder: &Path, all: &mut Vec<u8>) {
@@ -105,6 +119,10 @@ impl Fixture {
         read(self.dir.path(), &mut all);
         all
     }
+}
+
+fn contains(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
 #[cfg(feature = "postgres")]

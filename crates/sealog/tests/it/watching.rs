@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealog::rusqlite::Connection;
 use sealog::{AuditLog, Event, Filter, ManualClock, Record, Severity, StatsOptions, Watch, WatchFrom};
 
+use crate::application::{self, Application};
 use crate::support::{Fixture, NOW_MS, check, fill, receipt};
 
 /// How long anything may take before the test calls it stuck.
@@ -46,10 +46,9 @@ async fn scan(log: &AuditLog, actor: Option<&str>) -> Vec<Record> {
 async fn invariant_9_each_matching_event_once_and_in_order() {
     const ROUNDS: usize = 24;
     let fixture = Fixture::new();
-    let app_path = fixture.dir.path().join("app.db");
-    Connection::open(&app_path).unwrap().pragma_update(None, "journal_mode", "wal").unwrap();
+    let mut app = Some(Application::of(&fixture).await);
     let clock = Arc::new(ManualClock::new(NOW_MS, 1));
-    let first = fixture.builder().clock(clock).tail_events(16).inbox(&app_path).open().await.unwrap();
+    let first = application::builder(&fixture).clock(clock).tail_events(16).open().await.unwrap();
     let logs = [first, handle(&fixture, 2).await];
     let reader = fixture.builder().tail_events(16).read_only(true).open().await.unwrap();
     let last = || Filter::new().action("last");
@@ -99,25 +98,22 @@ async fn invariant_9_each_matching_event_once_and_in_order() {
     });
 
     let mut writers = Vec::new();
-    for (index, log) in logs.iter().enumerate() {
+    for log in &logs {
         let log = log.clone();
-        let mut app = Connection::open(&app_path).unwrap();
+        // The first of them has the inbox.
+        let mut app = app.take();
         writers.push(tokio::spawn(async move {
             for round in 0..ROUNDS {
-                match round % 4 {
-                    0 => drop(log.log(Event::new("single").actor("u-3")).await.unwrap()),
-                    1 => fill(&log, 40).await,
-                    2 if index == 0 => {
-                        let staged = {
-                            let mut transaction = app.transaction().unwrap();
-                            let staged = log.log_in(&mut transaction, Event::new("staged").actor("u-3")).unwrap();
-                            transaction.commit().unwrap();
-                            staged
-                        };
+                match (round % 4, &mut app) {
+                    (0, _) => drop(log.log(Event::new("single").actor("u-3")).await.unwrap()),
+                    (1, _) => fill(&log, 40).await,
+                    (2, Some(app)) => {
+                        let staged = log.stage(Event::new("staged").actor("u-3")).unwrap();
+                        app.stage(std::slice::from_ref(&staged), true).await;
                         log.sequenced(&staged.id).await.unwrap();
                     }
-                    2 => drop(log.log(Event::new("other")).await.unwrap()),
-                    _ => drop(log.rotate_key().await.unwrap()),
+                    (2, None) => drop(log.log(Event::new("other")).await.unwrap()),
+                    (_, _) => drop(log.rotate_key().await.unwrap()),
                 }
             }
         }));

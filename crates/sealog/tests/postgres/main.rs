@@ -6,6 +6,8 @@
 mod anomalies;
 mod application;
 mod bodies;
+#[path = "../it/concurrency.rs"]
+mod concurrency;
 #[path = "../it/conformance.rs"]
 mod conformance;
 mod connections;
@@ -15,9 +17,17 @@ mod functions;
 #[path = "../it/handles.rs"]
 mod handles;
 mod inbox;
+#[path = "../it/index_damage.rs"]
+mod index_damage;
 #[path = "../it/live_rules.rs"]
 mod live_rules;
+#[path = "../it/model.rs"]
+mod model;
 mod queries;
+#[path = "../it/reports/mod.rs"]
+mod reports;
+#[path = "../it/retention.rs"]
+mod retention;
 #[path = "../it/retention_model.rs"]
 mod retention_model;
 mod roles;
@@ -30,7 +40,10 @@ mod settings;
 mod standbys;
 #[path = "../it/support.rs"]
 mod support;
+mod tampering;
 mod tracking;
+#[path = "../it/watching.rs"]
+mod watching;
 
 /// What these logs are in.
 pub(crate) const BACKEND: support::Backend = support::Backend::Postgres;

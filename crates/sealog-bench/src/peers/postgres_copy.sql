@@ -1,0 +1,1 @@
+COPY audit_log FROM STDIN (FORMAT binary)
