@@ -1,6 +1,6 @@
 import { problemError, SealogError } from "./error.js";
 import { isObject } from "./json.js";
-import { asError, backoffMs, isRefusal, pause, type RetryOptions, type Transport } from "./transport.js";
+import { asError, backoffMs, isRefusal, pause, pauseMs, type RetryOptions, type Transport } from "./transport.js";
 import type { Receipt } from "./types.js";
 
 export interface BatchOptions {
@@ -60,8 +60,11 @@ export class Batcher {
     }
     const bytes = events.reduce((sum, event) => sum + utf8Bytes(event), 0);
     if (this.#events + events.length > maxBufferedEvents || this.#bytes + bytes > maxBufferedBytes) {
-      const text = `${this.#events} events wait for the server; with these there would be more than is buffered`;
-      return Promise.reject(new SealogError("buffer_full", text, { retryable: true }));
+      const retryable = events.length <= maxBufferedEvents && bytes <= maxBufferedBytes;
+      const text = retryable
+        ? `${this.#events} events wait for the server; with these there would be more than is buffered`
+        : `these are ${events.length} events and ${bytes} bytes, which is more than is ever buffered`;
+      return Promise.reject(new SealogError("buffer_full", text, { retryable }));
     }
     let item!: Item;
     const promise = new Promise<Receipt[]>((resolve, reject) => {
@@ -161,11 +164,8 @@ export class Batcher {
         return;
       }
       again.add(item);
-      if (canRenew) {
-        this.#transport.renew();
-      }
-      const pauseMs = canRenew && item.attempts === 1 ? 0 : this.#backoff(item.attempts - 1);
-      waitMs = Math.max(waitMs, pauseMs, outcome.retryAfterMs ?? 0);
+      const backoff = canRenew && item.attempts === 1 ? 0 : this.#backoff(item.attempts - 1);
+      waitMs = Math.max(waitMs, pauseMs(outcome, backoff));
     });
     if (again.size > 0 && waitMs > 0) {
       await pause(this.#transport.environment, waitMs, this.#end.signal).catch(() => undefined);

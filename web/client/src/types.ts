@@ -234,7 +234,7 @@ export interface AuditLogConfig {
 }
 
 export type ConfigOptions = Partial<Omit<AuditLogConfig, "piiFieldsToRedact">> & {
-  /** Names, or names with how they are hidden; `hash` is the server's alone. */
+  /** Names, which are hidden as they were or else redacted, or names with how; `hash` is the server's alone. */
   piiFieldsToRedact?: (string | { name: string; mode?: "redact" | "mask" | "remove" | "hash" })[];
 };
 

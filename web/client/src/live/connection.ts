@@ -1,5 +1,5 @@
 import { SealogError } from "../error.js";
-import { asError, type Transport } from "../transport.js";
+import { asError, type Key, type Transport } from "../transport.js";
 import type { Question } from "../wire.js";
 import { FrameParser, type Frame } from "./frames.js";
 import { INITIAL, step, type LiveEffect, type LiveInput, type LiveSettings, type LiveState, type Phase } from "./state.js";
@@ -25,6 +25,10 @@ export class Connection {
   #state: LiveState = INITIAL;
   #abort: AbortController | undefined;
   #timer: unknown;
+  /** The key or token of the last request. */
+  #key: Key | undefined;
+  /** Ends when all that came was taken. */
+  #telling: Promise<unknown> = Promise.resolve();
 
   constructor(transport: Transport, question: Question, options: ConnectionOptions) {
     this.#transport = transport;
@@ -94,7 +98,7 @@ export class Connection {
       case "connect":
         this.#clearTimer();
         if (effect.renew) {
-          this.#transport.renew();
+          this.#transport.renew(this.#key);
         }
         void this.#connect(effect.run, effect.lastId);
         break;
@@ -122,12 +126,13 @@ export class Connection {
     let isUnreadable = false;
     const tell = async (frames: Frame[]) => {
       try {
-        await this.#options.onFrames(frames);
+        await this.#tell(frames);
       } catch (cause) {
         isUnreadable = true;
         throw new SealogError("bad_answer", "a frame could not be read", { retryable: true, cause });
       }
     };
+    this.#key = this.#transport.key();
     try {
       const { response } = await this.#transport.open({
         method: body === undefined ? "GET" : "POST",
@@ -137,6 +142,7 @@ export class Connection {
         accept: "text/event-stream",
         headers: lastId === undefined ? {} : { "last-event-id": lastId },
         signal: abort.signal,
+        key: this.#key,
       });
       const type = response.headers.get("content-type") ?? "";
       if (!type.startsWith("text/event-stream") || !response.body) {
@@ -150,6 +156,13 @@ export class Connection {
     }
     const now = this.#now();
     this.#take({ type: "ended", run, now, random: this.#random(), isUnreadable, ...(error ? { error } : {}) });
+  }
+
+  /** Tells one thing after the other, also where another request has something to tell meanwhile. */
+  #tell(frames: Frame[]): Promise<void> {
+    const telling = this.#telling.then(() => (this.phase === "closed" ? undefined : this.#options.onFrames(frames)));
+    this.#telling = telling.catch(() => undefined);
+    return telling;
   }
 
   async #read(
@@ -177,9 +190,16 @@ export class Connection {
       }
       const { done, value } = piece;
       const frames = done ? [] : parser.push(decoder.decode(value, { stream: true }));
-      const told = frames.flatMap((frame) => {
-        return this.#take({ type: "frame", run, frame, now: this.#now(), random: this.#random() });
-      });
+      let told: Frame[] = [];
+      for (const frame of frames) {
+        const input = { type: "frame", run, frame, now: this.#now(), random: this.#random() } as const;
+        // What ends the request waits until what came before it was taken, or was found to be unreadable.
+        if (told.length > 0 && step(this.#state, input, this.#settings)[0].run !== run) {
+          await tell(told);
+          told = [];
+        }
+        told.push(...this.#take(input));
+      }
       if (told.length > 0) {
         await tell(told);
       }
