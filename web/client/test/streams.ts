@@ -7,6 +7,8 @@ export interface OpenStream {
   body: string | undefined;
   isOpen: boolean;
   send(event: string, data: unknown, id?: number): void;
+  /** Sends some frames in one piece. */
+  write(text: string): void;
   end(): void;
   fail(): void;
 }
@@ -34,7 +36,8 @@ export class StreamServer {
       headers: request.headers as Record<string, string>,
       body: request.body as string | undefined,
       isOpen: true,
-      send: (event, data, id) => controller.enqueue(encoder.encode(frameText(event, data, id))),
+      send: (event, data, id) => stream.write(frameText(event, data, id)),
+      write: (text) => controller.enqueue(encoder.encode(text)),
       end: () => ((stream.isOpen = false), controller.close()),
       fail: () => ((stream.isOpen = false), controller.error(new TypeError("terminated"))),
     };
