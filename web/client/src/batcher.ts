@@ -61,9 +61,7 @@ export class Batcher {
     const bytes = events.reduce((sum, event) => sum + utf8Bytes(event), 0);
     if (this.#events + events.length > maxBufferedEvents || this.#bytes + bytes > maxBufferedBytes) {
       const retryable = events.length <= maxBufferedEvents && bytes <= maxBufferedBytes;
-      const text = retryable
-        ? `${this.#events} events wait for the server; with these there would be more than is buffered`
-        : `these are ${events.length} events and ${bytes} bytes, which is more than is ever buffered`;
+      const text = `${this.#events} events wait for the server; with ${events.length} more it would be more than is buffered`;
       return Promise.reject(new SealogError("buffer_full", text, { retryable }));
     }
     let item!: Item;
@@ -146,7 +144,6 @@ export class Batcher {
 
   /** Tells what became of each, and waits where something is to be sent again. */
   async #settle(batch: Item[], outcomes: Outcome[]): Promise<void> {
-    const again = new Set<Item>();
     let waitMs = 0;
     batch.forEach((item, index) => {
       const outcome = outcomes[index]!;
@@ -163,17 +160,13 @@ export class Batcher {
         item.reject(this.#end.signal.aborted ? unsent(outcome) : outcome);
         return;
       }
-      again.add(item);
-      const backoff = canRenew && item.attempts === 1 ? 0 : this.#backoff(item.attempts - 1);
+      const { environment } = this.#transport;
+      const backoff = canRenew && item.attempts === 1 ? 0 : backoffMs(item.attempts - 1, environment.random(), this.#options.retry);
       waitMs = Math.max(waitMs, pauseMs(outcome, backoff));
     });
-    if (again.size > 0 && waitMs > 0) {
+    if (waitMs > 0) {
       await pause(this.#transport.environment, waitMs, this.#end.signal).catch(() => undefined);
     }
-  }
-
-  #backoff(failures: number): number {
-    return backoffMs(failures, this.#transport.environment.random(), this.#options.retry);
   }
 
   #remove(item: Item): void {

@@ -84,9 +84,10 @@ const TIMEOUT_MS = 30_000;
 const RETRY: RetryOptions = { maxAttempts: 8, baseMs: 200, maxMs: 10_000 };
 /** For what would be done twice if it were asked for twice: whoever asks looks whether it is done. */
 const ONCE: RetryOptions = { ...RETRY, maxAttempts: 1 };
-/** How long a report may take to begin, and how long a clean-up or an erasure may take, in milliseconds. */
-const REPORT_TIMEOUT_MS = 5 * 60_000;
-const UPKEEP_TIMEOUT_MS = 60 * 60_000;
+/** How long a report may take to begin, in milliseconds. */
+const REPORT_MS = 5 * 60_000;
+/** How a clean-up or an erasure is asked for: it may take an hour. */
+const UPKEEP: Manner = { retry: ONCE, patienceMs: 60 * 60_000 };
 /** The server logs up to a thousand lines, or a mebibyte of them, in one transaction. */
 const BATCH = {
   maxBatchEvents: 1_000,
@@ -95,9 +96,8 @@ const BATCH = {
   maxBufferedBytes: 32 * 1024 * 1024,
 };
 /** How something is asked, where not like a question. */
-interface Manner {
+interface Manner extends Pick<Asked, "patienceMs"> {
   retry?: RetryOptions;
-  timeoutMs?: number;
 }
 
 /** How long `close` waits for what is on its way, in milliseconds. */
@@ -116,7 +116,6 @@ export class AuditLog {
   readonly #batcher: Batcher;
   readonly #redactor: Redactor;
   readonly #retry: RetryOptions;
-  readonly #timeoutMs: number;
   readonly #environment: Environment;
   readonly #stampsHere: boolean;
 
@@ -124,13 +123,12 @@ export class AuditLog {
     const { url, apiKey, headers, timeoutMs = TIMEOUT_MS, timestamps = "client" } = options;
     this.#environment = environment(options.environment);
     this.#retry = { ...RETRY, ...options.retry };
-    this.#timeoutMs = timeoutMs;
     this.#transport = new Transport({
       url,
       timeoutMs,
       environment: this.#environment,
-      ...(apiKey === undefined ? {} : { credential: apiKey }),
-      ...(headers ? { headers } : {}),
+      credential: apiKey,
+      headers,
     });
     this.#batcher = new Batcher(this.#transport, { ...BATCH, ...options.batch, retry: this.#retry });
     this.#redactor = new Redactor(options);
@@ -238,9 +236,9 @@ export class AuditLog {
     const connection = new Connection(
       this.#transport,
       // The first page is not told: it is asked for where it begins.
-      { path: "/v1/events", query: queryString(afterSeq === undefined ? { ...filters, limit: 1 } : { ...filters }) },
+      { path: "/v1/events", query: queryString({ ...filters, limit: afterSeq === undefined ? 1 : undefined }) },
       {
-        ...(afterSeq === undefined ? {} : { afterSeq }),
+        afterSeq,
         onFrames: (frames) => {
           told = frames.filter((frame) => frame.event === "event");
           wake();
@@ -318,7 +316,7 @@ export class AuditLog {
    * removes the rest.
    */
   async cleanup(options: CleanupOptions = {}): Promise<number> {
-    return (await this.#told<{ removed: number }>("POST", "/v1/cleanup", "removed", options, this.#upkeep)).removed;
+    return (await this.#told<{ removed: number }>("POST", "/v1/cleanup", "removed", options, UPKEEP)).removed;
   }
 
   /** How the log keeps and hides. */
@@ -352,11 +350,7 @@ export class AuditLog {
    * an hour.
    */
   erase(args: ErasureArgs): Promise<ErasureReport> {
-    return this.#told("POST", "/v1/erasures", "removed", args, this.#upkeep);
-  }
-
-  get #upkeep(): Manner {
-    return { retry: ONCE, timeoutMs: Math.max(this.#timeoutMs, UPKEEP_TIMEOUT_MS) };
+    return this.#told("POST", "/v1/erasures", "removed", args, UPKEEP);
   }
 
   #prepare(input: AuditEventInput | ChangeEventInput): { json: string; id: string } {
@@ -387,13 +381,12 @@ export class AuditLog {
   }
 
   #json({ path, query, body }: Question): Promise<unknown> {
-    const asked = { method: body === undefined ? "GET" : "POST", path, query, ...(body === undefined ? {} : { body }) };
-    return this.#retrying(() => this.#transport.json(asked));
+    return this.#retrying(() => this.#transport.json({ method: body === undefined ? "GET" : "POST", path, query, body }));
   }
 
   /** Asks for an object, which has at least the member that is named. */
   async #told<T>(method: string, path: string, member: string, body?: unknown, { retry, ...manner }: Manner = {}): Promise<T> {
-    const asked = { method, path, ...(body === undefined ? {} : { body: JSON.stringify(body) }), ...manner };
+    const asked = { method, path, body: body === undefined ? body : JSON.stringify(body), ...manner };
     const answer = await this.#retrying(() => this.#transport.json(asked), retry);
     if (!isObject(answer) || !(member in answer)) {
       throw new SealogError("bad_answer", `the answer holds no ${member}`);
@@ -408,13 +401,13 @@ export class AuditLog {
   #report({ startDate, endDate, format, includeFields, groupBy, filters, requestedBy }: ReportArgs): Asked {
     const body = JSON.stringify({
       format,
-      range: { ...(startDate === undefined ? {} : { from: startDate }), ...(endDate === undefined ? {} : { to: endDate }) },
-      ...(filters ? { filter: filterBody(filters) } : {}),
+      range: { from: startDate, to: endDate },
+      filter: filters && filterBody(filters),
       fields: includeFields ?? [],
       groupBy: groupBy === undefined ? [] : [groupBy].flat(),
-      ...(requestedBy === undefined ? {} : { requestedBy }),
+      requestedBy,
     });
-    return { method: "POST", path: "/v1/reports", body, timeoutMs: Math.max(this.#timeoutMs, REPORT_TIMEOUT_MS) };
+    return { method: "POST", path: "/v1/reports", body, patienceMs: REPORT_MS };
   }
 }
 

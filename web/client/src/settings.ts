@@ -37,10 +37,7 @@ export function settingsPatch(options: ConfigOptions, known?: Settings): Record<
   const sampling = samplingEnabled === false ? 1 : samplingRate;
   const { redactFields = [] }: Policy = known?.policy ?? {};
   const modes = new Map(redactFields.map(({ name, mode }) => [normalize(name), mode]));
-  const hiding = (name: string) => {
-    const mode = modes.get(normalize(name));
-    return mode === undefined ? { name } : { name, mode };
-  };
+  const hiding = (name: string) => ({ name, mode: modes.get(normalize(name)) });
   if (piiFieldsToRedact || sampling !== undefined) {
     patch.policy = {
       ...settings?.policy,

@@ -28,11 +28,11 @@ export function environment(given: Partial<Environment> = {}): Environment {
 export interface TransportOptions {
   /** Where the server is: `https://audit.example.com`, or where the application has mounted it. */
   url: string;
-  credential?: Credential;
+  credential?: Credential | undefined;
   /** Headers for each request, such as an application's own for its sessions. */
-  headers?: Record<string, string>;
+  headers?: Record<string, string> | undefined;
   /** Whether cookies go along, where the application has mounted the router behind its own sessions. */
-  credentials?: RequestCredentials;
+  credentials?: RequestCredentials | undefined;
   /** How long an answer may take, and how long it may pause, in milliseconds. */
   timeoutMs: number;
   environment: Environment;
@@ -42,13 +42,13 @@ export interface Asked {
   method: string;
   path: string;
   query?: string;
-  body?: string;
+  body?: string | undefined;
   contentType?: string;
   accept?: string;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
-  /** In place of the transport's own: how long this answer may take, and how long it may pause, in milliseconds. */
-  timeoutMs?: number;
+  /** So long this answer may take and pause, in milliseconds, also where others may not. */
+  patienceMs?: number | undefined;
   /** What `key` answered, for those who will have to say which one is over. */
   key?: Key | undefined;
 }
@@ -88,7 +88,9 @@ export class Transport {
     if (credential === undefined || this.#key) {
       return this.#key;
     }
-    const key = typeof credential === "string" ? Promise.resolve(credential) : this.#fetchKey(credential);
+    // A callback that never answers would be waited for by all.
+    const fetched = async () => (typeof credential === "string" ? credential : credential());
+    const key = within(this.environment, this.#options.timeoutMs, () => {}, fetched);
     // One that could not be had is asked for again.
     key.catch(() => this.renew(key));
     return (this.#key = key);
@@ -115,18 +117,24 @@ export class Transport {
     signal?.addEventListener("abort", onAbort, { once: true });
     const stop = () => signal?.removeEventListener("abort", onAbort);
     const key = asked.key ?? this.key();
-    try {
-      const response = await this.#within(this.#timeoutMs(asked), abort, async () => {
-        const headers = await this.#headers(asked, key);
-        const url = `${this.#base}${asked.path}${asked.query ? `?${asked.query}` : ""}`;
-        return this.environment.fetch(url, {
-          method: asked.method,
-          headers,
-          signal: abort.signal,
-          ...(asked.body === undefined ? {} : { body: asked.body }),
-          ...(this.#options.credentials ? { credentials: this.#options.credentials } : {}),
-        });
+    // A stand-in for fetch may not look at the signal.
+    const ended = new Promise<never>((_, reject) => {
+      abort.signal.addEventListener("abort", () => reject(abort.signal.reason), { once: true });
+    });
+    const ask = async () => {
+      const headers = await this.#headers(asked, key);
+      const url = `${this.#base}${asked.path}${asked.query ? `?${asked.query}` : ""}`;
+      return this.environment.fetch(url, {
+        method: asked.method,
+        headers,
+        signal: abort.signal,
+        body: asked.body ?? null,
+        ...(this.#options.credentials ? { credentials: this.#options.credentials } : {}),
       });
+    };
+    try {
+      const ms = this.#timeoutMs(asked);
+      const response = await within(this.environment, ms, (late) => abort.abort(late), () => Promise.race([ask(), ended]));
       if (!response.ok) {
         const error = await this.#refusal(response, abort);
         if (isRefusal(error)) {
@@ -146,6 +154,8 @@ export class Transport {
     const { response, abort } = await this.open(asked);
     try {
       return { text: await this.#read(response, abort, this.#timeoutMs(asked)), response };
+    } catch (cause) {
+      throw asError(cause);
     } finally {
       // Lets go of the caller's signal; the body is at its end, or not wanted.
       abort(undefined);
@@ -164,16 +174,16 @@ export class Transport {
       {
         pull: async (controller) => {
           try {
-            const { done, value } = await this.#guarded(reader, abort, this.#timeoutMs(asked));
+            const { done, value } = await within(this.environment, this.#timeoutMs(asked), abort, () => reader.read());
             if (done) {
               abort(undefined);
               controller.close();
             } else {
               controller.enqueue(value);
             }
-          } catch (error) {
-            abort(error);
-            throw error;
+          } catch (cause) {
+            abort(undefined);
+            throw asError(cause);
           }
         },
         cancel: abort,
@@ -193,8 +203,8 @@ export class Transport {
     }
   }
 
-  #timeoutMs({ timeoutMs = this.#options.timeoutMs }: Asked): number {
-    return timeoutMs;
+  #timeoutMs({ patienceMs = 0 }: Asked): number {
+    return Math.max(this.#options.timeoutMs, patienceMs);
   }
 
   async #headers(asked: Asked, key: Key | undefined): Promise<Record<string, string>> {
@@ -213,20 +223,6 @@ export class Transport {
       }
     }
     return headers;
-  }
-
-  /** Asks the callback, which has as much time as a server. One that never answers would be waited for by all. */
-  #fetchKey(credential: () => string | Promise<string>): Key {
-    const { environment } = this;
-    const { timeoutMs } = this.#options;
-    return new Promise<string>((resolve, reject) => {
-      const late = new SealogError("timeout", `there was no key or token within ${timeoutMs} ms`, { retryable: true });
-      const timer = environment.setTimeout(() => reject(late), timeoutMs);
-      Promise.resolve()
-        .then(credential)
-        .then(resolve, reject)
-        .finally(() => environment.clearTimeout(timer));
-    });
   }
 
   async #refusal(response: Response, abort: AbortController): Promise<SealogError> {
@@ -249,7 +245,7 @@ export class Transport {
     const decoder = new TextDecoder();
     let text = "";
     for (;;) {
-      const { done, value } = await this.#guarded(reader, abort, pauseMs);
+      const { done, value } = await within(this.environment, pauseMs, abort, () => reader.read());
       if (done) {
         return text + decoder.decode();
       }
@@ -261,32 +257,28 @@ export class Transport {
       }
     }
   }
+}
 
-  /** Reads a piece, which may not take longer than an answer may. */
-  async #guarded(reader: ReadableStreamDefaultReader<Uint8Array>, abort: (reason: unknown) => void, pauseMs: number) {
-    const late = new SealogError("timeout", `the answer paused for more than ${pauseMs} ms`, { retryable: true });
-    const timer = this.environment.setTimeout(() => abort(late), pauseMs);
-    try {
-      return await reader.read();
-    } catch (cause) {
-      throw asError(cause);
-    } finally {
-      this.environment.clearTimeout(timer);
-    }
-  }
-
-  async #within<T>(ms: number, abort: AbortController, run: () => Promise<T>): Promise<T> {
-    const late = new SealogError("timeout", `there was no answer within ${ms} ms`, { retryable: true });
-    const timer = this.environment.setTimeout(() => abort.abort(late), ms);
-    try {
-      // A credential's callback or a stand-in for fetch may not look at the signal.
-      const ended = new Promise<never>((_, reject) => {
-        abort.signal.addEventListener("abort", () => reject(abort.signal.reason), { once: true });
-      });
-      return await Promise.race([run(), ended]);
-    } finally {
-      this.environment.clearTimeout(timer);
-    }
+/** Waits for what may not take longer than so many milliseconds. When it does, it is aborted. */
+export async function within<T>(
+  environment: Environment,
+  ms: number,
+  abort: (late: SealogError) => void,
+  run: () => Promise<T>,
+): Promise<T> {
+  let onLate!: () => void;
+  const silence = new Promise<never>((_, reject) => {
+    onLate = () => {
+      const late = new SealogError("timeout", `nothing came within ${ms} ms`, { retryable: true });
+      reject(late);
+      abort(late);
+    };
+  });
+  const timer = environment.setTimeout(onLate, ms);
+  try {
+    return await Promise.race([run(), silence]);
+  } finally {
+    environment.clearTimeout(timer);
   }
 }
 

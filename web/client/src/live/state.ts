@@ -53,7 +53,7 @@ export type LiveInput =
   | { type: "opened"; run: number; now: number }
   | { type: "frame"; run: number; frame: Frame; now: number; random: number }
   /** `isUnreadable`: what came could not be taken, so it is not known what was told. */
-  | { type: "ended"; run: number; now: number; random: number; error?: SealogError; isUnreadable?: boolean }
+  | { type: "ended"; run: number; now: number; random: number; error?: SealogError | undefined; isUnreadable?: boolean }
   | { type: "waited"; run: number }
   | { type: "hidden"; now: number }
   | { type: "visible"; now: number }
