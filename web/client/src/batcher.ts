@@ -108,8 +108,8 @@ export class Batcher {
     const batch: Item[] = [];
     let bytes = 0;
     for (const item of this.#queue) {
-      const fits = batch.length === 0 || (batch.length < maxBatchEvents && bytes + item.bytes <= maxBatchBytes);
-      if (!fits || (item.isBulk && batch.length > 0)) {
+      const fits = !item.isBulk && batch.length < maxBatchEvents && bytes + item.bytes <= maxBatchBytes;
+      if (batch.length > 0 && !fits) {
         break;
       }
       batch.push(item);

@@ -39,13 +39,14 @@ import type {
   Receipt,
   Report,
   ReportArgs,
+  ReportFormat,
   SearchArgs,
   SearchFilters,
   StatsArgs,
   ViewToken,
   WatchCriticalArgs,
 } from "./types.js";
-import { anomaliesOf, entryOf, filterBody, pageOf, queryString, questions, statsOf, type Question } from "./wire.js";
+import { anomaliesOf, bad, entryOf, filterBody, pageOf, queryString, questions, statsOf, type Question } from "./wire.js";
 
 export interface AuditLogOptions extends RedactionOptions {
   /** Where the server is, such as `http://127.0.0.1:7341`. */
@@ -288,7 +289,7 @@ export class AuditLog {
   }
 
   /** Everything that is selected, as one text. It is an event of the log itself, so it is asked for once. */
-  async generateReport(args: ReportArgs): Promise<Report> {
+  async generateReport<Format extends ReportFormat>(args: ReportArgs<Format>): Promise<Report<Format>> {
     const { text } = await this.#retrying(() => this.#transport.text(this.#report(args)), ONCE);
     return reportOf(args.format, text, this.#environment.now());
   }
@@ -389,7 +390,7 @@ export class AuditLog {
     const asked = { method, path, body: body === undefined ? body : JSON.stringify(body), ...manner };
     const answer = await this.#retrying(() => this.#transport.json(asked), retry);
     if (!isObject(answer) || !(member in answer)) {
-      throw new SealogError("bad_answer", `the answer holds no ${member}`);
+      throw bad(`no ${member}`);
     }
     return answer as T;
   }

@@ -30,7 +30,7 @@ export interface Question {
 
 const MINUTE_MS = 60_000;
 
-function bad(what: string): SealogError {
+export function bad(what: string): SealogError {
   return new SealogError("bad_answer", `the answer holds ${what}: this is no Sealog server, or another version of it`, {
     retryable: true,
   });

@@ -50,8 +50,7 @@ export class Connection {
   }
 
   setHidden(isHidden: boolean): void {
-    const now = this.#now();
-    this.#take(isHidden ? { type: "hidden", now } : { type: "visible", now });
+    this.#take({ type: isHidden ? "hidden" : "visible", now: this.#now() });
   }
 
   close(): void {
@@ -143,8 +142,7 @@ export class Connection {
     } catch (cause) {
       error = asError(cause, abort.signal);
     }
-    const now = this.#now();
-    this.#take({ type: "ended", run, now, random: this.#random(), isUnreadable, error });
+    this.#take({ type: "ended", run, now: this.#now(), random: this.#random(), isUnreadable, error });
   }
 
   /** Tells one thing after the other, also where another request has something to tell meanwhile. */

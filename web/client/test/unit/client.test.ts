@@ -325,7 +325,7 @@ describe("upkeep", () => {
     const works: [(log: AuditLog) => Promise<unknown>, number][] = [
       [(log) => log.cleanup(), 60 * 60_000],
       [(log) => log.erase({ subject: { actor: "u" }, reason: "r" }), 60 * 60_000],
-      [(log) => log.generateReport({ format: "csv" }), 5 * 60_000],
+      [(log) => log.generateReport({ format: "html" }), 5 * 60_000],
       [(log) => log.streamReport({ format: "csv" }), 5 * 60_000],
     ];
     for (const [work, ms] of works) {
@@ -459,6 +459,10 @@ describe("asking", () => {
     const lines = '{"report":{"generatedAt":7}}\n{"end":{"recordCount":12}}\n';
     expect(await answering(() => new Response(lines)).log.generateReport({ format: "ndjson" })).toMatchObject({ generatedAt: 7, recordCount: 12 });
     expect(await answering(() => new Response("<p>")).log.generateReport({ format: "html" })).toMatchObject({ recordCount: undefined });
+    // What ends before its end is no report.
+    for (const [format, cut] of [["json", '{"generatedAt":5,"rows":[\n{"seq":0}'], ["ndjson", '{"report":{}}\n{"seq":0}\n'], ["csv", ""]] as const) {
+      await expect(answering(() => new Response(cut)).log.generateReport({ format })).rejects.toMatchObject({ code: "bad_answer" });
+    }
   });
 
   test("a report as a stream ends with its signal, and lets go of it", async () => {
