@@ -18,7 +18,7 @@ const ROUTES: [&str; 9] =
     ["", "events", "resources", "actors", "findings", "reports", "retention", "integrity", "settings"];
 
 /// Nothing but what the program itself serves: no other origin is asked, and nothing inline runs.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 /// What is told where there is no dashboard in the program.

@@ -8,7 +8,7 @@ mod sessions;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -26,8 +26,14 @@ struct App {
 }
 
 impl App {
-    fn db(&self) -> MutexGuard<'_, Connection> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something with the database, on a thread that may wait: for the disk, or for who is writing. Those that
+    /// answer requests have others to serve meanwhile.
+    async fn with_db<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let db = self.db.clone();
+        tokio::task::spawn_blocking(move || run(&mut db.lock().unwrap_or_else(PoisonError::into_inner))).await?
     }
 }
 
@@ -78,10 +84,10 @@ async fn open(data: &Path) -> Result<App, Box<dyn Error>> {
 fn audit(app: &App) -> sealog_server::Server {
     let sessions = app.clone();
     router(app.log.clone()).authorize(move |parts, operation| {
-        let user = sessions::user_of(&sessions.db(), &parts.headers);
+        let (app, token) = (sessions.clone(), sessions::token_of(&parts.headers));
         let access = operation.access;
         async move {
-            let user = user.ok_or_else(|| Refusal::unauthenticated("sign in first"))?;
+            let user = app.user_of(token).await.map_err(|_| Refusal::unauthenticated("sign in first"))?;
             match access {
                 Access::Read => Ok(Grant::scoped(user, Filter::new().resource_type("note"))),
                 _ => Err(Refusal::forbidden("only the application itself logs events")),
@@ -120,6 +126,13 @@ impl From<rusqlite::Error> for Failure {
                 Self::Broken
             }
         }
+    }
+}
+
+impl From<tokio::task::JoinError> for Failure {
+    fn from(error: tokio::task::JoinError) -> Self {
+        eprintln!("{error}");
+        Self::Broken
     }
 }
 

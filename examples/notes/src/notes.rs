@@ -5,11 +5,11 @@ use axum::http::HeaderMap;
 use axum::routing::get;
 use axum::{Json, Router};
 use sealog::rusqlite::{Connection, Row, Transaction, TransactionBehavior};
-use sealog::{Change, actions};
+use sealog::{AuditLog, Change, actions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::sessions::user_of;
+use crate::sessions::token_of;
 use crate::{App, Failure};
 
 pub(crate) fn routes() -> Router<App> {
@@ -47,42 +47,47 @@ impl Note {
 }
 
 /// Runs `change` in a transaction, with who asks for it. When it fails, nothing of it remains: no note, and no event.
-fn changing<T>(
+async fn changing<T: Send + 'static>(
     app: &App,
     headers: &HeaderMap,
-    change: impl FnOnce(&mut Transaction<'_>, &str) -> Result<T, Failure>,
+    change: impl FnOnce(&mut Transaction<'_>, &AuditLog, &str) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let mut db = app.db();
-    let user = user_of(&db, headers).ok_or(Failure::SignInFirst)?;
-    let mut tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let changed = change(&mut tx, &user)?;
-    tx.commit()?;
-    Ok(changed)
+    let user = app.user_of(token_of(headers)).await?;
+    let log = app.log.clone();
+    app.with_db(move |db| {
+        let mut tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let changed = change(&mut tx, &log, &user)?;
+        tx.commit()?;
+        Ok(changed)
+    })
+    .await
 }
 
 async fn list(State(app): State<App>, headers: HeaderMap) -> Result<Json<Vec<Note>>, Failure> {
-    let db = app.db();
-    user_of(&db, &headers).ok_or(Failure::SignInFirst)?;
-    let mut statement = db.prepare("SELECT id, title, body FROM note ORDER BY title, id")?;
-    let notes = statement.query_map([], Note::from_row)?.collect::<Result<_, _>>()?;
-    Ok(Json(notes))
+    app.user_of(token_of(&headers)).await?;
+    app.with_db(|db| {
+        let mut statement = db.prepare("SELECT id, title, body FROM note ORDER BY title, id")?;
+        let notes = statement.query_map([], Note::from_row)?.collect::<Result<_, _>>()?;
+        Ok(Json(notes))
+    })
+    .await
 }
 
 async fn read(State(app): State<App>, headers: HeaderMap, Path(id): Path<String>) -> Result<Json<Note>, Failure> {
-    let db = app.db();
-    user_of(&db, &headers).ok_or(Failure::SignInFirst)?;
-    Ok(Json(Note::find(&db, &id)?))
+    app.user_of(token_of(&headers)).await?;
+    app.with_db(move |db| Ok(Json(Note::find(db, &id)?))).await
 }
 
 async fn create(State(app): State<App>, headers: HeaderMap, Json(new): Json<NewNote>) -> Result<Json<Note>, Failure> {
-    changing(&app, &headers, |tx, user| {
+    changing(&app, &headers, |tx, log, user| {
         let id = tx.query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))?;
         let note = Note { id, title: new.title, body: new.body };
         let change = Change::new(actions::RECORD_CREATED, "note", &note.id).after(note.state());
-        app.log.log_in(tx, change.with(|event| event.actor(user)).into())?;
+        log.log_in(tx, change.with(|event| event.actor(user)).into())?;
         tx.execute("INSERT INTO note (id, title, body) VALUES (?1, ?2, ?3)", [&note.id, &note.title, &note.body])?;
         Ok(Json(note))
     })
+    .await
 }
 
 async fn update(
@@ -91,23 +96,25 @@ async fn update(
     Path(id): Path<String>,
     Json(new): Json<NewNote>,
 ) -> Result<Json<Note>, Failure> {
-    changing(&app, &headers, |tx, user| {
+    changing(&app, &headers, |tx, log, user| {
         let before = Note::find(tx, &id)?;
         let note = Note { id, title: new.title, body: new.body };
         let change = Change::new(actions::RECORD_UPDATED, "note", &note.id).before(before.state()).after(note.state());
-        app.log.log_in(tx, change.with(|event| event.actor(user)).into())?;
+        log.log_in(tx, change.with(|event| event.actor(user)).into())?;
         // A title that is too long fails here: the event above goes with the rest of the transaction.
         tx.execute("UPDATE note SET title = ?2, body = ?3 WHERE id = ?1", [&note.id, &note.title, &note.body])?;
         Ok(Json(note))
     })
+    .await
 }
 
 async fn remove(State(app): State<App>, headers: HeaderMap, Path(id): Path<String>) -> Result<(), Failure> {
-    changing(&app, &headers, |tx, user| {
+    changing(&app, &headers, move |tx, log, user| {
         let before = Note::find(tx, &id)?;
         let change = Change::new(actions::RECORD_DELETED, "note", &id).before(before.state());
-        app.log.log_in(tx, change.with(|event| event.actor(user)).into())?;
+        log.log_in(tx, change.with(|event| event.actor(user)).into())?;
         tx.execute("DELETE FROM note WHERE id = ?1", [&id])?;
         Ok(())
     })
+    .await
 }

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use sealog::rusqlite::{Connection, TransactionBehavior};
+use sealog::rusqlite::{OptionalExtension, TransactionBehavior};
 use sealog::{Event, actions};
 use serde::Deserialize;
 
@@ -16,12 +16,21 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/api/session", post(sign_in).get(who))
 }
 
-/// The user whose session a request carries.
-pub(crate) fn user_of(db: &Connection, headers: &HeaderMap) -> Option<String> {
+/// What a request carries of its session.
+pub(crate) fn token_of(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';'));
-    let token = pairs.find_map(|pair| pair.trim().strip_prefix("session="))?;
-    db.query_row("SELECT user FROM session WHERE token = ?1", [token], |row| row.get(0)).ok()
+    pairs.find_map(|pair| pair.trim().strip_prefix("session=")).map(str::to_owned)
+}
+
+impl App {
+    /// The user whose session it is.
+    pub(crate) async fn user_of(&self, token: Option<String>) -> Result<String, Failure> {
+        let token = token.ok_or(Failure::SignInFirst)?;
+        let sql = "SELECT user FROM session WHERE token = ?1";
+        let user = self.with_db(move |db| Ok(db.query_row(sql, [token], |row| row.get(0)).optional()?)).await?;
+        user.ok_or(Failure::SignInFirst)
+    }
 }
 
 #[derive(Deserialize)]
@@ -30,16 +39,21 @@ struct SignIn {
 }
 
 async fn sign_in(State(app): State<App>, Json(asked): Json<SignIn>) -> Result<Response, Failure> {
-    let mut db = app.db();
-    let mut tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let sql = "INSERT INTO session (token, user) VALUES (hex(randomblob(32)), ?1) RETURNING token";
-    let token: String = tx.query_row(sql, [&asked.user], |row| row.get(0))?;
-    app.log.log_in(&mut tx, Event::new(actions::USER_LOGIN).actor(&asked.user))?;
-    tx.commit()?;
+    let log = app.log.clone();
+    let token = app
+        .with_db(move |db| {
+            let mut tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let sql = "INSERT INTO session (token, user) VALUES (hex(randomblob(32)), ?1) RETURNING token";
+            let token: String = tx.query_row(sql, [&asked.user], |row| row.get(0))?;
+            log.log_in(&mut tx, Event::new(actions::USER_LOGIN).actor(&asked.user))?;
+            tx.commit()?;
+            Ok(token)
+        })
+        .await?;
     let cookie = format!("session={token}; Path=/; HttpOnly; SameSite=Strict");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
 async fn who(State(app): State<App>, headers: HeaderMap) -> Result<Json<String>, Failure> {
-    user_of(&app.db(), &headers).map(Json).ok_or(Failure::SignInFirst)
+    app.user_of(token_of(&headers)).await.map(Json)
 }

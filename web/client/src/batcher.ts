@@ -1,6 +1,6 @@
 import { problemError, SealogError } from "./error.js";
 import { isObject } from "./json.js";
-import { asError, backoffMs, isRefusal, pause, type RetryOptions, type Transport } from "./transport.js";
+import { asError, backoffMs, isRefusal, pause, pauseMs, type RetryOptions, type Transport } from "./transport.js";
 import type { Receipt } from "./types.js";
 
 export interface BatchOptions {
@@ -60,8 +60,9 @@ export class Batcher {
     }
     const bytes = events.reduce((sum, event) => sum + utf8Bytes(event), 0);
     if (this.#events + events.length > maxBufferedEvents || this.#bytes + bytes > maxBufferedBytes) {
-      const text = `${this.#events} events wait for the server; with these there would be more than is buffered`;
-      return Promise.reject(new SealogError("buffer_full", text, { retryable: true }));
+      const retryable = events.length <= maxBufferedEvents && bytes <= maxBufferedBytes;
+      const text = `${this.#events} events wait for the server; with ${events.length} more it would be more than is buffered`;
+      return Promise.reject(new SealogError("buffer_full", text, { retryable }));
     }
     let item!: Item;
     const promise = new Promise<Receipt[]>((resolve, reject) => {
@@ -107,8 +108,8 @@ export class Batcher {
     const batch: Item[] = [];
     let bytes = 0;
     for (const item of this.#queue) {
-      const fits = batch.length === 0 || (batch.length < maxBatchEvents && bytes + item.bytes <= maxBatchBytes);
-      if (!fits || (item.isBulk && batch.length > 0)) {
+      const fits = !item.isBulk && batch.length < maxBatchEvents && bytes + item.bytes <= maxBatchBytes;
+      if (batch.length > 0 && !fits) {
         break;
       }
       batch.push(item);
@@ -143,7 +144,6 @@ export class Batcher {
 
   /** Tells what became of each, and waits where something is to be sent again. */
   async #settle(batch: Item[], outcomes: Outcome[]): Promise<void> {
-    const again = new Set<Item>();
     let waitMs = 0;
     batch.forEach((item, index) => {
       const outcome = outcomes[index]!;
@@ -160,20 +160,13 @@ export class Batcher {
         item.reject(this.#end.signal.aborted ? unsent(outcome) : outcome);
         return;
       }
-      again.add(item);
-      if (canRenew) {
-        this.#transport.renew();
-      }
-      const pauseMs = canRenew && item.attempts === 1 ? 0 : this.#backoff(item.attempts - 1);
-      waitMs = Math.max(waitMs, pauseMs, outcome.retryAfterMs ?? 0);
+      const { environment } = this.#transport;
+      const backoff = canRenew && item.attempts === 1 ? 0 : backoffMs(item.attempts - 1, environment.random(), this.#options.retry);
+      waitMs = Math.max(waitMs, pauseMs(outcome, backoff));
     });
-    if (again.size > 0 && waitMs > 0) {
+    if (waitMs > 0) {
       await pause(this.#transport.environment, waitMs, this.#end.signal).catch(() => undefined);
     }
-  }
-
-  #backoff(failures: number): number {
-    return backoffMs(failures, this.#transport.environment.random(), this.#options.retry);
   }
 
   #remove(item: Item): void {

@@ -3,10 +3,19 @@ import { SealogError } from "./error.js";
 import { uuidv7 } from "./id.js";
 import { isObject, toJson, type JsonObject } from "./json.js";
 import { Connection } from "./live/connection.js";
+import type { Frame } from "./live/frames.js";
 import { Redactor, type Redactable, type RedactionOptions } from "./redact.js";
 import { reportOf } from "./report.js";
 import { configOf, settingsPatch } from "./settings.js";
-import { environment, retrying, Transport, type Credential, type Environment, type RetryOptions } from "./transport.js";
+import {
+  environment,
+  retrying,
+  Transport,
+  type Asked,
+  type Credential,
+  type Environment,
+  type RetryOptions,
+} from "./transport.js";
 import type {
   Anomaly,
   AnomalyPattern,
@@ -30,13 +39,14 @@ import type {
   Receipt,
   Report,
   ReportArgs,
+  ReportFormat,
   SearchArgs,
   SearchFilters,
   StatsArgs,
   ViewToken,
   WatchCriticalArgs,
 } from "./types.js";
-import { anomaliesOf, entryOf, filterBody, pageOf, queryString, questions, statsOf, type Question } from "./wire.js";
+import { anomaliesOf, bad, entryOf, filterBody, pageOf, queryString, questions, statsOf, type Question } from "./wire.js";
 
 export interface AuditLogOptions extends RedactionOptions {
   /** Where the server is, such as `http://127.0.0.1:7341`. */
@@ -45,7 +55,11 @@ export interface AuditLogOptions extends RedactionOptions {
   apiKey?: Credential;
   /** Headers for each request. */
   headers?: Record<string, string>;
-  /** How long an answer may take, and how long it may pause, in milliseconds. Default: 30,000. */
+  /**
+   * How long an answer may take, and how long it may pause, in milliseconds. Default: 30,000; a report has at least
+   * five minutes, and `cleanup` and `erase` at least an hour, as far as `fetch` waits itself (that of Node.js: five
+   * minutes).
+   */
   timeoutMs?: number;
   /** How often what may pass is tried, and how long the pauses are. Default: 8 times, 200 ms up to 10 s. */
   retry?: Partial<RetryOptions>;
@@ -69,8 +83,12 @@ export interface WatchOptions {
 /** So long an answer may take, in milliseconds. The server's own limit for a question is the same. */
 const TIMEOUT_MS = 30_000;
 const RETRY: RetryOptions = { maxAttempts: 8, baseMs: 200, maxMs: 10_000 };
-/** For what would be there twice if it were asked for twice: whoever asks looks whether it is there. */
+/** For what would be done twice if it were asked for twice: whoever asks looks whether it is done. */
 const ONCE: RetryOptions = { ...RETRY, maxAttempts: 1 };
+/** How long a report may take to begin, in milliseconds. */
+const REPORT_MS = 5 * 60_000;
+/** How a clean-up or an erasure is asked for: it may take an hour. */
+const UPKEEP: Manner = { retry: ONCE, patienceMs: 60 * 60_000 };
 /** The server logs up to a thousand lines, or a mebibyte of them, in one transaction. */
 const BATCH = {
   maxBatchEvents: 1_000,
@@ -78,6 +96,11 @@ const BATCH = {
   maxBufferedEvents: 10_000,
   maxBufferedBytes: 32 * 1024 * 1024,
 };
+/** How something is asked, where not like a question. */
+interface Manner extends Pick<Asked, "patienceMs"> {
+  retry?: RetryOptions;
+}
+
 /** How long `close` waits for what is on its way, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -105,8 +128,8 @@ export class AuditLog {
       url,
       timeoutMs,
       environment: this.#environment,
-      ...(apiKey === undefined ? {} : { credential: apiKey }),
-      ...(headers ? { headers } : {}),
+      credential: apiKey,
+      headers,
     });
     this.#batcher = new Batcher(this.#transport, { ...BATCH, ...options.batch, retry: this.#retry });
     this.#redactor = new Redactor(options);
@@ -186,7 +209,7 @@ export class AuditLog {
   }
 
   /** A page of events. Pages neither shift nor repeat while events arrive. */
-  search(args: SearchArgs = {}): Promise<PaginatedResult<AuditLogEntry>> {
+  async search(args: SearchArgs = {}): Promise<PaginatedResult<AuditLogEntry>> {
     return this.#page(questions.search(args));
   }
 
@@ -207,29 +230,21 @@ export class AuditLog {
    * of the server meanwhile. Ends with the signal, and throws where coming again would not help.
    */
   async *watch(filters: SearchFilters = {}, { afterSeq, signal }: WatchOptions = {}): AsyncGenerator<AuditLogEntry, void, void> {
-    let told: AuditLogEntry[] = [];
+    let told: Frame[] = [];
     let failure: unknown;
     let wake = () => {};
     let drained = () => {};
     const connection = new Connection(
       this.#transport,
       // The first page is not told: it is asked for where it begins.
-      { path: "/v1/events", query: queryString(afterSeq === undefined ? { ...filters, limit: 1 } : { ...filters }) },
+      { path: "/v1/events", query: queryString({ ...filters, limit: afterSeq === undefined ? 1 : undefined }) },
       {
-        ...(afterSeq === undefined ? {} : { afterSeq }),
-        onFrames: async (frames) => {
-          const events = frames.filter((frame) => frame.event === "event");
-          if (events.length === 0) {
-            return;
-          }
-          try {
-            told = events.map((frame) => entryOf(JSON.parse(frame.data!)));
-          } catch (error) {
-            failure = error;
-          }
-          const taken = new Promise<void>((resolve) => (drained = resolve));
+        afterSeq,
+        onFrames: (frames) => {
+          told = frames.filter((frame) => frame.event === "event");
           wake();
-          await taken;
+          // The stream goes no further before they are taken.
+          return told.length === 0 ? undefined : new Promise<void>((resolve) => (drained = resolve));
         },
         onPhase: (phase, error) => {
           if (phase === "failed") {
@@ -246,19 +261,13 @@ export class AuditLog {
         connection.start();
       }
       while (!signal?.aborted) {
-        if (failure) {
+        const frame = told.shift();
+        if (frame) {
+          yield entryIn(frame);
+        } else if (failure) {
           throw failure;
-        }
-        const entries = told;
-        told = [];
-        for (const entry of entries) {
-          yield entry;
-          if (signal?.aborted) {
-            return;
-          }
-        }
-        drained();
-        if (told.length === 0 && !failure && !signal?.aborted) {
+        } else {
+          drained();
           await new Promise<void>((resolve) => (wake = resolve));
         }
       }
@@ -279,19 +288,15 @@ export class AuditLog {
     return anomaliesOf(await this.#json(questions.detectAnomalies({ patterns })), patterns);
   }
 
-  /** Everything that is selected, as one text. It is an event of the log itself. */
-  async generateReport(args: ReportArgs): Promise<Report> {
-    const { text } = await this.#retrying(() => this.#transport.text(this.#report(args)));
+  /** Everything that is selected, as one text. It is an event of the log itself, so it is asked for once. */
+  async generateReport<Format extends ReportFormat>(args: ReportArgs<Format>): Promise<Report<Format>> {
+    const { text } = await this.#retrying(() => this.#transport.text(this.#report(args)), ONCE);
     return reportOf(args.format, text, this.#environment.now());
   }
 
   /** The same for what is too long for one text: the body as it comes. */
-  async streamReport(args: ReportArgs, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-    const { response } = await this.#retrying(() => this.#transport.open({ ...this.#report(args), signal }));
-    if (!response.body) {
-      throw new SealogError("bad_answer", "the answer has no body");
-    }
-    return response.body;
+  streamReport(args: ReportArgs, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    return this.#retrying(() => this.#transport.bytes({ ...this.#report(args), signal }), ONCE);
   }
 
   /** What shows that an event is in the log: a file that `verifyProof` checks, and any other program. */
@@ -306,9 +311,13 @@ export class AuditLog {
     return this.#told("POST", "/v1/tokens", "token", { scope: filterBody(scope), ...rest });
   }
 
-  /** Removes what was kept long enough, and answers how many events went. What a hold selects stays. */
+  /**
+   * Removes what was kept long enough, and answers how many events went. What a hold selects stays. It is asked for
+   * once, and may take an hour: when the connection breaks, what was removed until then is gone, and another call
+   * removes the rest.
+   */
   async cleanup(options: CleanupOptions = {}): Promise<number> {
-    return (await this.#told<{ removed: number }>("POST", "/v1/cleanup", "removed", options)).removed;
+    return (await this.#told<{ removed: number }>("POST", "/v1/cleanup", "removed", options, UPKEEP)).removed;
   }
 
   /** How the log keeps and hides. */
@@ -318,12 +327,14 @@ export class AuditLog {
 
   /** Changes what is named, for all who use the log, and answers how it is then. It is an event of the log. */
   async updateConfig(options: ConfigOptions): Promise<AuditLogConfig> {
-    return configOf(await this.#told("PATCH", "/v1/settings", "customRetention", settingsPatch(options)));
+    const hasNames = options.piiFieldsToRedact?.some((field) => typeof field === "string");
+    const known = hasNames ? (await this.getConfig()).settings : undefined;
+    return configOf(await this.#told("PATCH", "/v1/settings", "customRetention", settingsPatch(options, known)));
   }
 
   /** Keeps from every clean-up what the filter selects, until the hold is lifted. */
   placeHold({ filter, ...rest }: PlaceHoldArgs): Promise<Hold> {
-    return this.#told("POST", "/v1/holds", "id", { ...rest, filter: filterBody(filter) }, ONCE);
+    return this.#told("POST", "/v1/holds", "id", { ...rest, filter: filterBody(filter) }, { retry: ONCE });
   }
 
   /** The holds that are in force, the oldest first. */
@@ -332,12 +343,15 @@ export class AuditLog {
   }
 
   liftHold(id: string, reason: string): Promise<Hold> {
-    return this.#told("POST", `/v1/holds/${encodeURIComponent(id)}/lift`, "id", { reason }, ONCE);
+    return this.#told("POST", `/v1/holds/${encodeURIComponent(id)}/lift`, "id", { reason }, { retry: ONCE });
   }
 
-  /** Erases an actor's or a resource's data. Proofs that were made before stay valid. */
+  /**
+   * Erases an actor's or a resource's data. Proofs that were made before stay valid. It is asked for once, and may take
+   * an hour.
+   */
   erase(args: ErasureArgs): Promise<ErasureReport> {
-    return this.#told("POST", "/v1/erasures", "removed", args);
+    return this.#told("POST", "/v1/erasures", "removed", args, UPKEEP);
   }
 
   #prepare(input: AuditEventInput | ChangeEventInput): { json: string; id: string } {
@@ -361,37 +375,49 @@ export class AuditLog {
   }
 
   async #page(question: Question): Promise<PaginatedResult<AuditLogEntry>> {
+    if (question.isEmpty) {
+      return { items: [], cursor: null, hasMore: false };
+    }
     return pageOf(await this.#json(question));
   }
 
   #json({ path, query, body }: Question): Promise<unknown> {
-    const asked = { method: body === undefined ? "GET" : "POST", path, query, ...(body === undefined ? {} : { body }) };
-    return this.#retrying(() => this.#transport.json(asked));
+    return this.#retrying(() => this.#transport.json({ method: body === undefined ? "GET" : "POST", path, query, body }));
   }
 
   /** Asks for an object, which has at least the member that is named. */
-  async #told<T>(method: string, path: string, member: string, body?: unknown, retry = this.#retry): Promise<T> {
-    const asked = { method, path, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-    const answer = await retrying(this.#transport, retry, undefined, () => this.#transport.json(asked));
+  async #told<T>(method: string, path: string, member: string, body?: unknown, { retry, ...manner }: Manner = {}): Promise<T> {
+    const asked = { method, path, body: body === undefined ? body : JSON.stringify(body), ...manner };
+    const answer = await this.#retrying(() => this.#transport.json(asked), retry);
     if (!isObject(answer) || !(member in answer)) {
-      throw new SealogError("bad_answer", `the answer holds no ${member}`);
+      throw bad(`no ${member}`);
     }
     return answer as T;
   }
 
-  #retrying<T>(ask: () => Promise<T>): Promise<T> {
-    return retrying(this.#transport, this.#retry, undefined, ask);
+  #retrying<T>(ask: () => Promise<T>, retry = this.#retry): Promise<T> {
+    return retrying(this.#transport, retry, ask);
   }
 
-  #report({ startDate, endDate, format, includeFields, groupBy, filters, requestedBy }: ReportArgs) {
+  #report({ startDate, endDate, format, includeFields, groupBy, filters, requestedBy }: ReportArgs): Asked {
     const body = JSON.stringify({
       format,
-      range: { ...(startDate === undefined ? {} : { from: startDate }), ...(endDate === undefined ? {} : { to: endDate }) },
-      ...(filters ? { filter: filterBody(filters) } : {}),
+      range: { from: startDate, to: endDate },
+      filter: filters && filterBody(filters),
       fields: includeFields ?? [],
       groupBy: groupBy === undefined ? [] : [groupBy].flat(),
-      ...(requestedBy === undefined ? {} : { requestedBy }),
+      requestedBy,
     });
-    return { method: "POST", path: "/v1/reports", body };
+    return { method: "POST", path: "/v1/reports", body, patienceMs: REPORT_MS };
   }
+}
+
+function entryIn({ data }: Frame): AuditLogEntry {
+  let record: unknown;
+  try {
+    record = JSON.parse(data!);
+  } catch {
+    // That it is no event is said of whatever is none.
+  }
+  return entryOf(record);
 }

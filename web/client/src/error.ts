@@ -57,7 +57,7 @@ export class SealogError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    more: { status?: number; pointer?: string; retryable?: boolean; retryAfterMs?: number; cause?: unknown } = {},
+    more: { status?: number; pointer?: string | undefined; retryable?: boolean; retryAfterMs?: number | undefined; cause?: unknown } = {},
   ) {
     super(message, "cause" in more ? { cause: more.cause } : undefined);
     this.code = code;
@@ -88,6 +88,6 @@ export function problemError(status: number, body: unknown, retryAfterMs?: numbe
     status,
     retryable,
     retryAfterMs,
-    ...(typeof problem.pointer === "string" ? { pointer: problem.pointer } : {}),
+    pointer: typeof problem.pointer === "string" ? problem.pointer : undefined,
   });
 }

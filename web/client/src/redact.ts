@@ -51,7 +51,7 @@ const MAX_CHANGED_POINTERS = 1024;
 const MAX_CHANGED_BYTES = 256 * 1024;
 
 /** A name without its case, `_` and `-`. */
-function normalize(name: string): string {
+export function normalize(name: string): string {
   // One character at a time: the case of one never depends on its neighbours.
   return Array.from(name.replace(/[_-]/g, ""), (char) => char.toLowerCase()).join("");
 }

@@ -1,8 +1,9 @@
+import { normalize } from "./redact.js";
 import type { AuditLogConfig, ConfigOptions, Settings } from "./types.js";
 
 /** The policy's parts that have a name of their own here. */
 interface Policy {
-  redactFields?: { name: string }[];
+  redactFields?: { name: string; mode?: string }[];
   sampling?: number;
 }
 
@@ -20,8 +21,8 @@ export function configOf(settings: Settings): AuditLogConfig {
   };
 }
 
-/** What changes the settings: a JSON Merge Patch (RFC 7396). */
-export function settingsPatch(options: ConfigOptions): Record<string, unknown> {
+/** What changes the settings: a JSON Merge Patch (RFC 7396). A field that is only named is hidden as `known` has it. */
+export function settingsPatch(options: ConfigOptions, known?: Settings): Record<string, unknown> {
   const { piiFieldsToRedact, samplingEnabled, samplingRate, customRetention, settings } = options;
   const patch: Record<string, unknown> = { ...settings };
   for (const name of ["defaultRetentionDays", "criticalRetentionDays"] as const) {
@@ -34,11 +35,16 @@ export function settingsPatch(options: ConfigOptions): Record<string, unknown> {
     patch.customRetention = customRetention;
   }
   const sampling = samplingEnabled === false ? 1 : samplingRate;
+  const { redactFields = [] }: Policy = known?.policy ?? {};
+  const modes = new Map(redactFields.map(({ name, mode }) => [normalize(name), mode]));
+  const hiding = (name: string) => ({ name, mode: modes.get(normalize(name)) });
   if (piiFieldsToRedact || sampling !== undefined) {
     patch.policy = {
       ...settings?.policy,
       ...(sampling === undefined ? {} : { sampling }),
-      ...(piiFieldsToRedact ? { redactFields: piiFieldsToRedact.map((field) => (typeof field === "string" ? { name: field } : field)) } : {}),
+      ...(piiFieldsToRedact
+        ? { redactFields: piiFieldsToRedact.map((field) => (typeof field === "string" ? hiding(field) : field)) }
+        : {}),
     };
   }
   return patch;

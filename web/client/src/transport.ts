@@ -28,11 +28,11 @@ export function environment(given: Partial<Environment> = {}): Environment {
 export interface TransportOptions {
   /** Where the server is: `https://audit.example.com`, or where the application has mounted it. */
   url: string;
-  credential?: Credential;
+  credential?: Credential | undefined;
   /** Headers for each request, such as an application's own for its sessions. */
-  headers?: Record<string, string>;
+  headers?: Record<string, string> | undefined;
   /** Whether cookies go along, where the application has mounted the router behind its own sessions. */
-  credentials?: RequestCredentials;
+  credentials?: RequestCredentials | undefined;
   /** How long an answer may take, and how long it may pause, in milliseconds. */
   timeoutMs: number;
   environment: Environment;
@@ -42,22 +42,34 @@ export interface Asked {
   method: string;
   path: string;
   query?: string;
-  body?: string;
+  body?: string | undefined;
   contentType?: string;
   accept?: string;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
+  /** So long this answer may take and pause, in milliseconds, also where others may not. */
+  patienceMs?: number | undefined;
+  /** What `key` answered, for those who will have to say which one is over. */
+  key?: Key | undefined;
 }
 
-/** The largest answer that is read as a whole, in characters: a report of a million rows and more. */
-const MAX_ANSWER_CHARS = 1 << 29;
+/** A key or token, which may still be on its way. */
+export type Key = Promise<string>;
+
+/**
+ * The largest answer that is read as a whole, in characters: a report of half a million rows and more. A text of twice
+ * as many is more than V8 has room for.
+ */
+const MAX_ANSWER_CHARS = 1 << 28;
+/** So long a server may ask to wait, in milliseconds. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
 /** How a server is asked once. Whoever asks decides about asking again. */
 export class Transport {
   readonly environment: Environment;
   readonly #options: TransportOptions;
   readonly #base: string;
-  #credential: Promise<string> | undefined;
+  #key: Key | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -70,9 +82,28 @@ export class Transport {
     return typeof this.#options.credential === "function";
   }
 
-  /** Forgets the key or token, so that the next request asks for another. */
-  renew(): void {
-    this.#credential = undefined;
+  /** The key or token for the next request. Those who ask while it is being fetched get the same one. */
+  key(): Key | undefined {
+    const { credential } = this.#options;
+    if (credential === undefined || this.#key) {
+      return this.#key;
+    }
+    // A callback that never answers would be waited for by all.
+    const fetched = async () => (typeof credential === "string" ? credential : credential());
+    const key = within(this.environment, this.#options.timeoutMs, () => {}, fetched);
+    // One that could not be had is asked for again.
+    key.catch(() => this.renew(key));
+    return (this.#key = key);
+  }
+
+  /**
+   * Forgets a key or token, so that the next request asks for another; the one there is, unless it is said which. When
+   * another has come since, that one stays: of many who are refused together, the first has it renewed for all.
+   */
+  renew(used = this.#key): void {
+    if (this.#key === used) {
+      this.#key = undefined;
+    }
   }
 
   /** Asks, and answers the response once its head is there and well. Whoever gets it reads its body. */
@@ -85,21 +116,31 @@ export class Transport {
     const onAbort = () => abort.abort(signal ? aborted(signal) : undefined);
     signal?.addEventListener("abort", onAbort, { once: true });
     const stop = () => signal?.removeEventListener("abort", onAbort);
-    try {
-      const response = await this.#within(this.#options.timeoutMs, abort, async () => {
-        const headers = await this.#headers(asked);
-        const url = `${this.#base}${asked.path}${asked.query ? `?${asked.query}` : ""}`;
-        return this.environment.fetch(url, {
-          method: asked.method,
-          headers,
-          signal: abort.signal,
-          cache: "no-store",
-          ...(asked.body === undefined ? {} : { body: asked.body }),
-          ...(this.#options.credentials ? { credentials: this.#options.credentials } : {}),
-        });
+    const key = asked.key ?? this.key();
+    // A stand-in for fetch may not look at the signal.
+    const ended = new Promise<never>((_, reject) => {
+      abort.signal.addEventListener("abort", () => reject(abort.signal.reason), { once: true });
+    });
+    const ask = async () => {
+      const headers = await this.#headers(asked, key);
+      const url = `${this.#base}${asked.path}${asked.query ? `?${asked.query}` : ""}`;
+      return this.environment.fetch(url, {
+        method: asked.method,
+        headers,
+        signal: abort.signal,
+        body: asked.body ?? null,
+        ...(this.#options.credentials ? { credentials: this.#options.credentials } : {}),
       });
+    };
+    try {
+      const ms = this.#timeoutMs(asked);
+      const response = await within(this.environment, ms, (late) => abort.abort(late), () => Promise.race([ask(), ended]));
       if (!response.ok) {
-        throw await this.#refusal(response, abort);
+        const error = await this.#refusal(response, abort);
+        if (isRefusal(error)) {
+          this.renew(key);
+        }
+        throw error;
       }
       return { response, abort: (reason) => (stop(), abort.abort(reason)) };
     } catch (cause) {
@@ -112,11 +153,43 @@ export class Transport {
   async text(asked: Asked): Promise<{ text: string; response: Response }> {
     const { response, abort } = await this.open(asked);
     try {
-      return { text: await this.#read(response, abort), response };
+      return { text: await this.#read(response, abort, this.#timeoutMs(asked)), response };
+    } catch (cause) {
+      throw asError(cause);
     } finally {
       // Lets go of the caller's signal; the body is at its end, or not wanted.
       abort(undefined);
     }
+  }
+
+  /** Asks for bytes, and answers them as they come. The caller's signal is let go of when they end. */
+  async bytes(asked: Asked): Promise<ReadableStream<Uint8Array>> {
+    const { response, abort } = await this.open(asked);
+    const reader = response.body?.getReader();
+    if (!reader) {
+      abort(undefined);
+      throw new SealogError("bad_answer", "the answer has no body");
+    }
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          try {
+            const { done, value } = await within(this.environment, this.#timeoutMs(asked), abort, () => reader.read());
+            if (done) {
+              abort(undefined);
+              controller.close();
+            } else {
+              controller.enqueue(value);
+            }
+          } catch (cause) {
+            abort(undefined);
+            throw asError(cause);
+          }
+        },
+        cancel: abort,
+      },
+      { highWaterMark: 0 },
+    );
   }
 
   /** Asks for JSON. */
@@ -130,7 +203,11 @@ export class Transport {
     }
   }
 
-  async #headers(asked: Asked): Promise<Record<string, string>> {
+  #timeoutMs({ patienceMs = 0 }: Asked): number {
+    return Math.max(this.#options.timeoutMs, patienceMs);
+  }
+
+  async #headers(asked: Asked, key: Key | undefined): Promise<Record<string, string>> {
     const headers: Record<string, string> = { ...this.#options.headers, ...asked.headers };
     if (asked.accept) {
       headers.accept = asked.accept;
@@ -138,16 +215,10 @@ export class Transport {
     if (asked.body !== undefined) {
       headers["content-type"] = asked.contentType ?? "application/json";
     }
-    const { credential } = this.#options;
-    if (credential !== undefined) {
-      // Those who ask while it is being fetched wait for the same one.
-      const fetched = (this.#credential ??= Promise.resolve(typeof credential === "string" ? credential : Promise.resolve().then(credential)));
+    if (key) {
       try {
-        headers.authorization = `Bearer ${await fetched}`;
+        headers.authorization = `Bearer ${await key}`;
       } catch (cause) {
-        if (this.#credential === fetched) {
-          this.#credential = undefined;
-        }
         throw new SealogError("unauthenticated", "no key or token could be had", { retryable: true, cause });
       }
     }
@@ -159,14 +230,14 @@ export class Transport {
     const retryAfterMs = Number.isFinite(after) ? Math.max(0, after * 1000) : undefined;
     let body: unknown;
     try {
-      body = JSON.parse(await this.#read(response, (reason) => abort.abort(reason)));
+      body = JSON.parse(await this.#read(response, (reason) => abort.abort(reason), this.#options.timeoutMs));
     } catch {
       // What is no JSON is no problem of the server's: the status alone tells.
     }
     return problemError(response.status, body, retryAfterMs);
   }
 
-  async #read(response: Response, abort: (reason: unknown) => void): Promise<string> {
+  async #read(response: Response, abort: (reason: unknown) => void, pauseMs: number): Promise<string> {
     const reader = response.body?.getReader();
     if (!reader) {
       return "";
@@ -174,7 +245,7 @@ export class Transport {
     const decoder = new TextDecoder();
     let text = "";
     for (;;) {
-      const { done, value } = await this.#guarded(reader, abort);
+      const { done, value } = await within(this.environment, pauseMs, abort, () => reader.read());
       if (done) {
         return text + decoder.decode();
       }
@@ -186,32 +257,28 @@ export class Transport {
       }
     }
   }
+}
 
-  /** Reads a piece, which may not take longer than an answer may. */
-  async #guarded(reader: ReadableStreamDefaultReader<Uint8Array>, abort: (reason: unknown) => void) {
-    const late = new SealogError("timeout", `the answer paused for more than ${this.#options.timeoutMs} ms`, { retryable: true });
-    const timer = this.environment.setTimeout(() => abort(late), this.#options.timeoutMs);
-    try {
-      return await reader.read();
-    } catch (cause) {
-      throw asError(cause);
-    } finally {
-      this.environment.clearTimeout(timer);
-    }
-  }
-
-  async #within<T>(ms: number, abort: AbortController, run: () => Promise<T>): Promise<T> {
-    const late = new SealogError("timeout", `there was no answer within ${ms} ms`, { retryable: true });
-    const timer = this.environment.setTimeout(() => abort.abort(late), ms);
-    try {
-      // A credential's callback or a stand-in for fetch may not look at the signal.
-      const ended = new Promise<never>((_, reject) => {
-        abort.signal.addEventListener("abort", () => reject(abort.signal.reason), { once: true });
-      });
-      return await Promise.race([run(), ended]);
-    } finally {
-      this.environment.clearTimeout(timer);
-    }
+/** Waits for what may not take longer than so many milliseconds. When it does, it is aborted. */
+export async function within<T>(
+  environment: Environment,
+  ms: number,
+  abort: (late: SealogError) => void,
+  run: () => Promise<T>,
+): Promise<T> {
+  let onLate!: () => void;
+  const silence = new Promise<never>((_, reject) => {
+    onLate = () => {
+      const late = new SealogError("timeout", `nothing came within ${ms} ms`, { retryable: true });
+      reject(late);
+      abort(late);
+    };
+  });
+  const timer = environment.setTimeout(onLate, ms);
+  try {
+    return await Promise.race([run(), silence]);
+  } finally {
+    environment.clearTimeout(timer);
   }
 }
 
@@ -245,6 +312,11 @@ export function backoffMs(failures: number, random: number, { baseMs, maxMs }: P
   return Math.min(maxMs, baseMs * 2 ** Math.min(failures, 30)) * (0.5 + random / 2);
 }
 
+/** How long to wait after a failure: as long as the server asks, of which a minute is believed. */
+export function pauseMs(error: SealogError, backoff: number): number {
+  return Math.max(backoff, Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS));
+}
+
 /** Waits; ends early, with the signal's reason, when the signal does. */
 export function pause(environment: Environment, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -268,7 +340,6 @@ export function pause(environment: Environment, ms: number, signal?: AbortSignal
 export async function retrying<T>(
   transport: Transport,
   retry: RetryOptions,
-  signal: AbortSignal | undefined,
   ask: () => Promise<T>,
 ): Promise<T> {
   let renewed = false;
@@ -276,17 +347,17 @@ export async function retrying<T>(
     try {
       return await ask();
     } catch (cause) {
-      const error = asError(cause, signal);
+      const error = asError(cause);
       if (isRefusal(error) && transport.isRenewable && !renewed) {
         renewed = true;
-        transport.renew();
         continue;
       }
-      if (!error.retryable || attempt >= retry.maxAttempts) {
+      // What took the server too long would take as long again.
+      if (!error.retryable || error.code === "timed_out" || attempt >= retry.maxAttempts) {
         throw error;
       }
       const ms = backoffMs(attempt - 1, transport.environment.random(), retry);
-      await pause(transport.environment, Math.max(ms, error.retryAfterMs ?? 0), signal);
+      await pause(transport.environment, pauseMs(error, ms));
     }
   }
 }

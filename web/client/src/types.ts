@@ -164,12 +164,12 @@ export interface Anomaly {
 
 export type ReportFormat = "json" | "ndjson" | "csv" | "html";
 
-export interface ReportArgs {
+export interface ReportArgs<Format extends ReportFormat = ReportFormat> {
   /** The first millisecond; all there is unless given. */
   startDate?: number;
   /** The first millisecond after it. */
   endDate?: number;
-  format: ReportFormat;
+  format: Format;
   /** What of each event, in this order: `timestamp`, `time`, `actorId`, `metadata.method`, … */
   includeFields?: string[];
   /** Puts the rows with equal values together. */
@@ -180,12 +180,12 @@ export interface ReportArgs {
   requestedBy?: string;
 }
 
-export interface Report {
-  format: ReportFormat;
+export interface Report<Format extends ReportFormat = ReportFormat> {
+  format: Format;
   data: string;
   generatedAt: number;
   /** How many events it holds. An HTML report tells it to people only, so there it is `undefined`. */
-  recordCount: number | undefined;
+  recordCount: Format extends "html" ? undefined : number;
 }
 
 /** A view token for a browser. */
@@ -234,7 +234,7 @@ export interface AuditLogConfig {
 }
 
 export type ConfigOptions = Partial<Omit<AuditLogConfig, "piiFieldsToRedact">> & {
-  /** Names, or names with how they are hidden; `hash` is the server's alone. */
+  /** Names, which are hidden as they were or else redacted, or names with how; `hash` is the server's alone. */
   piiFieldsToRedact?: (string | { name: string; mode?: "redact" | "mask" | "remove" | "hash" })[];
 };
 

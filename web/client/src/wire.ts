@@ -24,11 +24,13 @@ export interface Question {
   path: string;
   query: string;
   body?: string;
+  /** It selects nothing, so the answer is known: without its list of severities it would ask for all events. */
+  isEmpty?: boolean;
 }
 
 const MINUTE_MS = 60_000;
 
-function bad(what: string): SealogError {
+export function bad(what: string): SealogError {
   return new SealogError("bad_answer", `the answer holds ${what}: this is no Sealog server, or another version of it`, {
     retryable: true,
   });
@@ -102,7 +104,10 @@ export function filterBody(filters: QueryFilters): Record<string, unknown> {
   };
 }
 
-/** A query string: lists repeat their name, and what is not given is left out. */
+/**
+ * A query string: lists repeat their name, and what is not given is left out. Not so what is missing in a list: whoever
+ * asks for the events of an actor that is not known must not get everybody's.
+ */
 export function queryString(parameters: Record<string, unknown>): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(filterBody(parameters as QueryFilters))) {
@@ -113,6 +118,8 @@ export function queryString(parameters: Record<string, unknown>): string {
     for (const item of Array.isArray(value) ? value : [value]) {
       if (item !== undefined && item !== null) {
         query.append(name, String(item));
+      } else if (item !== value) {
+        throw new SealogError("invalid_argument", `${name} holds ${String(item)}`);
       }
     }
   }
@@ -127,6 +134,10 @@ function resourceText(type: string, id: string): string {
   return `${escape(type)}:${escape(id)}`;
 }
 
+function bySeverity(parameters: QueryBySeverityArgs): Question {
+  return { ...events({ ...parameters }), isEmpty: parameters.severity.length === 0 };
+}
+
 function events(parameters: Record<string, unknown>): Question {
   return { path: "/v1/events" satisfies keyof paths, query: queryString(parameters) };
 }
@@ -136,9 +147,9 @@ export const questions = {
   queryByResource: ({ resourceType, resourceId, ...rest }: QueryByResourceArgs) =>
     events({ ...rest, resource: { type: resourceType, id: resourceId } }),
   queryByActor: ({ actorId, ...rest }: QueryByActorArgs) => events({ ...rest, actorIds: [actorId] }),
-  queryBySeverity: (args: QueryBySeverityArgs) => events({ ...args }),
+  queryBySeverity: bySeverity,
   queryByAction: ({ action, ...rest }: QueryByActionArgs) => events({ ...rest, actions: [action] }),
-  watchCritical: ({ severity = ["error", "critical"], limit = 20 }: WatchCriticalArgs = {}) => events({ severity, limit }),
+  watchCritical: ({ severity = ["error", "critical"], limit = 20 }: WatchCriticalArgs = {}) => bySeverity({ severity, limit }),
   search: ({ filters = {}, pagination }: SearchArgs = {}) => events({ ...filters, ...pagination }),
   getStats: (args: StatsArgs = {}) => ({ path: "/v1/stats" satisfies keyof paths, query: queryString(args) }) as Question,
   detectAnomalies: ({ patterns }: { patterns: readonly AnomalyPattern[] }): Question => {

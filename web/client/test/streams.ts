@@ -7,6 +7,8 @@ export interface OpenStream {
   body: string | undefined;
   isOpen: boolean;
   send(event: string, data: unknown, id?: number): void;
+  /** Sends some frames in one piece. */
+  write(text: string): void;
   end(): void;
   fail(): void;
 }
@@ -34,8 +36,8 @@ export class StreamServer {
       headers: request.headers as Record<string, string>,
       body: request.body as string | undefined,
       isOpen: true,
-      send: (event, data, id) =>
-        controller.enqueue(encoder.encode(`event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`)),
+      send: (event, data, id) => stream.write(frameText(event, data, id)),
+      write: (text) => controller.enqueue(encoder.encode(text)),
       end: () => ((stream.isOpen = false), controller.close()),
       fail: () => ((stream.isOpen = false), controller.error(new TypeError("terminated"))),
     };
@@ -50,6 +52,30 @@ export class StreamServer {
     this.streams.push(stream);
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
   };
+}
+
+/** A frame as a server writes it. */
+export function frameText(event: string, data: unknown, id?: number): string {
+  return `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
+}
+
+/** A stream that says all of this at once, and then ends, breaks or says nothing more. */
+export function saying(text: string, then: "end" | "fail" | "wait", signal?: AbortSignal | null): Response {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode(text));
+      if (then === "end") {
+        controller.close();
+      }
+      signal?.addEventListener("abort", () => then === "wait" && controller.error(signal.reason));
+    },
+    pull(controller) {
+      if (then === "fail") {
+        controller.error(new TypeError("terminated"));
+      }
+    },
+  });
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
 }
 
 /** An event as a server tells it. */

@@ -30,7 +30,12 @@ export function inside<T>(t: unknown, handler: (ctx: any) => Promise<T>): Promis
 /** An application, its log, and ways to be in a function of it. `modules` are its own functions. */
 export function app(options: AuditLogOptions = {}, modules: Record<string, object> = {}) {
   const loaders = Object.entries(modules).map(([name, module]) => [`./app/${name}.ts`, async () => module]);
-  const t = convexTest(schema, { "./app/_generated/api.ts": async () => ({}), ...Object.fromEntries(loaders) });
+  const t = convexTest({
+    schema,
+    modules: { "./app/_generated/api.ts": async () => ({}), ...Object.fromEntries(loaders) },
+    // As Convex would end a function that reads or writes too much.
+    transactionLimits: true,
+  });
   register(t);
   return {
     t,

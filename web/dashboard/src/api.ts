@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { asError, environment, SealogError, Transport, entryOf, pageOf, queryString, statsOf } from "sealog/live";
+import { asError, environment, Transport, type SealogError, entryOf, pageOf, queryString, statsOf } from "sealog/live";
 import { createAuditLogApi, type AuditLogEntry, type AuditLogStats, type QueryFilters } from "sealog/react";
 import { currentKey, setKey } from "./session";
 
@@ -30,6 +30,9 @@ export interface Finding {
   ids: string[];
 }
 
+/** What a finding is known by. */
+export const keyOf = ({ rule, group, first }: Finding): string => `${rule}|${group ?? ""}|${first.seq}`;
+
 export interface Findings {
   total: number;
   findings: Finding[];
@@ -57,56 +60,53 @@ export interface Tree {
 
 const TIMEOUT_MS = 30_000;
 
-export const transport = new Transport({
-  url: location.origin,
-  credential: currentKey,
-  timeoutMs: TIMEOUT_MS,
-  environment: environment(),
-});
-
-/** The package's own hooks, for what is shown as it is told. */
-export const live = createAuditLogApi({ url: location.origin, token: currentKey });
-
-/** A key that is no longer taken ends the session. */
-function refused(cause: unknown): SealogError {
-  const error = asError(cause);
-  if (error.status === 401) {
-    transport.renew();
-    setKey(null);
-  }
-  return error;
+/** What is made anew with each key, so that nothing of another one is left in it. */
+function perKey<T>(make: (key: string) => T): () => T {
+  let made: { key: string; value: T } | undefined;
+  return () => {
+    const key = currentKey();
+    if (made?.key !== key) {
+      made = { key, value: make(key) };
+    }
+    return made.value;
+  };
 }
 
+/** The network, where a key that is no longer taken ends its session, whoever asked with it. */
+function watched(key: string) {
+  return environment({
+    async fetch(...args) {
+      const answer = await fetch(...args);
+      if (answer.status === 401 && currentKey() === key) {
+        setKey(null);
+      }
+      return answer;
+    },
+  });
+}
+
+// The key is had by a function: then a stream whose key is over asks once more, and is told so.
+export const transport = perKey(
+  (key) => new Transport({ url: location.origin, credential: () => key, timeoutMs: TIMEOUT_MS, environment: watched(key) }),
+);
+
+/** The package's own hooks, for what is shown as it is told. */
+export const live = perKey((key) => createAuditLogApi({ url: location.origin, token: () => key, environment: watched(key) }));
+
 export async function get<T>(path: string, query: Record<string, unknown> = {}, signal?: AbortSignal): Promise<T> {
-  try {
-    return (await transport.json({ method: "GET", path, query: queryString(query), signal })) as T;
-  } catch (cause) {
-    throw refused(cause);
-  }
+  return (await transport().json({ method: "GET", path, query: queryString(query), signal })) as T;
 }
 
 export async function send<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  try {
-    return (await transport.json({ method, path, body: JSON.stringify(body), signal })) as T;
-  } catch (cause) {
-    throw refused(cause);
-  }
+  return (await transport().json({ method, path, body: JSON.stringify(body), signal })) as T;
 }
 
 export async function text(path: string, signal?: AbortSignal): Promise<string> {
-  try {
-    return (await transport.text({ method: "GET", path, signal })).text;
-  } catch (cause) {
-    throw refused(cause);
-  }
+  return (await transport().text({ method: "GET", path, signal })).text;
 }
 
 export async function open(path: string, body: unknown, accept: string, signal?: AbortSignal): Promise<Response> {
-  try {
-    return (await transport.open({ method: "POST", path, body: JSON.stringify(body), accept, signal })).response;
-  } catch (cause) {
-    throw refused(cause);
-  }
+  return (await transport().open({ method: "POST", path, body: JSON.stringify(body), accept, signal })).response;
 }
 
 export async function events(query: Record<string, unknown>, signal?: AbortSignal) {
@@ -129,31 +129,37 @@ export interface Loaded<T> {
 }
 
 /**
- * What `load` answers, asked again when `key` changes or on `reload`. What was there before stays while the next is on
- * its way, unless it was of another `key`.
+ * What `load` answers, asked again when `key` changes, on `reload`, and `everyMs` after each answer. What was there
+ * before stays while the next is on its way or has failed, unless it was of another `key`.
  */
-export function useLoaded<T>(key: string | null, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
+export function useLoaded<T>(key: string | null, load: (signal: AbortSignal) => Promise<T>, everyMs?: number): Loaded<T> {
   const [state, setState] = useState<{ key: string | null; data?: T; error?: SealogError; isLoading: boolean }>({ key, isLoading: key !== null });
   const [turn, setTurn] = useState(0);
   const latest = useRef(load);
   latest.current = load;
+  const reload = useCallback(() => setTurn((turn) => turn + 1), []);
   useEffect(() => {
     if (key === null) {
       return;
     }
     const abort = new AbortController();
+    let timer: number | undefined;
     setState((was) => (was.key === key ? { ...was, isLoading: true } : { key, isLoading: true }));
+    const settle = (next: (was: typeof state) => typeof state) => {
+      if (!abort.signal.aborted) {
+        setState(next);
+        timer = everyMs === undefined ? undefined : window.setTimeout(reload, everyMs);
+      }
+    };
     latest.current(abort.signal).then(
-      (data) => abort.signal.aborted || setState({ key, data, isLoading: false }),
-      (cause: unknown) => {
-        if (!abort.signal.aborted) {
-          setState((was) => ({ key, ...(was.key === key && was.data !== undefined ? { data: was.data } : {}), error: asError(cause), isLoading: false }));
-        }
-      },
+      (data) => settle(() => ({ key, data, isLoading: false })),
+      (cause: unknown) => settle((was) => ({ key, ...(was.key === key && was.data !== undefined ? { data: was.data } : {}), error: asError(cause), isLoading: false })),
     );
-    return () => abort.abort();
-  }, [key, turn]);
-  const reload = useCallback(() => setTurn((turn) => turn + 1), []);
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+  }, [key, turn, everyMs, reload]);
   const isCurrent = state.key === key;
   return {
     data: isCurrent ? state.data : undefined,
@@ -161,4 +167,13 @@ export function useLoaded<T>(key: string | null, load: (signal: AbortSignal) => 
     isLoading: isCurrent ? state.isLoading : key !== null,
     reload,
   };
+}
+
+/** What was there last for the same `key`, while there is nothing. */
+export function useKept<T>(key: string, data: T | undefined): T | undefined {
+  const [kept, setKept] = useState({ key, data });
+  if (kept.key !== key || (data !== undefined && kept.data !== data)) {
+    setKept({ key, data });
+  }
+  return data ?? (kept.key === key ? kept.data : undefined);
 }

@@ -1,5 +1,5 @@
 // What only a demonstration has: a panel that makes things happen.
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { currentKey } from "./session";
 import { Icon } from "./icons";
 import { Link } from "./router";
@@ -12,8 +12,20 @@ const SCENES = [
   { scene: "mass-export", name: "Export", about: "Somebody takes the data out" },
 ] as const;
 
-export default function Demo() {
+export default function Demo({ isInert }: { isInert: boolean }) {
   const [isOpen, setOpen] = useState(() => innerWidth >= 1100);
+  const toggled = useRef(false);
+  const toggle = useRef<HTMLButtonElement>(null);
+  const set = (next: boolean) => {
+    toggled.current = true;
+    setOpen(next);
+  };
+  // The button that was pressed is gone; the other one is in its place.
+  useEffect(() => {
+    if (toggled.current) {
+      toggle.current?.focus();
+    }
+  }, [isOpen]);
   const [told, setTold] = useState<string>();
   const play = async (scene: string, name: string) => {
     setTold(`${name} …`);
@@ -26,13 +38,13 @@ export default function Demo() {
     }
   };
   if (!isOpen) {
-    return <Button className="demo-open" kind="primary" icon="bolt" onClick={() => setOpen(true)}>Make something happen</Button>;
+    return <Button className="demo-open" kind="primary" icon="bolt" ref={toggle} inert={isInert} onClick={() => set(true)}>Make something happen</Button>;
   }
   return (
-    <aside className="demo" aria-label="Demo">
+    <aside className="demo" aria-label="Demo" inert={isInert}>
       <header>
         <h2><Icon name="bolt" /> Make something happen</h2>
-        <Button kind="quiet" icon="close" aria-label="Close demo panel" onClick={() => setOpen(false)} />
+        <Button kind="quiet" icon="close" aria-label="Close demo panel" ref={toggle} onClick={() => set(false)} />
       </header>
       <div className="scenes">
         {SCENES.map(({ scene, name, about }) => (

@@ -13,12 +13,12 @@ const HIDE_AFTER_MS = 5_000;
 export type Line = "connecting" | "live" | "reconnecting" | "paused" | "failed";
 
 export interface Told {
-  onSnapshot(page: { items: AuditLogEntry[]; hasMore: boolean }): void;
+  onSnapshot(page: { items: AuditLogEntry[]; hasMore: boolean; cursor: string | null }): void;
   onEvents(events: AuditLogEntry[]): void;
 }
 
-/** A stream of events by a filter; `null` is none. Answers how the line is. */
-export function useEvents(filter: Record<string, unknown> | null, told: Told): { line: Line; error: SealogError | undefined; again: () => void } {
+/** A stream of events by a filter; `null` is none. What it tells is gathered for `gatherMs`. Answers how the line is. */
+export function useEvents(filter: Record<string, unknown> | null, told: Told, gatherMs = GATHER_MS): { line: Line; error: SealogError | undefined; again: () => void } {
   const query = filter === null ? null : queryString(filter);
   const [state, setState] = useState<{ line: Line; error: SealogError | undefined }>({ line: "connecting", error: undefined });
   const latest = useRef(told);
@@ -40,7 +40,7 @@ export function useEvents(filter: Record<string, unknown> | null, told: Told): {
         latest.current.onEvents(events);
       }
     };
-    const connection = new Connection(transport, { path: "/v1/events", query }, {
+    const connection = new Connection(transport(), { path: "/v1/events", query }, {
       resyncAfterMs: RESYNC_AFTER_MS,
       onFrames(frames) {
         for (const { event, data } of frames) {
@@ -51,7 +51,7 @@ export function useEvents(filter: Record<string, unknown> | null, told: Told): {
             gathered.push(entryOf(JSON.parse(data!)));
           }
         }
-        timer ??= window.setTimeout(flush, GATHER_MS);
+        timer ??= window.setTimeout(flush, gatherMs);
       },
       onPhase(phase, error) {
         wasOpen ||= phase === "open";
@@ -77,6 +77,6 @@ export function useEvents(filter: Record<string, unknown> | null, told: Told): {
       clearTimeout(hiding);
       connection.close();
     };
-  }, [query]);
+  }, [query, gatherMs]);
   return { ...state, again: () => stream.current?.again() };
 }

@@ -3,10 +3,10 @@ import { createRoot } from "react-dom/client";
 import "@fontsource-variable/geist/wght.css";
 import "@fontsource-variable/geist-mono/wght.css";
 import "./style.css";
-import { asError, type SealogError } from "sealog/live";
-import { get, transport, useLoaded, type Caller } from "./api";
+import { asError } from "sealog/live";
+import { get, useLoaded, type Caller } from "./api";
 import { Seal } from "./icons";
-import { currentKey, setKey, useKey } from "./session";
+import { currentKey, isKey, setKey, useKey } from "./session";
 import { Shell, ThemeButton } from "./shell";
 import { Button, Failed, Field, submitted } from "./ui";
 
@@ -35,11 +35,15 @@ function SignedIn() {
 }
 
 function SignIn() {
-  const [error, setError] = useState<SealogError>();
+  const [error, setError] = useState<string>();
   const [isBusy, setBusy] = useState(false);
   const submit = async (data: FormData) => {
-    setBusy(true);
     const key = String(data.get("key")).trim();
+    if (!isKey(key)) {
+      setError("This is no key: it has letters in it that no key has.");
+      return;
+    }
+    setBusy(true);
     try {
       // Asked with this key alone: only one that is taken is kept.
       const headers = { authorization: `Bearer ${key}` };
@@ -48,10 +52,9 @@ function SignIn() {
         const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
         throw new Error(problem.detail ?? `The server answered ${answer.status}`);
       }
-      transport.renew();
       setKey(key);
     } catch (cause) {
-      setError(cause instanceof TypeError ? asError(cause) : (cause as SealogError));
+      setError((cause instanceof TypeError ? asError(cause) : (cause as Error)).message);
       setBusy(false);
     }
   };
@@ -62,7 +65,7 @@ function SignIn() {
         <h1>Open the log</h1>
         <p className="dim">With an API key that reads, or a view token. It stays in this tab and is gone when you close it.</p>
         <form onSubmit={submitted(submit)} className="stack">
-          <Field label="Key" error={error?.message}>
+          <Field label="Key" error={error}>
             {(ids) => <input {...ids} name="key" type="password" autoComplete="off" spellCheck={false} required autoFocus className="mono" />}
           </Field>
           <Button kind="primary" type="submit" disabled={isBusy}>{isBusy ? "Opening…" : "Open"}</Button>

@@ -57,6 +57,18 @@ export function tokens(text: string): Token[] {
   return found;
 }
 
+/** A value as it stands in the compact form. */
+export function quoted(value: string): string {
+  return /^[\w.@/*+-]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** The text, and where the cursor is, after something has taken the place of what was begun. */
+export function taken(text: string, { start, end }: { start: number; end: number }, insert: string): { text: string; cursor: number } {
+  const rest = text.slice(end);
+  // What ends a condition brings its own space; a key without a value yet keeps the one that is there.
+  return { text: text.slice(0, start) + insert + (insert.endsWith(" ") ? rest.trimStart() : rest), cursor: start + insert.length };
+}
+
 /** The text without this token. */
 export function without(text: string, token: Token): string {
   return (text.slice(0, token.start) + text.slice(token.end)).replace(/\s+/g, " ").trim();
@@ -107,10 +119,6 @@ const WRITTEN: [string, string][] = [
   ["resourceTypes", "resource-type"], ["tenant", "tenant"], ["ipAddresses", "ip"], ["sessionId", "session"],
   ["requestId", "request"], ["retentionCategories", "retention"], ["changed", "changed"], ["fromTimestamp", "since"], ["toTimestamp", "until"],
 ];
-
-function quoted(value: string): string {
-  return /^[\w.@/*+-]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
-}
 
 /** A filter as people write it. */
 export function written(filter: object): string {

@@ -1,9 +1,17 @@
 // Where somebody is, is in the address: a path, and parameters for all that filters.
 import { useCallback, useMemo, useSyncExternalStore, type AnchorHTMLAttributes, type MouseEvent } from "react";
+import { quoted } from "./query";
 
 const listeners = new Set<() => void>();
-const told = () => listeners.forEach((listener) => listener());
+let moved = false;
+const told = () => {
+  moved = true;
+  listeners.forEach((listener) => listener());
+};
 addEventListener("popstate", told);
+
+/** Whether somebody has come to where they are from another place of the dashboard. */
+export const hasMoved = (): boolean => moved;
 
 const address = () => location.pathname + location.search;
 
@@ -64,14 +72,17 @@ export function Link({ href, onClick, ...rest }: AnchorHTMLAttributes<HTMLAnchor
   return <a href={href} onClick={follow} {...rest} />;
 }
 
+const search = (params: Record<string, string>) => {
+  const text = new URLSearchParams(params).toString();
+  return text && `?${text}`;
+};
+
+/** Addresses; `more` are further parameters, such as those of a range. */
 export const to = {
-  events: (q: string) => `/events${q ? `?q=${encodeURIComponent(q)}` : ""}`,
-  actor: (id: string) => `/actors/${encodeURIComponent(id)}`,
+  events: (q: string, more: Record<string, string> = {}) => `/events${search({ ...(q ? { q } : {}), ...more })}`,
+  event: (id: string, q = "", more: Record<string, string> = {}) => to.events(q, { ...more, event: id }),
+  actor: (id: string, more: Record<string, string> = {}) => `/actors/${encodeURIComponent(id)}${search(more)}`,
+  findings: (more: Record<string, string> = {}) => `/findings${search(more)}`,
   resource: (type: string, id?: string) =>
     id === undefined ? to.events(`resource-type:${quoted(type)}`) : `/resources/${encodeURIComponent(type)}/${encodeURIComponent(id)}`,
 };
-
-/** A value as it stands in the compact form. */
-export function quoted(value: string): string {
-  return /^[\w.@/+-]+$/.test(value) && !value.startsWith("-") ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
-}

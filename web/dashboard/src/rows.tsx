@@ -22,10 +22,12 @@ interface Props {
   rowHeight: number;
   handle: RefObject<RowsHandle | null>;
   row: (index: number) => ReactNode;
+  /** The row that keys act on. While it is drawn, it is named by the id `row-` and its index. */
+  active?: number;
   onTop?: (isAtTop: boolean) => void;
 }
 
-export function Rows({ count, rowHeight, handle, row, onTop, className = "", ...rest }: Props & HTMLAttributes<HTMLDivElement>) {
+export function Rows({ count, rowHeight, handle, row, onTop, active, className = "", ...rest }: Props & HTMLAttributes<HTMLDivElement>) {
   const viewport = useRef<HTMLDivElement>(null);
   const space = useRef<HTMLDivElement>(null);
   const [height, setHeight] = useState(600);
@@ -117,7 +119,13 @@ export function Rows({ count, rowHeight, handle, row, onTop, className = "", ...
     );
   }
   return (
-    <div {...rest} className={`rows ${className}`} ref={viewport} onScroll={onScroll}>
+    <div
+      {...rest}
+      className={`rows ${className}`}
+      ref={viewport}
+      onScroll={onScroll}
+      {...(active !== undefined && first <= active && active < last ? { "aria-activedescendant": `row-${active}` } : {})}
+    >
       <div ref={space} className="rows-space" role="presentation">{shown}</div>
     </div>
   );

@@ -5,6 +5,14 @@ const NAME = "sealog.key";
 const listeners = new Set<() => void>();
 let key: string | null = fromAddress() ?? stored();
 
+// Where a page of the dashboard is open already, such an address changes no more than what stands behind the `#`.
+addEventListener("hashchange", () => {
+  const given = fromAddress();
+  if (given !== null) {
+    setKey(given);
+  }
+});
+
 /** The demo hands its key over behind the `#`, which is sent to nobody. It does not stay in the address. */
 function fromAddress(): string | null {
   const given = new URLSearchParams(location.hash.slice(1)).get("key");
@@ -12,8 +20,16 @@ function fromAddress(): string | null {
     return null;
   }
   history.replaceState(null, "", location.pathname + location.search);
+  if (!isKey(given)) {
+    return null;
+  }
   keep(given);
   return given;
+}
+
+/** Whether it can be a key or a token: both are of letters that a header takes. */
+export function isKey(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
 }
 
 function stored(): string | null {

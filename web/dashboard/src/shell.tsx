@@ -3,7 +3,8 @@ import { Component, lazy, Suspense, useEffect, useRef, useState, type ReactNode 
 import type { Caller } from "./api";
 import { Icon, Seal, type IconName } from "./icons";
 import type { Line } from "./live";
-import { Link, usePath } from "./router";
+import { narrow, useMedia } from "./media";
+import { hasMoved, Link, usePath } from "./router";
 import { setKey } from "./session";
 import { toggleTheme, useTheme } from "./theme";
 import { Button, Empty, Loading, Mono, Page } from "./ui";
@@ -43,25 +44,35 @@ export function LiveMark({ line }: { line: Line }) {
 export function Shell({ caller }: { caller: Caller }) {
   const path = usePath();
   const [first = ""] = path;
-  const [isOpen, setOpen] = useState(false);
-  const main = useRef<HTMLElement>(null);
-  const isFirst = useRef(true);
   const place = path.join("/");
+  /** Where the menu was opened: elsewhere it is closed. */
+  const [openAt, setOpenAt] = useState<string>();
+  const isOpen = useMedia(narrow) && openAt === place;
+  const main = useRef<HTMLElement>(null);
+  const menu = useRef<HTMLButtonElement>(null);
   useEffect(() => {
-    setOpen(false);
-    if (isFirst.current) {
-      isFirst.current = false;
+    if (hasMoved()) {
+      scrollTo(0, 0);
+    }
+  }, [place]);
+  useEffect(() => {
+    if (!isOpen) {
       return;
     }
-    // Whoever follows a link by keyboard or ear goes on from the page's name.
-    main.current?.querySelector("h1")?.focus({ preventScroll: true });
-    scrollTo(0, 0);
-  }, [place]);
+    const onKey = ({ key }: KeyboardEvent) => {
+      if (key === "Escape") {
+        setOpenAt(undefined);
+        menu.current?.focus();
+      }
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [isOpen]);
   return (
     <div className="shell">
       <a className="skip" href="#main" onClick={(clicked) => (clicked.preventDefault(), main.current?.focus())}>Skip to content</a>
       <header className="top">
-        <Button kind="quiet" icon="menu" aria-label="Menu" aria-expanded={isOpen} aria-controls="nav" onClick={() => setOpen(!isOpen)} />
+        <Button kind="quiet" icon="menu" aria-label="Menu" aria-expanded={isOpen} aria-controls="nav" ref={menu} onClick={() => setOpenAt(isOpen ? undefined : place)} />
         <Seal size={22} />
         <span className="brand">Sealog</span>
       </header>
@@ -73,7 +84,7 @@ export function Shell({ caller }: { caller: Caller }) {
         <ul>
           {PAGES.map(({ path, name, icon }) => (
             <li key={path}>
-              <Link href={`/${path}`} title={name} {...(path === first ? { "aria-current": "page" as const } : {})}>
+              <Link href={`/${path}`} title={name} onClick={() => setOpenAt(undefined)} {...(path === first ? { "aria-current": "page" as const } : {})}>
                 <Icon name={icon} size={18} />
                 <span>{name}</span>
               </Link>
@@ -89,7 +100,7 @@ export function Shell({ caller }: { caller: Caller }) {
           <Button kind="quiet" icon="out" aria-label="Sign out" title="Sign out" onClick={() => setKey(null)} />
         </div>
       </nav>
-      <main id="main" ref={main} tabIndex={-1}>
+      <main id="main" ref={main} tabIndex={-1} inert={isOpen}>
         <Boundary key={place}>
           <Suspense fallback={<Loading lines={6} />}>
             <Routed path={path} caller={caller} />
@@ -98,7 +109,7 @@ export function Shell({ caller }: { caller: Caller }) {
       </main>
       {caller.isDemo && (
         <Suspense fallback={null}>
-          <Demo />
+          <Demo isInert={isOpen} />
         </Suspense>
       )}
     </div>

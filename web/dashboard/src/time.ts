@@ -44,6 +44,26 @@ function customLabel(from: number | undefined, to: number | undefined): string {
   return to === undefined ? `Since ${dateTime(from)}` : `${dateTime(from)} – ${dateTime(to)}`;
 }
 
+/** The later of two beginnings, of which either may be missing. */
+export function later(a: number | undefined | null, b: number | undefined | null): number | undefined {
+  return a == null ? (b ?? undefined) : b == null ? a : Math.max(a, b);
+}
+
+/** The earlier of two ends. */
+export function earlier(a: number | undefined | null, b: number | undefined | null): number | undefined {
+  return a == null ? (b ?? undefined) : b == null ? a : Math.min(a, b);
+}
+
+/** What a range is known by, also while the clock moves it on. */
+export function rangeKey({ name, from, to }: Range): string {
+  return name === "custom" ? `${from ?? ""} ${to ?? ""}` : name;
+}
+
+/** Parameters for an address that shows the same range. */
+export function rangeParams({ name, from, to }: Range): Record<string, string> {
+  return name === "custom" ? { ...(from === undefined ? {} : { from: String(from) }), ...(to === undefined ? {} : { to: String(to) }) } : { range: name };
+}
+
 const pad = (value: number, width = 2) => String(value).padStart(width, "0");
 const isTime = (timestamp: number) => Math.abs(timestamp) <= 8.64e15;
 

@@ -38,6 +38,9 @@ const MAX_LOADED = 60;
 /** The head is folded into a stretch when it grows beyond this. */
 const MAX_HEAD = 2000;
 const FOLDED = 1000;
+/** So long a stretch that could not be loaded is left alone, and twice as long after each further failure, in milliseconds. */
+const REST_MS = 2_000;
+const MAX_REST_MS = 30_000;
 /** Two questions at a time: somebody who drags through a million rows does not ask for all of them. */
 const MAX_ASKED = 2;
 
@@ -53,9 +56,11 @@ export class Timeline {
   #turn = 0;
   #version = 0;
   #isClosed = false;
-  /** Whether it is known how many there are. */
-  isCounted = false;
-  error: unknown;
+  /** What could not be loaded; `timer` runs while it rests. */
+  #failed = new Map<Stretch, { cause: unknown; times: number; timer?: ReturnType<typeof setTimeout> }>();
+  /** What is behind the first page: not yet counted while it is here. */
+  #uncounted: { from?: number; to: number } | undefined;
+  #countError: unknown;
 
   constructor(source: Source) {
     this.#source = source;
@@ -73,6 +78,16 @@ export class Timeline {
     return this.#head.length + this.#rest.count;
   }
 
+  /** Whether it is known how many there are. */
+  get isCounted(): boolean {
+    return this.#uncounted === undefined;
+  }
+
+  /** Why something that was looked at is not there. */
+  get error(): unknown {
+    return this.#countError ?? [...this.#failed.values()].at(-1)?.cause;
+  }
+
   /** Begins with a first page; `hasMore` says that it is not all there is. */
   async begin(range: TimeRange, first: AuditLogEntry[], hasMore: boolean): Promise<void> {
     this.#head = first;
@@ -80,29 +95,58 @@ export class Timeline {
     this.#rest = { from: range.from, to: 0, count: 0, parts: [], looked: 0 };
     this.#loaded.clear();
     this.#wanted = [];
-    this.error = undefined;
-    this.isCounted = !hasMore;
+    this.#forgive();
+    this.#countError = undefined;
     const last = first.at(-1);
-    if (hasMore && last) {
-      // Others of the last one's millisecond may be on the next page, so that millisecond is of the rest.
-      const to = last.timestamp + 1;
-      this.#tell();
-      try {
-        const stats = await this.#source.stats({ ...range, to }, null);
-        this.#rest = { from: range.from, to, count: stats.totalCount, looked: 0, parts: partsOf({ ...range, to }, stats) };
-        this.#head = this.#head.filter(({ timestamp }) => timestamp >= to);
-        this.#known = new Set(this.#head.map(({ seq }) => seq));
-        this.isCounted = true;
-      } catch (cause) {
-        this.error = cause;
-      }
+    // Others of the last one's millisecond may be on the next page, so that millisecond is of the rest.
+    this.#uncounted = hasMore && last ? { ...range, to: last.timestamp + 1 } : undefined;
+    this.#tell();
+    await this.#count();
+  }
+
+  async #count(): Promise<void> {
+    const range = this.#uncounted;
+    if (!range) {
+      return;
+    }
+    let stats: AuditLogStats | undefined;
+    let failure: unknown;
+    try {
+      stats = await this.#source.stats(range, null);
+    } catch (cause) {
+      failure = cause;
+    }
+    // Another first page may have come meanwhile, or the same may have been counted.
+    if (this.#uncounted !== range) {
+      return;
+    }
+    this.#countError = failure;
+    if (stats) {
+      this.#rest = { from: range.from, to: range.to, count: stats.totalCount, looked: 0, parts: partsOf(range, stats) };
+      this.#head = this.#head.filter(({ timestamp }) => timestamp >= range.to);
+      this.#known = new Set(this.#head.map(({ seq }) => seq));
+      this.#uncounted = undefined;
     }
     this.#tell();
   }
 
+  /** Asks again at once for what could not be had. */
+  retry(): void {
+    this.#forgive();
+    this.#countError = undefined;
+    this.#tell();
+    void this.#count();
+  }
+
   close(): void {
     this.#isClosed = true;
+    this.#forgive();
     this.#listeners.clear();
+  }
+
+  #forgive(): void {
+    this.#failed.forEach(({ timer }) => clearTimeout(timer));
+    this.#failed.clear();
   }
 
   /** The event in a row; nothing while it is being loaded. */
@@ -128,7 +172,7 @@ export class Timeline {
     if (stretch.entries) {
       return stretch.entries[place];
     }
-    if (!stretch.isLoading && !this.#wanted.includes(stretch)) {
+    if (!stretch.isLoading && !this.#failed.get(stretch)?.timer && !this.#wanted.includes(stretch)) {
       this.#wanted.push(stretch);
       this.#ask();
     }
@@ -246,8 +290,8 @@ export class Timeline {
       stretch.isLoading = true;
       this.#asked++;
       void this.#load(stretch).then(
-        () => (this.error = undefined),
-        (cause: unknown) => (this.error = cause),
+        () => this.#failed.delete(stretch),
+        (cause: unknown) => this.#rests(stretch, cause),
       ).finally(() => {
         stretch.isLoading = false;
         this.#asked--;
@@ -257,6 +301,20 @@ export class Timeline {
         }
       });
     }
+  }
+
+  /** Leaves a stretch alone for a while: what is drawn asks for it each time that it is drawn. */
+  #rests(stretch: Stretch, cause: unknown): void {
+    if (this.#isClosed || !isWithin(this.#rest, stretch)) {
+      return;
+    }
+    const times = (this.#failed.get(stretch)?.times ?? 0) + 1;
+    const failed = { cause, times };
+    const timer = setTimeout(() => {
+      this.#failed.set(stretch, failed);
+      this.#tell();
+    }, Math.min(MAX_REST_MS, REST_MS * 2 ** (times - 1)));
+    this.#failed.set(stretch, { ...failed, timer });
   }
 
   async #load(stretch: Stretch): Promise<void> {
@@ -284,11 +342,11 @@ export class Timeline {
   /** How many there really are: some may have gone or come since they were counted. */
   #counted(stretch: Stretch, count: number): void {
     const more = count - stretch.count;
-    if (more === 0) {
+    // What was asked of an earlier list says nothing of this one.
+    if (more === 0 || !isWithin(this.#rest, stretch)) {
       return;
     }
-    const within = (outer: Stretch): boolean => outer === stretch || (outer.parts?.some(within) ?? false);
-    for (let outer: Stretch | undefined = this.#rest; outer; outer = outer.parts?.find(within)) {
+    for (let outer: Stretch | undefined = this.#rest; outer; outer = outer.parts?.find((part) => isWithin(part, stretch))) {
       outer.count += more;
       if (outer === stretch) {
         break;
@@ -309,6 +367,10 @@ export class Timeline {
     this.#version++;
     this.#listeners.forEach((listener) => listener());
   }
+}
+
+function isWithin(outer: Stretch, stretch: Stretch): boolean {
+  return outer === stretch || (outer.parts?.some((part) => isWithin(part, stretch)) ?? false);
 }
 
 function isNewer(a: AuditLogEntry, b: AuditLogEntry): boolean {

@@ -1,8 +1,9 @@
 // The parts that pages are made of.
-import { useEffect, useId, useRef, useState, type ButtonHTMLAttributes, type ReactNode } from "react";
+import { useEffect, useId, useRef, useState, type ButtonHTMLAttributes, type ReactNode, type Ref } from "react";
 import type { SealogError } from "sealog/live";
 import { Icon, type IconName } from "./icons";
 import type { Severity } from "./api";
+import { hasMoved } from "./router";
 
 export const SEVERITIES: Severity[] = ["critical", "error", "warning", "info"];
 export const count = (value: number) => value.toLocaleString("en-US");
@@ -11,7 +12,7 @@ export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-type ButtonProps = ButtonHTMLAttributes<HTMLButtonElement> & { kind?: "plain" | "primary" | "danger" | "quiet"; icon?: IconName };
+type ButtonProps = ButtonHTMLAttributes<HTMLButtonElement> & { kind?: "plain" | "primary" | "danger" | "quiet"; icon?: IconName; ref?: Ref<HTMLButtonElement> };
 
 export function Button({ kind = "plain", icon, children, className = "", ...rest }: ButtonProps) {
   return (
@@ -43,6 +44,12 @@ export function Page({ title, kicker, aside, children }: { title: ReactNode; kic
   useEffect(() => {
     document.title = name ? `${name} · Sealog` : "Sealog";
   }, [name]);
+  // Whoever follows a link by keyboard or ear goes on from the page's name.
+  useEffect(() => {
+    if (hasMoved()) {
+      heading.current?.focus({ preventScroll: true });
+    }
+  }, []);
   return (
     <>
       <header className="page-head">
@@ -76,18 +83,24 @@ export function Volatile({ children }: { children: ReactNode }) {
 }
 
 export function Copy({ text, label = "Copy" }: { text: string; label?: string }) {
-  const [done, setDone] = useState(false);
+  const [told, setTold] = useState<"Copied" | "Could not copy">();
   const timer = useRef<number>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setDone(true);
-    timer.current = window.setTimeout(() => setDone(false), 1500);
+    clearTimeout(timer.current);
+    try {
+      // Where the page came over plain HTTP, there is no clipboard at all.
+      await navigator.clipboard.writeText(text);
+      setTold("Copied");
+    } catch {
+      setTold("Could not copy");
+    }
+    timer.current = window.setTimeout(() => setTold(undefined), 2_500);
   };
   return (
-    <button type="button" className="copy" aria-label={label} title={label} onClick={() => void copy().catch(() => undefined)}>
-      <Icon name={done ? "check" : "copy"} size={14} />
-      <span className="unseen" role="status">{done ? "Copied" : ""}</span>
+    <button type="button" className="copy" aria-label={label} title={label} onClick={() => void copy()}>
+      <Icon name={told === "Copied" ? "check" : "copy"} size={14} />
+      <span className={told === "Could not copy" ? "copy-told" : "unseen"} role="status">{told}</span>
     </button>
   );
 }
@@ -155,9 +168,20 @@ export function Tabs<T extends string>({ label, tabs, value, onChange }: { label
   );
 }
 
+interface DialogProps {
+  title: ReactNode;
+  onClose: () => void;
+  children: ReactNode;
+  className?: string;
+  /** Whether it stays until a button of its own closes it: what it shows is not shown again. */
+  isKept?: boolean;
+}
+
 /** A window over the page, with the browser's own handling of focus and Escape. */
-export function Dialog({ title, onClose, children, className = "" }: { title: ReactNode; onClose: () => void; children: ReactNode; className?: string }) {
+export function Dialog({ title, onClose, children, className = "", isKept = false }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  /** Whether the pointer went down beside it: who selects text and lets go out there does not want it closed. */
+  const isBeside = useRef(false);
   const label = useId();
   const close = useRef(onClose);
   close.current = onClose;
@@ -175,12 +199,28 @@ export function Dialog({ title, onClose, children, className = "" }: { title: Re
       }
     };
   }, []);
+  useEffect(() => {
+    if (!isKept) {
+      return;
+    }
+    // Browsers let a second Escape through what only forbids to cancel.
+    const onKey = (pressed: KeyboardEvent) => pressed.key === "Escape" && pressed.preventDefault();
+    document.addEventListener("keydown", onKey, true);
+    return () => document.removeEventListener("keydown", onKey, true);
+  }, [isKept]);
   return (
-    <dialog ref={dialog} className={`dialog ${className}`} aria-labelledby={label} onClick={(clicked) => clicked.target === dialog.current && dialog.current?.close()}>
+    <dialog
+      ref={dialog}
+      className={`dialog ${className}`}
+      aria-labelledby={label}
+      onCancel={(cancelled) => isKept && cancelled.preventDefault()}
+      onPointerDown={(pressed) => (isBeside.current = pressed.target === dialog.current)}
+      onClick={(clicked) => !isKept && isBeside.current && clicked.target === dialog.current && dialog.current.close()}
+    >
       <div className="dialog-body">
         <header>
           <h2 id={label}>{title}</h2>
-          <Button kind="quiet" icon="close" aria-label="Close" onClick={() => dialog.current?.close()} />
+          {!isKept && <Button kind="quiet" icon="close" aria-label="Close" onClick={() => dialog.current?.close()} />}
         </header>
         {children}
       </div>
@@ -194,6 +234,24 @@ export function Bar({ share, className = "" }: { share: number; className?: stri
     bar.current?.style.setProperty("--share", String(share));
   }, [share]);
   return <i ref={bar} className={`bar ${className}`} aria-hidden="true" />;
+}
+
+/** How far something is, in its units; `now` and `of` are left out where nobody knows. */
+export function Progress({ label, now, of, children }: { label: string; now?: number | undefined; of?: number | undefined; children: ReactNode }) {
+  const share = now === undefined || !of ? undefined : Math.min(1, now / of);
+  return (
+    <div className="progress">
+      {children}
+      <div
+        className={`meter ${share === undefined ? "endless" : ""}`}
+        role="progressbar"
+        aria-label={label}
+        {...(share === undefined ? {} : { "aria-valuenow": Math.round(share * 100), "aria-valuetext": `${count(Math.min(now!, of!))} of ${count(of!)}` })}
+      >
+        <Bar share={share ?? 1} />
+      </div>
+    </div>
+  );
 }
 
 /** What a form holds, when it is sent. */

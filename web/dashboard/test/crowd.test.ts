@@ -76,6 +76,11 @@ test("the demo goes on by itself, and what is made to happen is found", async ()
     await panel.getByRole("button", { name: new RegExp(`^${name}`) }).click();
     await panel.getByText(`${name}: it is happening`).waitFor();
   }
+  // Who closes it by keyboard stands on what opens it, and the other way round.
+  await panel.getByRole("button", { name: "Close demo panel" }).press("Enter");
+  await page.waitForFunction(() => document.activeElement?.textContent === "Make something happen");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Close demo panel");
   await panel.getByRole("link", { name: "Findings" }).click();
   for (const rule of ["failed logins by actor", "failed logins by address", "mass deletion", "new administrator", "mass export"]) {
     await page.locator(".finding-list.wide b").getByText(rule, { exact: true }).first().waitFor();

@@ -73,6 +73,48 @@ test("whoever has a key is let in, for as long as the tab is open, and nobody el
   await stranger.leave();
 });
 
+test("signing out ends the key, and whoever comes next sees what their own key shows", async () => {
+  const visitor = await Visitor.of(browser, app, { at: "/?range=30d" });
+  const { page } = visitor;
+  await page.getByRole("list", { name: "Newest events" }).getByRole("listitem").first().waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  const { key } = await app.ask<{ key: string }>("POST", "/v1/keys", { name: "of nobody", role: "reader", scope: { tenant: "nobody" } });
+  const keys = new Set<string | undefined>();
+  page.on("request", (request) => request.url().includes("/v1/") && keys.add(request.headers().authorization));
+  await page.getByLabel("Key").fill(key);
+  await page.getByRole("button", { name: "Open" }).click();
+  await page.getByRole("link", { name: "0 events" }).waitFor();
+  await page.getByText("Nothing has happened yet").waitFor();
+  await page.getByRole("link", { name: "Events", exact: true }).click();
+  await page.getByText("0 events").waitFor();
+  expect([...keys]).toEqual([`Bearer ${key}`]);
+  await visitor.leave();
+});
+
+test("a key behind the # signs in where the page is open already, and does not stay there", async () => {
+  const visitor = await Visitor.of(browser, { url: app.url, key: "" }, { at: "/integrity" });
+  const { page } = visitor;
+  await heading(page, "Open the log").waitFor();
+  await page.evaluate((key) => void (location.hash = `key=${key}`), app.key);
+  await heading(page, "Integrity").waitFor();
+  expect(page.url()).toBe(`${app.url}/integrity`);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Key").fill("schlüssel");
+  await page.getByRole("button", { name: "Open" }).click();
+  await page.getByRole("alert").getByText("This is no key").waitFor();
+  await visitor.leave();
+});
+
+test("a key that is taken back ends its session, also where all is told live", async () => {
+  const made = await app.ask<{ id: string; key: string }>("POST", "/v1/keys", { name: "for a while", role: "reader" });
+  const visitor = await Visitor.of(browser, { url: app.url, key: made.key }, { at: `/actors/${actor}?range=all` });
+  await visitor.page.getByText("What they do").waitFor();
+  await isLoaded(visitor.page);
+  await app.ask("DELETE", `/v1/keys/${made.id}`);
+  await heading(visitor.page, "Open the log").waitFor();
+  await visitor.leave();
+});
+
 for (const theme of ["light", "dark"] as const) {
   test(`each page has what it should, and axe finds nothing wrong with it, ${theme}`, async () => {
     const visitor = await Visitor.of(browser, app, { colorScheme: theme });
@@ -116,7 +158,56 @@ test("each page fits a small screen, and its menu works there", async () => {
   await page.getByRole("link", { name: "Events" }).click();
   await heading(page, "Events").waitFor();
   expect(await page.getByRole("navigation").isVisible()).toBe(false);
+  // By keyboard too: it is over the page, so the page is out of reach.
+  await page.getByRole("button", { name: "Menu" }).press("Enter");
+  const reached = new Set<string>();
+  for (let tabs = 0; tabs < 30; tabs++) {
+    await page.keyboard.press("Tab");
+    reached.add(await page.evaluate(() => document.activeElement?.closest("nav, main, header, .skip")?.tagName ?? "BODY"));
+  }
+  expect(reached.has("NAV")).toBe(true);
+  expect(reached.has("MAIN")).toBe(false);
+  await page.keyboard.press("Escape");
+  expect(await page.getByRole("navigation").isVisible()).toBe(false);
+  expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Menu");
   await visitor.leave();
+});
+
+test("an event that lies over the page is all there is to reach", async () => {
+  const visitor = await Visitor.of(browser, app, { at: `/events?${DAY}`, viewport: { width: 1000, height: 800 } });
+  const { page } = visitor;
+  await rows(page).nth(2).click();
+  const drawer = page.getByRole("dialog", { name: "Event" });
+  await drawer.getByText("same action").waitFor();
+  for (let tabs = 0; tabs < 30; tabs++) {
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement === document.body || document.activeElement?.closest(".drawer") !== null)).toBe(true);
+  }
+  expect(await visitor.axe()).toEqual([]);
+  await drawer.getByRole("button", { name: "Close event" }).press("Escape");
+  await drawer.waitFor({ state: "detached" });
+  expect(await list(page).evaluate((list) => document.activeElement === list && list.closest("[inert]") === null)).toBe(true);
+  await visitor.leave();
+});
+
+test("whoever wants it dark is not dazzled until the script runs", async () => {
+  const context = await browser.newContext({ colorScheme: "dark" });
+  const page = await context.newPage();
+  const colours = () =>
+    page.evaluate(() => {
+      const style = getComputedStyle(document.documentElement);
+      const named = [...document.styleSheets].flatMap(({ cssRules }) => [...cssRules]).flatMap((rule) => (rule instanceof CSSStyleRule ? [...rule.style] : []));
+      return Object.fromEntries(["color-scheme", ...named.filter((name) => name.startsWith("--"))].map((name) => [name, style.getPropertyValue(name)]));
+    });
+  await page.goto(app.url);
+  await heading(page, "Open the log").waitFor();
+  const dark = await colours();
+  expect(dark).toMatchObject({ "color-scheme": "dark", "--paper": "#0e100f" });
+  await page.route("**/assets/*.js", (route) => route.abort());
+  await page.goto(app.url);
+  expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBeUndefined();
+  expect(await colours()).toEqual(dark);
+  await context.close();
 });
 
 test("the first load is small, and comes from here alone", async () => {
@@ -201,6 +292,143 @@ test("a forged proof is not believed", async () => {
   await visitor.leave();
 });
 
+test("an event that is shown otherwise than it was sealed is not proven", async () => {
+  const visitor = await Visitor.of(browser, app, { at: `/events?${DAY}` });
+  const { page } = visitor;
+  await page.route("**/v1/events?*", async (route) => {
+    const answer = await route.fetch();
+    const told = (await answer.json()) as { events: { actorId: string }[] };
+    told.events.forEach((event) => (event.actorId = "somebody-else"));
+    await route.fulfill({ response: answer, json: told });
+  });
+  await page.reload();
+  await rows(page).first().click();
+  await page.getByRole("button", { name: "Proof" }).click();
+  await page.getByRole("button", { name: "Verify in this browser" }).click();
+  await page.getByRole("alert").getByText("what is shown here is not what was sealed: actorId").waitFor();
+  await visitor.leave();
+});
+
+test("a proof is held against the key that somebody keeps, and what could not be checked is not called untrue", async () => {
+  const visitor = await Visitor.of(browser, app, { at: `/events?${DAY}` });
+  const { page } = visitor;
+  const { vkey } = await app.ask<{ vkey: string }>("GET", "/v1/tree");
+  await rows(page).first().click();
+  await page.getByRole("button", { name: "Proof" }).click();
+  await page.route("**/v1/tree", (route) => route.abort());
+  await page.getByRole("button", { name: "Verify in this browser" }).click();
+  await page.getByRole("alert").getByText("It could not be checked").waitFor();
+  await page.getByText("With the key that you keep").click();
+  await page.getByRole("textbox", { name: "Key" }).fill(vkey);
+  await page.getByRole("button", { name: "Verify", exact: true }).click();
+  await page.getByText("It is signed by the key that you gave.").waitFor();
+  await visitor.leave();
+  // Over plain HTTP from elsewhere, browsers have nothing to check with, and no clipboard.
+  const url = app.url.replace("127.0.0.1", "sealog.test");
+  const far = await Visitor.of(browser, { url, key: app.key }, { at: `/events?${DAY}` });
+  await rows(far.page).first().click();
+  await far.page.getByRole("button", { name: "Copy action" }).click();
+  await far.page.getByText("Could not copy").waitFor();
+  await far.page.getByRole("button", { name: "Proof" }).click();
+  await far.page.getByRole("button", { name: "Verify in this browser" }).click();
+  await far.page.getByRole("alert").getByText("This browser proves over HTTPS or on localhost alone.").waitFor();
+  await far.leave();
+});
+
+test("a list that could not be had is asked for again by hand, live, paused or ended", async () => {
+  for (const [parts, at] of [["**/v1/events?*", `/events?${DAY}`], ["**/v1/events?*", "/events?live=off"], ["**/v1/stats?*", "/events"], ["**/v1/stats?*", `/events?${DAY}`]] as const) {
+    const visitor = await Visitor.of(browser, { url: app.url, key: "" });
+    const { page } = visitor;
+    await page.route(parts, (route) => route.abort());
+    await page.goto(`${app.url}${at}#key=${app.key}`);
+    await page.getByRole("alert").getByText("The server cannot be reached").waitFor();
+    await page.unroute(parts);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.locator(".list-head").getByText(/^[\d,]+ events$/).waitFor();
+    await rows(page).first().locator("time").waitFor();
+    expect(await page.getByRole("alert").count(), at).toBe(0);
+    await visitor.leave();
+  }
+});
+
+test("what is shown is of the range that is chosen, also when the server is away", async () => {
+  const visitor = await Visitor.of(browser, app, { at: `/findings?${DAY}` });
+  const { page } = visitor;
+  await page.locator(".finding-list.wide button").first().waitFor();
+  await page.route("**/v1/anomalies?*", (route) => route.abort());
+  await page.getByRole("button", { name: "24 h" }).click();
+  await page.getByRole("alert").getByText("The server cannot be reached").waitFor();
+  expect(await page.locator(".finding-list.wide button").count()).toBe(0);
+  await page.unroute("**/v1/anomalies?*");
+  await page.goto(`${app.url}/?${DAY}`);
+  // What is opened from here shows the same range.
+  await page.locator(".finding-list a").first().click();
+  await page.getByRole("list", { name: "Evidence" }).waitFor();
+  expect(new URL(page.url()).search).toContain(DAY);
+  await page.goBack();
+  await page.locator(".top-list a").last().click();
+  await page.getByText("What they do").waitFor();
+  expect(new URL(page.url()).search).toContain(DAY);
+  await visitor.leave();
+});
+
+test("evidence that cannot be had is owned up to", async () => {
+  const visitor = await Visitor.of(browser, app, { at: `/findings?${DAY}` });
+  const { page } = visitor;
+  let away = 2;
+  await page.route(/\/v1\/events\/[^/?]+$/, (route) => (away-- > 0 ? route.abort() : route.continue()));
+  await page.locator(".finding-list.wide button").first().click();
+  await page.getByText(/^\d+ of \d+ events could be loaded/).waitFor();
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText(/could be loaded/).waitFor({ state: "detached" });
+  away = Infinity;
+  await page.locator(".finding-list.wide > li > button").last().click();
+  await page.getByRole("alert").getByText("The server cannot be reached").waitFor();
+  await visitor.leave();
+});
+
+test("the feed shows what happens, behind however many reads of the log", async () => {
+  const reading = await App.serve((app) => (app.logsReads = true));
+  await reading.ask("POST", "/v1/events", Array.from({ length: 50 }, (_, index) => ({ action: "note.made", actorId: `u${index}` })));
+  // Each reads for the first time, which is an event.
+  for (let reader = 0; reader < 60; reader++) {
+    const { token } = await reading.ask<{ token: string }>("POST", "/v1/tokens", { scope: { tenant: "none" }, ttlMs: 60_000, subject: `reader-${reader}` });
+    await fetch(`${reading.url}/v1/events`, { headers: { authorization: `Bearer ${token}` } });
+  }
+  const visitor = await Visitor.of(browser, reading);
+  const feed = visitor.page.getByRole("list", { name: "Newest events" });
+  await visitor.page.waitForFunction(() => document.querySelectorAll(".feed li").length === 40);
+  expect(await feed.getByText("sealog.read").count()).toBe(0);
+  await visitor.leave();
+  await reading.close();
+});
+
+test("what is longer than a page goes on, and a version is found however old it is", async () => {
+  const made = Array.from({ length: 250 }, (_, version) => ({
+    id: `long-${version}`, action: "long.changed", actorId: "busy", resourceType: "long", resourceId: "l-1",
+    before: { version: version - 1 }, after: { version }, timestamp: 1_772_434_800_000 + version * 1_000,
+  }));
+  await app.ask("POST", "/v1/events", made);
+  const visitor = await Visitor.of(browser, app, { at: "/resources/long/l-1?version=long-3" });
+  const { page } = visitor;
+  const version = page.getByLabel("Document", { exact: true });
+  await version.waitFor();
+  expect(JSON.parse(await version.innerText())).toEqual({ version: 3 });
+  expect(await page.locator(".history-list li").count()).toBe(200);
+  await page.getByRole("button", { name: "Show more" }).click();
+  await page.getByText("250 events, 250 versions").waitFor();
+  await page.goto(`${app.url}/resources/long/l-1?version=unknown`);
+  await page.getByRole("alert").waitFor();
+  await page.goto(`${app.url}/actors/busy?range=all`);
+  await page.locator(".feed li").first().waitFor();
+  for (const shown of [120, 180, 240, 250]) {
+    await page.getByRole("button", { name: "Show more" }).click();
+    await page.waitForFunction((shown) => document.querySelectorAll(".feed li").length === shown, shown);
+  }
+  expect(await page.getByRole("button", { name: "Show more" }).count()).toBe(0);
+  await visitor.leave();
+});
+
 test("a thing is shown as it was at any version", async () => {
   const visitor = await Visitor.of(browser, app, { at: `/resources/${resource.resourceType}/${resource.resourceId}` });
   const { page } = visitor;
@@ -264,11 +492,56 @@ test("all of it can be done by keyboard", async () => {
   await heading(page, "Overview").waitFor();
   await press("Tab");
   expect(await focused()).toBe("Skip to content");
-  for (let tabs = 0; tabs < 12 && (await focused()) !== "Events"; tabs++) {
-    await press("Tab");
-  }
+  /** Goes there by Tab alone. */
+  const tabTo = async (name: string | RegExp, key = "Tab") => {
+    for (let tabs = 0; tabs < 60; tabs++) {
+      const now = await focused();
+      if (typeof name === "string" ? now === name : name.test(now)) {
+        return;
+      }
+      await press(key);
+    }
+    throw new Error(`${String(name)} is not reached by ${key}`);
+  };
+  /** Goes to a page by its link; whoever does is on its name then. */
+  const goTo = async (name: string, key = "Shift+Tab") => {
+    await tabTo(name, key);
+    await press("Enter");
+    await heading(page, name).waitFor();
+    await page.waitForFunction((name) => document.activeElement?.tagName === "H1" && document.activeElement.textContent === name, name);
+    await isLoaded(page);
+  };
+  await goTo("Events", "Tab");
+  await goTo("Findings");
+  await tabTo("All", "Shift+Tab").catch(() => tabTo("All"));
   await press("Enter");
-  await heading(page, "Events").waitFor();
+  await page.locator(".finding-list.wide button").first().waitFor();
+  await tabTo(/ago$/);
+  await press("Enter");
+  await page.getByRole("list", { name: "Evidence" }).getByRole("button").first().waitFor();
+  await tabTo("What happened around it");
+  await press("Tab", "Tab", "Enter");
+  await page.getByRole("complementary", { name: "Event" }).getByText("same action").waitFor();
+  await press("Escape");
+  await page.getByRole("complementary", { name: "Event" }).waitFor({ state: "detached" });
+  await goTo("Reports");
+  await tabTo("All");
+  await press("Enter");
+  await isLoaded(page);
+  await tabTo(/^Download [\d,]+ events$/);
+  const [download] = await Promise.all([page.waitForEvent("download"), press("Enter")]);
+  expect(download.suggestedFilename()).toBe("sealog-report.html");
+  await goTo("Retention");
+  await tabTo("Place a hold");
+  await press("Enter");
+  await page.getByRole("dialog", { name: "Place a hold" }).waitFor();
+  await press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  expect(await focused()).toBe("Place a hold");
+  await goTo("Integrity");
+  await tabTo("Verify");
+  await press("Enter");
+  await page.getByText("Nothing was changed").waitFor();
   await page.goto(`${app.url}/events?${DAY}`);
   await rows(page).first().waitFor();
   await press("/");
@@ -313,7 +586,7 @@ test("rules are tried, saved and taken back", async () => {
   expect(await visitor.axe()).toEqual([]);
   await dialog.getByRole("button", { name: "Save" }).click();
   await dialog.waitFor({ state: "detached" });
-  await page.getByRole("button", { name: /^any login/ }).click();
+  await page.getByRole("button", { name: /^any login 1 within/ }).click();
   const finding = page.locator(".finding-list.wide button").first();
   await finding.click();
   await page.getByRole("list", { name: "Evidence" }).getByText("user.login").first().waitFor();
@@ -348,9 +621,14 @@ test("what was kept long enough goes after a preview, and leaves a receipt", asy
   await dialog.getByRole("button", { name: "Preview" }).click();
   await dialog.getByText("1 event would go").waitFor();
   expect(await visitor.axe()).toEqual([]);
+  // What was previewed is what is removed: anything else is previewed first.
+  await dialog.getByLabel("Of this category alone").fill("short");
+  expect(await dialog.getByRole("button", { name: "Remove" }).count()).toBe(0);
+  await dialog.getByLabel("Of this category alone").fill("short-lived");
+  await dialog.getByRole("button", { name: "Preview" }).click();
   await dialog.getByRole("button", { name: "Remove 1 event" }).click();
   await dialog.waitFor({ state: "detached" });
-  await page.getByRole("region", { name: "All receipts" }).getByRole("link", { name: "Clean-up" }).first().waitFor();
+  await page.getByRole("region", { name: "Newest receipts" }).getByRole("link", { name: "Clean-up" }).first().waitFor();
   expect(app.run("search", "--log", app.log, "action:debug.trace", "--json")).toBe("");
   await page.getByRole("button", { name: "Place a hold" }).click();
   await page.getByLabel("Which events").fill("actor:u-17");
@@ -420,6 +698,95 @@ test("a key is shown once and is over when it is taken back", async () => {
   await visitor.leave();
 });
 
+test("a window stays while somebody works in it, and a secret until it is taken", async () => {
+  const visitor = await Visitor.of(browser, app, { at: "/settings" });
+  const { page } = visitor;
+  await page.getByRole("button", { name: "New key" }).click();
+  const dialog = page.getByRole("dialog", { name: "New key" });
+  const name = dialog.getByLabel("Name");
+  await name.fill("kept");
+  // Text is selected, and the button let go beside the window.
+  const box = (await name.boundingBox())!;
+  await page.mouse.move(box.x + 60, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(20, 20);
+  await page.mouse.up();
+  expect(await dialog.isVisible()).toBe(true);
+  await dialog.getByRole("button", { name: "Make the key" }).click();
+  const secret = page.getByRole("dialog", { name: "The key kept" });
+  await secret.waitFor();
+  await page.mouse.click(20, 20);
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  expect(await secret.locator("code").isVisible()).toBe(true);
+  expect(await visitor.axe()).toEqual([]);
+  await secret.getByRole("button", { name: "I have it" }).click();
+  await secret.waitFor({ state: "detached" });
+  // Beside any other window, a click closes it.
+  await page.getByRole("button", { name: "New key" }).click();
+  await dialog.waitFor();
+  await page.mouse.click(20, 20);
+  await dialog.waitFor({ state: "detached" });
+  await visitor.leave();
+});
+
+test("what another administrator has set meanwhile stays", async () => {
+  await app.ask("PATCH", "/v1/settings", { policy: { sampling: 0.29, redactFields: [{ name: "first", mode: "mask" }] } });
+  const visitor = await Visitor.of(browser, app, { at: "/settings" });
+  const { page } = visitor;
+  const share = page.getByLabel("Kept, in per cent");
+  await share.waitFor();
+  expect(await share.inputValue()).toBe("29");
+  const fields = async () => (await app.ask<{ policy: { redactFields: { name: string }[] } }>("GET", "/v1/settings")).policy.redactFields.map(({ name }) => name);
+  await app.ask("PATCH", "/v1/settings", { policy: { redactFields: [{ name: "first", mode: "mask" }, { name: "second", mode: "hash" }] } });
+  await share.fill("30");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Saved.").waitFor();
+  expect(await fields()).toEqual(["first", "second"]);
+  await app.ask("PATCH", "/v1/settings", { policy: { redactFields: [{ name: "first", mode: "mask" }, { name: "second", mode: "hash" }, { name: "third" }] } });
+  await page.getByLabel("Field", { exact: true }).fill("fourth");
+  await page.route("**/v1/settings", (route) => (route.request().method() === "PATCH" ? route.abort() : route.continue()));
+  await page.getByRole("button", { name: "Hide it" }).click();
+  await page.getByRole("alert").waitFor();
+  // What was written is still there to be sent again.
+  expect(await page.getByLabel("Field", { exact: true }).inputValue()).toBe("fourth");
+  await page.unroute("**/v1/settings");
+  await page.getByRole("button", { name: "Hide it" }).click();
+  await page.getByText("third", { exact: true }).waitFor();
+  expect(await fields()).toEqual(["first", "second", "third", "fourth"]);
+  await page.getByRole("button", { name: "Hide second no more" }).click();
+  await page.getByRole("dialog", { name: "Hide second no more?" }).getByRole("button", { name: "Hide it no more" }).click();
+  await page.getByText("second", { exact: true }).waitFor({ state: "detached" });
+  expect(await fields()).toEqual(["first", "third", "fourth"]);
+  await app.ask("PATCH", "/v1/settings", { policy: null });
+  await visitor.leave();
+});
+
+test("a report's preview is of what the report holds, and leaving the page ends its download", async () => {
+  const visitor = await Visitor.of(browser, app, { at: `/reports?${DAY}&q=${encodeURIComponent("until:2026-03-02T10:00:00Z")}` });
+  const { page } = visitor;
+  const { total } = await app.ask<{ total: number }>("GET", `/v1/stats?fromTimestamp=1772434800000&toTimestamp=${Date.UTC(2026, 2, 2, 10)}`);
+  await page.getByRole("button", { name: `Download ${total.toLocaleString("en-US")} events` }).waitFor();
+  await page.getByRole("combobox", { name: "Filter" }).fill("until:");
+  await page.keyboard.press("Enter");
+  await page.getByText("No preview").waitFor();
+  expect(await page.locator(".loading").count()).toBe(0);
+  await page.getByRole("button", { name: "Clear filter" }).click();
+  let ask!: () => void;
+  const asked = new Promise<void>((resolve) => (ask = resolve));
+  await page.route("**/v1/reports", () => ask());
+  await page.getByRole("button", { name: /^Download [\d,]+ events/ }).click();
+  await asked;
+  const bar = page.getByRole("progressbar", { name: "Download" });
+  await bar.waitFor();
+  expect(await bar.getAttribute("aria-valuenow")).toBeNull();
+  await page.getByText("it cannot be told how much is left").waitFor();
+  const ended = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/v1/reports"));
+  await page.getByRole("link", { name: "Integrity" }).click();
+  await ended;
+  await visitor.leave();
+});
+
 test("each page says so when the server cannot be reached, and goes on when it can", async () => {
   const visitor = await Visitor.of(browser, app, { at: "/" });
   const { page } = visitor;
@@ -427,6 +794,7 @@ test("each page says so when the server cannot be reached, and goes on when it c
   await page.route("**/v1/tree*", (route) => route.abort());
   await page.getByRole("link", { name: "Integrity" }).click();
   await page.getByRole("alert").getByText("The server cannot be reached").waitFor();
+  expect(await page.locator(".loading, .wait").count()).toBe(0);
   expect(await visitor.axe()).toEqual([]);
   await page.unroute("**/v1/tree*");
   await page.getByRole("button", { name: "Try again" }).click();

@@ -1,8 +1,11 @@
-import { expect, test } from "vitest";
-import { tokens, withCondition, without, written, writingAt } from "../src/query";
+import { afterEach, expect, test, vi } from "vitest";
+import { differing } from "../src/events/proven";
+import { taken, tokens, withCondition, without, written, writingAt } from "../src/query";
 import { ago, duration, rangeOf } from "../src/time";
 import { Timeline, type Source, type TimeRange } from "../src/timeline";
 import type { AuditLogEntry, AuditLogStats } from "../src/api";
+
+afterEach(() => vi.useRealTimers());
 
 test("a filter is taken apart where the server takes it apart", () => {
   const text = 'actor:u-1,"u 2" severity>=warning  "reset link" -expired note:x a\\ b';
@@ -23,6 +26,24 @@ test("what is being written is known by where the cursor stands", () => {
   expect(writingAt("action:user.l x", 13)).toMatchObject({ key: "action", begun: "user.l", start: 7, end: 13 });
   expect(writingAt("actor:a,be", 10)).toMatchObject({ key: "actor", begun: "be", start: 8, end: 10 });
   expect(writingAt("a  b", 2)).toMatchObject({ begun: "", start: 2, end: 2 });
+});
+
+test("what is taken leaves the conditions around it as they are", () => {
+  const take = (text: string, cursor: number, insert: string) => taken(text, writingAt(text, cursor), insert);
+  expect(take("acti severity:info", 4, "action:")).toEqual({ text: "action: severity:info", cursor: 7 });
+  expect(take("actor:a severity:in x", 19, "info ")).toEqual({ text: "actor:a severity:info x", cursor: 22 });
+  expect(take("out", 3, "outcome:")).toEqual({ text: "outcome:", cursor: 8 });
+});
+
+test("what is shown is held against what was sealed, field by field", () => {
+  const shown = { _id: "e", _creationTime: 2, id: "e", seq: 1, action: "a.b", metadata: { y: [1, { d: 1, c: 2 }], x: null }, changes: [{ op: "add", path: "/a", value: 1 }], diff: {} };
+  const sealed = { seq: 1, id: "e", action: "a.b", metadata: { x: null, y: [1, { c: 2, d: 1 }] }, diff: [{ op: "add", path: "/a", value: 1 }] };
+  const forged = (change: object) => differing({ ...shown, ...change } as unknown as AuditLogEntry, sealed);
+  expect(forged({})).toEqual([]);
+  expect(forged({ action: "a.c", actorId: "u-1" })).toEqual(["action", "actorId"]);
+  expect(forged({ metadata: undefined })).toEqual(["metadata"]);
+  expect(forged({ metadata: { ...shown.metadata, y: [{ d: 1, c: 2 }, 1] } })).toEqual(["metadata"]);
+  expect(forged({ changes: [{ op: "add", path: "/a", value: 2 }] })).toEqual(["diff"]);
 });
 
 test("a filter is written as it is read", () => {
@@ -124,4 +145,67 @@ test("what comes live is at the top, late events are where they belong, and noth
   }
   expect(timeline.length).toBe(11_003);
   expect([timeline.at(0)!.seq, timeline.at(5_000)!.seq, timeline.at(9_999)!.seq, timeline.at(10_000)!.seq]).toEqual([11_999, 6_999, 2_000, 1_000]);
+});
+
+test("what cannot be loaded is asked for again more and more seldom, or at once by hand", async () => {
+  vi.useFakeTimers();
+  const events = Array.from({ length: 900 }, (_, seq) => entry(seq, 1_000 + seq * 10));
+  const { made } = source(events);
+  let isAway = false;
+  let asked = 0;
+  const timeline = new Timeline({
+    page: (...args) => (asked++, isAway ? Promise.reject(new Error("away")) : made.page(...args)),
+    stats: (...args) => (isAway ? Promise.reject(new Error("away")) : made.stats(...args)),
+  });
+  await timeline.begin({}, [...events].reverse().slice(0, 100), true);
+  // As a list does, which looks at its rows each time that it is told of a change.
+  timeline.subscribe(() => void timeline.at(890));
+  isAway = true;
+  timeline.at(890);
+  await vi.advanceTimersByTimeAsync(1_999);
+  expect([asked, timeline.error]).toEqual([1, new Error("away")]);
+  await vi.advanceTimersByTimeAsync(2);
+  expect(asked).toBe(2);
+  await vi.advanceTimersByTimeAsync(4_000 + 8_000 + 16_000);
+  expect(asked).toBe(5);
+  // Never less often than each half a minute.
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).toBe(7);
+  isAway = false;
+  timeline.retry();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([asked, timeline.error, timeline.at(890)?.seq]).toEqual([8, undefined, 9]);
+  timeline.close();
+});
+
+test("a count that failed is asked for again by hand, and one of an earlier list changes nothing", async () => {
+  const events = Array.from({ length: 900 }, (_, seq) => entry(seq, 1_000 + seq * 10));
+  const newest = [...events].reverse();
+  const { made } = source(events);
+  const answers: { fail: () => void; answer: () => void }[] = [];
+  const timeline = new Timeline({
+    page: made.page,
+    stats: (range, bucketMs) =>
+      new Promise((resolve, reject) => answers.push({ fail: () => reject(new Error("away")), answer: () => void made.stats(range, bucketMs).then(resolve) })),
+  });
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+  void timeline.begin({}, newest.slice(0, 100), true);
+  answers[0]!.fail();
+  await settle();
+  expect([timeline.isCounted, timeline.error]).toEqual([false, new Error("away")]);
+  timeline.retry();
+  expect(timeline.error).toBeUndefined();
+  answers[1]!.answer();
+  await settle();
+  expect([timeline.isCounted, timeline.length]).toEqual([true, 900]);
+  // Two first pages, one after the other; the first one's count comes last.
+  void timeline.begin({}, newest.slice(0, 100), true);
+  events.push(entry(900, 20_000));
+  void timeline.begin({}, [events.at(-1)!, ...newest.slice(0, 49)], true);
+  answers[3]!.answer();
+  await settle();
+  answers[2]!.answer();
+  await settle();
+  expect(timeline.length).toBe(901);
+  expect([timeline.at(0)!.seq, timeline.at(48)!.seq]).toEqual([900, 852]);
 });

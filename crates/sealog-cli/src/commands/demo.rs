@@ -55,7 +55,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "without a server there is nothing else"))]
     once: bool,
-    /// How many events [default: those of thirty days; with --once 2000]
+    /// How many events, without --once at the most [default: those of thirty days; with --once 2000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     events: Option<u64>,
     /// Which story

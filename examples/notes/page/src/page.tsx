@@ -1,11 +1,28 @@
-import { useCallback, useEffect, useState, type FormEvent } from "react";
+import { useCallback, useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { History } from "./history";
 import { createNote, listNotes, saveNote, signIn, who, type Note } from "./notes";
 
-/** What a form's fields hold, by their names. */
-function fields(submitted: FormEvent<HTMLFormElement>): Record<string, string> {
-  submitted.preventDefault();
-  return Object.fromEntries([...new FormData(submitted.currentTarget)].map(([name, value]) => [name, String(value)]));
+/** A form that does something with what its fields hold, by their names, and says when that did not work. */
+function Form({ act, children }: { act: (fields: Record<string, string>) => Promise<void>; children: ReactNode }) {
+  const [error, setError] = useState("");
+
+  async function submit(submitted: FormEvent<HTMLFormElement>) {
+    submitted.preventDefault();
+    const fields = [...new FormData(submitted.currentTarget)].map(([name, value]) => [name, String(value)]);
+    try {
+      await act(Object.fromEntries(fields));
+      setError("");
+    } catch (failure) {
+      setError(String(failure));
+    }
+  }
+
+  return (
+    <form onSubmit={(submitted) => void submit(submitted)}>
+      {children}
+      {error && <p role="alert">{error}</p>}
+    </form>
+  );
 }
 
 export function Page() {
@@ -15,12 +32,12 @@ export function Page() {
   if (user === undefined) return null;
   if (user === null) {
     return (
-      <form onSubmit={(submitted) => void signIn(fields(submitted).user!).then(who).then(setUser)}>
+      <Form act={({ user = "" }) => signIn(user).then(who).then(setUser)}>
         <label>
           Your name <input name="user" required />
         </label>
         <button>Sign in</button>
-      </form>
+      </Form>
     );
   }
   return <Notes user={user} />;
@@ -29,12 +46,16 @@ export function Page() {
 function Notes({ user }: { user: string }) {
   const [notes, setNotes] = useState<Note[]>([]);
   const [shownId, setShownId] = useState<string>();
-  const reload = useCallback(() => listNotes().then(setNotes), []);
-  useEffect(() => void reload(), [reload]);
+  const [error, setError] = useState("");
+  const reload = useCallback(async () => {
+    setNotes(await listNotes());
+    setError("");
+  }, []);
+  useEffect(() => void reload().catch((failure) => setError(String(failure))), [reload]);
   const shown = notes.find((note) => note.id === shownId);
 
-  async function create(submitted: FormEvent<HTMLFormElement>) {
-    const note = await createNote(fields(submitted).new!);
+  async function create(title: string) {
+    const note = await createNote(title);
     await reload();
     setShownId(note.id);
   }
@@ -42,6 +63,7 @@ function Notes({ user }: { user: string }) {
   return (
     <>
       <p>Signed in as {user}</p>
+      {error && <p role="alert">{error}</p>}
       <main>
         <nav>
           <ul>
@@ -51,10 +73,10 @@ function Notes({ user }: { user: string }) {
               </li>
             ))}
           </ul>
-          <form onSubmit={(submitted) => void create(submitted)}>
-            <input name="new" aria-label="Title of a new note" required />
+          <Form act={({ title = "" }) => create(title)}>
+            <input name="title" aria-label="Title of a new note" required />
             <button>New note</button>
-          </form>
+          </Form>
         </nav>
         {shown && <Editor key={shown.id} note={shown} onSaved={reload} />}
       </main>
@@ -63,27 +85,18 @@ function Notes({ user }: { user: string }) {
 }
 
 function Editor({ note, onSaved }: { note: Note; onSaved: () => Promise<void> }) {
-  const [error, setError] = useState("");
-
-  async function save(submitted: FormEvent<HTMLFormElement>) {
-    const { title = "", body = "" } = fields(submitted);
-    try {
-      await saveNote({ id: note.id, title, body });
-      setError("");
-      await onSaved();
-    } catch (failure) {
-      setError(String(failure));
-    }
+  async function save(title: string, body: string) {
+    await saveNote({ id: note.id, title, body });
+    await onSaved();
   }
 
   return (
     <article>
-      <form onSubmit={(submitted) => void save(submitted)}>
+      <Form act={({ title = "", body = "" }) => save(title, body)}>
         <input name="title" aria-label="Title" defaultValue={note.title} />
         <textarea name="body" aria-label="Text" rows={6} defaultValue={note.body} />
         <button>Save</button>
-        {error && <p role="alert">{error}</p>}
-      </form>
+      </Form>
       <h2>History</h2>
       <History noteId={note.id} />
     </article>

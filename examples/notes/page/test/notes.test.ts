@@ -128,3 +128,29 @@ test("the application's session opens the log, for reading what happened to note
   expect((await context.request.get(`${url}/audit/v1/keys`)).status()).toBe(403);
   await context.close();
 });
+
+test("what does not work is said where it was asked for", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const errors: Error[] = [];
+  page.on("pageerror", (error) => errors.push(error));
+  await page.goto(url);
+  await page.route("**/api/session", (route) => route.fulfill({ status: 500, body: "not today" }));
+  await page.getByLabel("Your name").fill("grace");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").getByText("not today").waitFor();
+  await page.unroute("**/api/session");
+  await page.route("**/api/notes", (route) => route.fulfill({ status: 500, body: "no list today" }), { times: 1 });
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").getByText("no list today").waitFor();
+  const title = page.getByLabel("Title of a new note");
+  await title.fill("x".repeat(101));
+  await page.getByRole("button", { name: "New note" }).click();
+  await page.getByRole("navigation").getByRole("alert").getByText("1 to 100 characters").waitFor();
+  await title.fill("Short");
+  await page.getByRole("button", { name: "New note" }).click();
+  await history(page).getByText("record.created").waitFor();
+  expect(await page.getByRole("navigation").getByRole("alert").count()).toBe(0);
+  expect(errors).toEqual([]);
+  await context.close();
+});

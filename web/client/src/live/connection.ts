@@ -1,5 +1,5 @@
 import { SealogError } from "../error.js";
-import { asError, type Transport } from "../transport.js";
+import { asError, within, type Key, type Transport } from "../transport.js";
 import type { Question } from "../wire.js";
 import { FrameParser, type Frame } from "./frames.js";
 import { INITIAL, step, type LiveEffect, type LiveInput, type LiveSettings, type LiveState, type Phase } from "./state.js";
@@ -10,7 +10,7 @@ const SILENCE_MS = 45_000;
 export interface ConnectionOptions {
   resyncAfterMs?: number;
   /** Where the stream begins: after this seq, without a first page. */
-  afterSeq?: number;
+  afterSeq?: number | undefined;
   /** Gets the frames, as many as came at once. The stream waits for what it answers. */
   onFrames(frames: Frame[]): void | Promise<void>;
   onPhase?(phase: Phase, error: SealogError | undefined): void;
@@ -25,6 +25,10 @@ export class Connection {
   #state: LiveState = INITIAL;
   #abort: AbortController | undefined;
   #timer: unknown;
+  /** The key or token of the last request. */
+  #key: Key | undefined;
+  /** Ends when all that came was taken. */
+  #telling: Promise<unknown> = Promise.resolve();
 
   constructor(transport: Transport, question: Question, options: ConnectionOptions) {
     this.#transport = transport;
@@ -34,14 +38,6 @@ export class Connection {
     if (options.afterSeq !== undefined) {
       this.#state = { ...INITIAL, lastId: String(options.afterSeq) };
     }
-  }
-
-  get phase(): Phase {
-    return this.#state.phase;
-  }
-
-  get error(): SealogError | undefined {
-    return this.#state.error;
   }
 
   start(): void {
@@ -54,8 +50,7 @@ export class Connection {
   }
 
   setHidden(isHidden: boolean): void {
-    const now = this.#now();
-    this.#take(isHidden ? { type: "hidden", now } : { type: "visible", now });
+    this.#take({ type: isHidden ? "hidden" : "visible", now: this.#now() });
   }
 
   close(): void {
@@ -94,7 +89,7 @@ export class Connection {
       case "connect":
         this.#clearTimer();
         if (effect.renew) {
-          this.#transport.renew();
+          this.#transport.renew(this.#key);
         }
         void this.#connect(effect.run, effect.lastId);
         break;
@@ -120,23 +115,22 @@ export class Connection {
     const { path, query, body } = this.#question;
     let error: SealogError | undefined;
     let isUnreadable = false;
-    const tell = async (frames: Frame[]) => {
-      try {
-        await this.#options.onFrames(frames);
-      } catch (cause) {
+    const tell = (frames: Frame[]) =>
+      this.#tell(frames).catch((cause: unknown) => {
         isUnreadable = true;
         throw new SealogError("bad_answer", "a frame could not be read", { retryable: true, cause });
-      }
-    };
+      });
+    this.#key = this.#transport.key();
     try {
       const { response } = await this.#transport.open({
         method: body === undefined ? "GET" : "POST",
         path,
         query,
-        ...(body === undefined ? {} : { body }),
+        body,
         accept: "text/event-stream",
         headers: lastId === undefined ? {} : { "last-event-id": lastId },
         signal: abort.signal,
+        key: this.#key,
       });
       const type = response.headers.get("content-type") ?? "";
       if (!type.startsWith("text/event-stream") || !response.body) {
@@ -148,8 +142,16 @@ export class Connection {
     } catch (cause) {
       error = asError(cause, abort.signal);
     }
-    const now = this.#now();
-    this.#take({ type: "ended", run, now, random: this.#random(), isUnreadable, ...(error ? { error } : {}) });
+    this.#take({ type: "ended", run, now: this.#now(), random: this.#random(), isUnreadable, error });
+  }
+
+  /** Tells one thing after the other, also where another request has something to tell meanwhile. */
+  #tell(frames: Frame[]): Promise<void> {
+    const telling = this.#telling.then(() => {
+      return frames.length === 0 || this.#state.phase === "closed" ? undefined : this.#options.onFrames(frames);
+    });
+    this.#telling = telling.catch(() => undefined);
+    return telling;
   }
 
   async #read(
@@ -161,28 +163,20 @@ export class Connection {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     const parser = new FrameParser();
     for (;;) {
-      const silent = new SealogError("timeout", `the stream was silent for ${SILENCE_MS} ms`, { retryable: true });
       const { environment } = this.#transport;
-      let onSilence!: () => void;
-      const silence = new Promise<never>((_, reject) => (onSilence = () => reject(silent)));
-      const timer = environment.setTimeout(onSilence, SILENCE_MS);
-      let piece: ReadableStreamReadResult<Uint8Array>;
-      try {
-        piece = await Promise.race([reader.read(), silence]);
-      } catch (cause) {
-        abort.abort();
-        throw cause;
-      } finally {
-        environment.clearTimeout(timer);
-      }
-      const { done, value } = piece;
+      const { done, value } = await within(environment, SILENCE_MS, () => abort.abort(), () => reader.read());
       const frames = done ? [] : parser.push(decoder.decode(value, { stream: true }));
-      const told = frames.flatMap((frame) => {
-        return this.#take({ type: "frame", run, frame, now: this.#now(), random: this.#random() });
-      });
-      if (told.length > 0) {
-        await tell(told);
+      let told: Frame[] = [];
+      for (const frame of frames) {
+        const input = { type: "frame", run, frame, now: this.#now(), random: this.#random() } as const;
+        // What ends the request waits until what came before it was taken, or was found to be unreadable.
+        if (step(this.#state, input, this.#settings)[0].run !== run) {
+          await tell(told);
+          told = [];
+        }
+        told.push(...this.#take(input));
       }
+      await tell(told);
       if (done || abort.signal.aborted) {
         return;
       }

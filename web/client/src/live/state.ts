@@ -1,6 +1,6 @@
 // What a live stream does next, and nothing else: no clock, no network, no chance. SPEC.md says what holds of it.
 import { SealogError } from "../error.js";
-import { backoffMs } from "../transport.js";
+import { backoffMs, pauseMs } from "../transport.js";
 import type { Frame } from "./frames.js";
 
 export type Phase =
@@ -53,7 +53,7 @@ export type LiveInput =
   | { type: "opened"; run: number; now: number }
   | { type: "frame"; run: number; frame: Frame; now: number; random: number }
   /** `isUnreadable`: what came could not be taken, so it is not known what was told. */
-  | { type: "ended"; run: number; now: number; random: number; error?: SealogError; isUnreadable?: boolean }
+  | { type: "ended"; run: number; now: number; random: number; error?: SealogError | undefined; isUnreadable?: boolean }
   | { type: "waited"; run: number }
   | { type: "hidden"; now: number }
   | { type: "visible"; now: number }
@@ -248,6 +248,5 @@ function onEnd(state: LiveState, input: LiveInput & { type: "ended" }, settings:
     return [{ ...ended, phase: "failed", run }, [disconnect]];
   }
   const backoff = backoffMs(ended.failures - 1, input.random, { baseMs: state.retryMs, maxMs: MAX_BACKOFF_MS });
-  const ms = Math.max(backoff, Math.min(error.retryAfterMs ?? 0, MAX_RETRY_MS));
-  return [{ ...ended, phase: "waiting", run }, [disconnect, { type: "wait", run, ms }]];
+  return [{ ...ended, phase: "waiting", run }, [disconnect, { type: "wait", run, ms: pauseMs(error, backoff) }]];
 }

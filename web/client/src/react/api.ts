@@ -48,9 +48,9 @@ export function createAuditLogApi(options: AuditLogApiOptions): AuditLogApi {
     url,
     timeoutMs,
     environment: environment(options.environment),
-    ...(token === undefined ? {} : { credential: token }),
-    ...(headers ? { headers } : {}),
-    ...(credentials ? { credentials } : {}),
+    credential: token,
+    headers,
+    credentials,
   });
   const streams = new Streams(transport, { pauseAfterMs, lingerMs });
   const names = Object.keys(questions) as QuestionName[];

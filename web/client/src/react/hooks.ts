@@ -38,23 +38,39 @@ interface Arguments {
   detectAnomalies: { patterns: readonly AnomalyPattern[] };
 }
 
-/**
- * `fromTimestamp: Date.now() - DAY` is another number at each render. Were each one another question, a component
- * would ask without end; so times that only moved on a little are taken for those before.
- */
-function useSteady<T>(args: T): T {
-  const next = timed(args);
-  // State and not a ref: React may drop a render's effects when nothing that it knows of has changed.
-  const [held, setHeld] = useState(next);
-  const isSteady = held.text === next.text && held.times.every((time, at) => Math.abs(time - next.times[at]!) < STEADY_MS);
-  if (!isSteady) {
-    setHeld(next);
-  }
-  return isSteady ? held.args : args;
+/** Arguments, and when they were given. */
+interface Steady<T> {
+  args: T;
+  /** The same with the times apart, by which arguments are compared. */
+  text: string;
+  times: number[];
+  at: number;
+  /** What was asked until now, where the times moved on with the clock and nothing else changed. */
+  before?: T;
 }
 
-/** Arguments, with the times in them apart. */
-function timed<T>(args: T): { text: string; times: number[]; args: T } {
+/**
+ * `fromTimestamp: Date.now() - DAY` is another number at each render. Were each one another question, a component
+ * would ask without end; so times that only moved on a little are taken for those before. When it is too much, the
+ * answer to those before is shown until there is another one.
+ */
+function useSteady<T>(args: T, now: number): Steady<T> {
+  const next = timed(args, now);
+  // State and not a ref: React may drop a render's effects when nothing that it knows of has changed.
+  const [held, setHeld] = useState(next);
+  const movedBy = (ms: number) =>
+    held.text === next.text && held.times.every((time, at) => Math.abs(time + ms - next.times[at]!) < STEADY_MS);
+  if (movedBy(0)) {
+    return held;
+  }
+  if (movedBy(now - held.at)) {
+    next.before = held.args;
+  }
+  setHeld(next);
+  return next;
+}
+
+function timed<T>(args: T, at: number): Steady<T> {
   const times: number[] = [];
   const text = JSON.stringify(args, (name, value: unknown) => {
     if ((name === "fromTimestamp" || name === "toTimestamp") && typeof value === "number") {
@@ -63,20 +79,24 @@ function timed<T>(args: T): { text: string; times: number[]; args: T } {
     }
     return value;
   });
-  return { text, times, args };
+  return { args, text, times, at };
 }
 
 function useStream<Name extends QuestionName>(ref: QueryRef<Name>, args: Arguments[Name] | Skip) {
-  const steady = useSteady(args);
   const { name, streams } = ref;
-  const asked = useMemo(() => (steady === "skip" ? undefined : streams.ask(name, steady)), [streams, name, steady]);
+  const steady = useSteady(args, streams.transport.environment.now());
+  const [asked, before] = useMemo(() => {
+    const ask = (args: Arguments[Name] | Skip | undefined) =>
+      args === undefined || args === "skip" ? undefined : streams.ask(name, args);
+    return [ask(steady.args), ask(steady.before)];
+  }, [streams, name, steady]);
   const subscribe = useCallback(
-    (listener: () => void) => (asked ? streams.stream(asked).subscribe(listener) : nothing),
-    [streams, asked],
+    (listener: () => void) => (asked ? streams.stream(asked, before).subscribe(listener) : nothing),
+    [streams, asked, before],
   );
   // Rendering begins nothing: a stream is made by whoever listens.
   const stream = useCallback(() => asked && streams.find(asked), [streams, asked]);
-  const read = useCallback(() => stream()?.result() ?? LOADING, [stream]);
+  const read = useCallback(() => (stream() ?? (before && streams.find(before)))?.result() ?? LOADING, [stream, streams, before]);
   const shown = useSyncExternalStore(subscribe, read, loading) as LiveResult<Answers[Name]>;
   return { shown, stream };
 }

@@ -15,7 +15,7 @@ const DEFAULT_LIMIT = 50;
 
 /** How a live answer is getting on. */
 export type LiveStatus =
-  /** Nothing is known yet. */
+  /** Nothing is known yet, but what was known of the times before, where only those moved on. */
   | "loading"
   /** What is shown is what is. */
   | "live"
@@ -27,7 +27,7 @@ export type LiveStatus =
   | "failed";
 
 export interface LiveResult<T> {
-  /** The answer; `undefined` while it is loading. */
+  /** The answer; `undefined` while it is loading for the first time. */
   data: T | undefined;
   status: LiveStatus;
   /** What went wrong last, while it is wrong. */
@@ -67,6 +67,9 @@ export interface Asked {
   readonly key: string;
 }
 
+/** What is known of what selects nothing. */
+const NOTHING: LiveResult<AuditLogEntry[]> = { data: [], status: "live", error: undefined };
+
 /** What is known before anything is. */
 export const LOADING: LiveResult<never> = { data: undefined, status: "loading", error: undefined };
 
@@ -96,8 +99,11 @@ export class Streams {
     return this.#streams.get(key);
   }
 
-  /** The stream for a question: that of all who ask the same. Whoever gets it listens to it. */
-  stream({ name, args, question, key }: Asked): Stream {
+  /**
+   * The stream for a question: that of all who ask the same. Whoever gets it listens to it. Until it is answered, it
+   * shows what is known of the question `before`.
+   */
+  stream({ name, args, question, key }: Asked, before?: Asked): Stream {
     let stream = this.#streams.get(key);
     if (!stream) {
       const forget = () => this.#forget(key);
@@ -107,6 +113,10 @@ export class Streams {
       }
       this.#streams.set(key, stream);
       stream.setHidden(this.#isHidden);
+    }
+    const known = before && this.find(before);
+    if (known) {
+      stream.inherit(known.result());
     }
     return stream;
   }
@@ -154,7 +164,9 @@ export class Stream {
   #connection: Connection | undefined;
   #lingering: unknown;
   #isHidden = false;
-  #result: LiveResult<unknown> = LOADING;
+  #result: LiveResult<unknown>;
+  /** Whether this question itself has been answered. */
+  #isAnswered = false;
   /** Which first page the loaded pages belong to. */
   #generation = 0;
 
@@ -165,6 +177,7 @@ export class Stream {
     this.#question = question;
     this.#lingerMs = lingerMs;
     this.#forget = forget;
+    this.#result = question.isEmpty ? NOTHING : LOADING;
   }
 
   /** What is known: the same object until something changes. */
@@ -173,7 +186,7 @@ export class Stream {
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     this.#transport.environment.clearTimeout(this.#lingering);
-    if (!this.#connection) {
+    if (!this.#connection && !this.#question.isEmpty) {
       this.#connection = this.#connect();
     }
     return () => {
@@ -191,10 +204,17 @@ export class Stream {
     this.#connection?.setHidden(isHidden);
   }
 
+  /** Shows what another stream knows until this one knows something itself. */
+  inherit({ data }: LiveResult<unknown>): void {
+    if (this.#result.data === undefined) {
+      this.#set({ data });
+    }
+  }
+
   /** Loads the page behind those that are there. */
   readonly loadMore = async (): Promise<void> => {
     const shown = this.#result.data as SearchData | undefined;
-    if (!shown?.hasMore || shown.cursor === null || shown.isLoadingMore) {
+    if (!this.#isAnswered || !shown?.hasMore || shown.cursor === null || shown.isLoadingMore) {
       return;
     }
     const generation = this.#generation;
@@ -222,7 +242,7 @@ export class Stream {
     const connection = new Connection(this.#transport, this.#question, {
       resyncAfterMs: RESYNC_AFTER_MS,
       onFrames: (frames) => this.#take(frames),
-      onPhase: (phase, error) => this.#set({ status: statusOf(phase, this.#result.data), error: phase === "open" ? undefined : error }),
+      onPhase: (phase, error) => this.#set({ status: statusOf(phase, this.#isAnswered), error: phase === "open" ? undefined : error }),
     });
     connection.setHidden(this.#isHidden);
     connection.start();
@@ -234,37 +254,49 @@ export class Stream {
     this.#connection = undefined;
     this.#listeners.clear();
     this.#generation++;
-    this.#result = LOADING;
     this.#forget();
   }
 
   #take(frames: Frame[]): void {
-    let data = this.#result.data;
+    let { data } = this.#result;
+    // Events that came together are put in place together, for a list is sorted each time.
+    let entries: AuditLogEntry[] = [];
     for (const frame of frames) {
-      data = this.#told(data, frame.event!, JSON.parse(frame.data!));
+      const told: unknown = JSON.parse(frame.data!);
+      if (frame.event === "event") {
+        entries.push(entryOf(told));
+      } else {
+        data = this.#answer(frame.event!, told);
+        entries = [];
+      }
     }
+    if (entries.length > 0) {
+      data = this.#withEntries(data, entries);
+    }
+    this.#isAnswered = true;
     this.#set({ data, status: "live", error: undefined });
   }
 
-  #told(data: unknown, event: string, told: unknown): unknown {
+  /** A whole answer. It takes the place of whatever came before. */
+  #answer(event: string, told: unknown): unknown {
     if (event === "stats") {
       return statsOf(told);
     }
     if (event === "findings") {
       return anomaliesOf(told, (this.#args as { patterns: AnomalyPattern[] }).patterns);
     }
-    if (event === "snapshot") {
-      const { items, cursor, hasMore } = pageOf(told);
-      this.#generation++;
-      return this.#name === "search" ? { events: items, cursor, hasMore, isLoadingMore: false } : items;
-    }
-    const entry = entryOf(told);
+    const { items, cursor, hasMore } = pageOf(told);
+    this.#generation++;
+    return this.#name === "search" ? { events: items, cursor, hasMore, isLoadingMore: false } : items;
+  }
+
+  #withEntries(data: unknown, entries: AuditLogEntry[]): unknown {
     if (this.#name === "search") {
       const shown = data as SearchData;
-      return { ...shown, events: withEntries(shown.events, [entry], MAX_SEARCH_EVENTS) };
+      return { ...shown, events: withEntries(shown.events, entries, MAX_SEARCH_EVENTS) };
     }
     const limit = Number(new URLSearchParams(this.#question.query).get("limit") ?? DEFAULT_LIMIT);
-    return withEntries(data as AuditLogEntry[], [entry], limit);
+    return withEntries(data as AuditLogEntry[], entries, limit);
   }
 
   #set(change: Partial<LiveResult<unknown>>): void {
@@ -277,7 +309,7 @@ export class Stream {
   }
 }
 
-function statusOf(phase: Phase, data: unknown): LiveStatus {
+function statusOf(phase: Phase, isAnswered: boolean): LiveStatus {
   switch (phase) {
     case "paused":
       return "paused";
@@ -285,8 +317,8 @@ function statusOf(phase: Phase, data: unknown): LiveStatus {
       return "failed";
     case "open":
       // What is shown is true again once the stream has told something, or is where it left off.
-      return data === undefined ? "loading" : "live";
+      return isAnswered ? "live" : "loading";
     default:
-      return data === undefined ? "loading" : "reconnecting";
+      return isAnswered ? "reconnecting" : "loading";
   }
 }

@@ -1,8 +1,10 @@
+import { getEventListeners } from "node:events";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AuditLog, SealogError, type AuditLogOptions } from "../../src/index.js";
 import { vectors } from "../contract.js";
 import { FakeServer, problem, VirtualTime, type Fault } from "../fake.js";
+import { frameText, record as told, saying, StreamServer } from "../streams.js";
 
 function setUp(options: Partial<AuditLogOptions> = {}, time = new VirtualTime()) {
   const server = new FakeServer();
@@ -11,15 +13,20 @@ function setUp(options: Partial<AuditLogOptions> = {}, time = new VirtualTime())
 }
 
 /** A log whose questions are answered with `answer`. */
-function answering(answer: () => Response | Promise<Response>, options: Partial<AuditLogOptions> = {}) {
+function answering(answer: (request: RequestInit) => Response | Promise<Response>, options: Partial<AuditLogOptions> = {}) {
   const requests: { url: string; request: RequestInit }[] = [];
+  const time = new VirtualTime();
   const fetch = async (url: string | URL | Request, request: RequestInit = {}) => {
     requests.push({ url: String(url), request });
-    return answer();
+    return answer(request);
   };
-  const log = new AuditLog({ url: "http://log.test", apiKey: "k", environment: new VirtualTime().environment(fetch), ...options });
-  return { log, requests };
+  const log = new AuditLog({ url: "http://log.test", apiKey: "k", environment: time.environment(fetch), ...options });
+  return { log, requests, time };
 }
+
+/** What never answers, and ends with its signal. */
+const silence = ({ signal }: RequestInit) =>
+  new Promise<Response>((_, reject) => signal!.addEventListener("abort", () => reject(signal!.reason)));
 
 const json = (value: unknown) => () => Response.json(value);
 
@@ -168,12 +175,19 @@ describe("when the server is bad", () => {
     expect(log.pendingCount).toBe(0);
   });
 
-  test("it waits for as long as the server asks", async () => {
+  test("it waits for as long as the server asks, but no longer than a minute", async () => {
     const { server, log, time } = setUp();
     server.faults = ["busy"];
     const from = time.now;
     await log.log({ action: "a" });
-    expect(time.now - from).toBeGreaterThanOrEqual(1_000);
+    expect(time.now - from).toBe(1_000);
+    for (const ask of [(log: AuditLog) => log.log({ action: "a" }), (log: AuditLog) => log.search()]) {
+      const { log, requests, time } = answering(() => problem(429, "rate_limited", { "retry-after": "3000000" }), { retry: { maxAttempts: 4 } });
+      const from = time.now;
+      await expect(ask(log)).rejects.toMatchObject({ code: "rate_limited", retryAfterMs: 3_000_000_000 });
+      expect(requests).toHaveLength(4);
+      expect(time.now - from).toBe(3 * 60_000);
+    }
   });
 
   test("a key that is refused is asked for again, once at once, and no key is tried for ever", async () => {
@@ -191,17 +205,64 @@ describe("when the server is bad", () => {
     expect(fixed.server.requests).toHaveLength(1);
   });
 
+  test("a callback that never answers, or fails, is asked again", async () => {
+    for (const first of [() => new Promise<string>(() => {}), () => Promise.reject(new Error("offline"))]) {
+      let count = 0;
+      const apiKey = () => (++count === 1 ? first() : "k");
+      const { log } = setUp({ apiKey });
+      await log.log({ action: "a" });
+      const asking = answering(() => Response.json({ events: [] }), { apiKey: () => (++count === 3 ? first() : "k") });
+      await Promise.all([asking.log.search(), asking.log.search()]);
+      expect(count).toBe(4);
+      const never = answering(() => Response.json({ events: [] }), { apiKey: () => first(), retry: { maxAttempts: 2 } });
+      await expect(never.log.search()).rejects.toMatchObject({ code: "unauthenticated", retryable: true });
+    }
+  });
+
+  test("a key that ends is renewed once for all who are refused with it", async () => {
+    const server = new StreamServer();
+    let valid = "Bearer key-1";
+    server.answer = (url, request) => {
+      if ((request.headers as Record<string, string>).authorization !== valid) {
+        return problem(401, "unauthenticated");
+      }
+      return url.searchParams.get("q") === "now" ? Response.json({ events: [] }) : undefined;
+    };
+    let count = 0;
+    const environment = new VirtualTime().environment(server.fetch);
+    const apiKey = async () => {
+      await new Promise<void>((resolve) => environment.setTimeout(resolve, 50));
+      return `key-${++count}`;
+    };
+    const log = new AuditLog({ url: "http://log.test", apiKey, environment });
+    const searches = (times: number) => Array.from({ length: times }, () => log.search({ filters: { q: "now" } }));
+    const watches = Array.from({ length: 4 }, () => log.watch({}, { afterSeq: 0 }));
+    const first = watches.map((watch) => watch.next());
+    await Promise.all(searches(5));
+    expect(count).toBe(1);
+    valid = "Bearer key-2";
+    server.open.forEach((stream) => stream.send("stop", { reason: "expired" }));
+    await Promise.all(searches(10));
+    expect(server.open.map(({ headers }) => headers.authorization)).toEqual(Array(4).fill(valid));
+    server.open.forEach((stream) => stream.send("event", told(1), 1));
+    expect((await Promise.all(first)).map(({ value }) => (value as { seq: number }).seq)).toEqual([1, 1, 1, 1]);
+    await Promise.all(watches.map((watch) => watch.return()));
+    expect(count).toBe(2);
+  });
+
   test("the buffer has bounds, and says when it is full", async () => {
     const { server, log } = setUp({ batch: { maxBufferedEvents: 2 } });
     server.faults = ["lost"];
     const kept = [log.log({ action: "1" }), log.log({ action: "2" })];
-    await expect(log.log({ action: "3" })).rejects.toMatchObject({ code: "buffer_full" });
+    await expect(log.log({ action: "3" })).rejects.toMatchObject({ code: "buffer_full", retryable: true });
+    // What would not fit into an empty one never will.
+    await expect(log.logBulk([{ action: "a" }, { action: "b" }, { action: "c" }])).rejects.toMatchObject({ code: "buffer_full", retryable: false });
     expect(log.pendingCount).toBe(2);
     await Promise.all(kept);
     await log.log({ action: "4" });
     expect(server.events.map(({ action }) => action)).toEqual(["1", "2", "4"]);
     const small = setUp({ batch: { maxBufferedBytes: 200 } });
-    await expect(small.log.log({ action: "ä€😀".repeat(50) })).rejects.toMatchObject({ code: "buffer_full" });
+    await expect(small.log.log({ action: "ä€😀".repeat(50) })).rejects.toMatchObject({ code: "buffer_full", retryable: false });
   });
 
   test("close waits for what is on its way, gives up in time, and takes nothing more", async () => {
@@ -239,7 +300,8 @@ describe("upkeep", () => {
     });
     await log.updateConfig({ samplingRate: 0.1 });
     await log.updateConfig({});
-    expect(requests.slice(1).map(({ request }) => [request.method, JSON.parse(String(request.body))])).toEqual([
+    const sent = () => requests.splice(0).filter(({ request }) => request.method !== "GET");
+    expect(sent().map(({ request }) => [request.method, JSON.parse(String(request.body))])).toEqual([
       ["PATCH", {
         defaultRetentionDays: "forever", criticalRetentionDays: 5, customRetention: [],
         policy: { ipAddress: "truncate", sampling: 1, redactFields: [{ name: "a" }, { name: "b", mode: "hash" }] },
@@ -247,6 +309,44 @@ describe("upkeep", () => {
       ["PATCH", { policy: { sampling: 0.1 } }],
       ["PATCH", {}],
     ]);
+    // A field that is only named stays hidden as it is.
+    const { piiFieldsToRedact, ...config } = await log.getConfig();
+    await log.updateConfig({ ...config, piiFieldsToRedact });
+    await log.updateConfig({ piiFieldsToRedact: ["E-Mail", "phone"] });
+    await log.updateConfig({ piiFieldsToRedact: [{ name: "email" }] });
+    expect(sent().map(({ request }) => JSON.parse(String(request.body)).policy.redactFields)).toEqual([
+      [{ name: "email", mode: "hash" }],
+      [{ name: "E-Mail", mode: "hash" }, { name: "phone" }],
+      [{ name: "email" }],
+    ]);
+  });
+
+  test("what would be done twice is asked for once, and has its time", async () => {
+    const works: [(log: AuditLog) => Promise<unknown>, number][] = [
+      [(log) => log.cleanup(), 60 * 60_000],
+      [(log) => log.erase({ subject: { actor: "u" }, reason: "r" }), 60 * 60_000],
+      [(log) => log.generateReport({ format: "html" }), 5 * 60_000],
+      [(log) => log.streamReport({ format: "csv" }), 5 * 60_000],
+    ];
+    for (const [work, ms] of works) {
+      const broken = answering(() => Promise.reject(new TypeError("terminated")));
+      await expect(work(broken.log)).rejects.toMatchObject({ code: "network" });
+      expect(broken.requests).toHaveLength(1);
+      const silent = answering(silence);
+      const from = silent.time.now;
+      await expect(work(silent.log)).rejects.toMatchObject({ code: "timeout" });
+      expect(silent.time.now - from).toBe(ms);
+      expect(silent.requests).toHaveLength(1);
+      const patient = answering(silence, { timeoutMs: 2 * 60 * 60_000 });
+      const start = patient.time.now;
+      await expect(work(patient.log)).rejects.toMatchObject({ code: "timeout" });
+      expect(patient.time.now - start).toBe(2 * 60 * 60_000);
+      // A request whose key was refused did nothing yet.
+      let count = 0;
+      const refused = answering(() => (count < 2 ? problem(401, "unauthenticated") : Response.json({ removed: 1 })), { apiKey: () => `k-${++count}` });
+      await work(refused.log);
+      expect(refused.requests).toHaveLength(2);
+    }
   });
 
   test("what is no answer to it is an error", async () => {
@@ -278,6 +378,28 @@ describe("asking", () => {
       "limit=20&severities=error&severities=critical",
       "cursor=c 1&limit=9&q=since:7d&resource=r:1&severities=info&tagsAny=t",
     ]);
+  });
+
+  test("an actor or an action that is not known is an error, and not everybody's events", async () => {
+    const { log, requests } = answering(json({ events: [record] }));
+    const unknown = undefined as never;
+    for (const asked of [
+      log.queryByActor({ actorId: unknown }),
+      log.queryByActor({ actorId: "u", actions: ["a", unknown] }),
+      log.queryByAction({ action: unknown }),
+      log.search({ filters: { tenant: "t", actorIds: [null as never] } }),
+      log.watch({ actorIds: [unknown] }).next(),
+    ]) {
+      await expect(asked).rejects.toMatchObject({ code: "invalid_argument" });
+    }
+    expect(requests).toEqual([]);
+  });
+
+  test("no severity selects no event", async () => {
+    const { log, requests } = answering(json({ events: [record] }));
+    expect(await log.queryBySeverity({ severity: [] })).toEqual([]);
+    expect(await log.watchCritical({ severity: [] })).toEqual([]);
+    expect(requests).toEqual([]);
   });
 
   test("a cursor goes back as it came (cursor.json)", async () => {
@@ -337,6 +459,42 @@ describe("asking", () => {
     const lines = '{"report":{"generatedAt":7}}\n{"end":{"recordCount":12}}\n';
     expect(await answering(() => new Response(lines)).log.generateReport({ format: "ndjson" })).toMatchObject({ generatedAt: 7, recordCount: 12 });
     expect(await answering(() => new Response("<p>")).log.generateReport({ format: "html" })).toMatchObject({ recordCount: undefined });
+    // What ends before its end is no report.
+    for (const [format, cut] of [["json", '{"generatedAt":5,"rows":[\n{"seq":0}'], ["ndjson", '{"report":{}}\n{"seq":0}\n'], ["csv", ""]] as const) {
+      await expect(answering(() => new Response(cut)).log.generateReport({ format })).rejects.toMatchObject({ code: "bad_answer" });
+    }
+  });
+
+  test("a report as a stream ends with its signal, and lets go of it", async () => {
+    const pieces = (then: "end" | "fail" | "wait") => answering(({ signal }) => saying("seq\r\n0\r\n", then, signal)).log;
+    const end = new AbortController();
+    const listening = () => getEventListeners(end.signal, "abort").length;
+    const report = (then: "end" | "fail" | "wait") => pieces(then).streamReport({ format: "csv" }, end.signal);
+    expect(await new Response(await report("end")).text()).toBe("seq\r\n0\r\n");
+    await (await report("wait")).cancel();
+    const reader = (await report("fail")).getReader();
+    await reader.read();
+    await expect(reader.read()).rejects.toMatchObject({ code: "network" });
+    // One that pauses for too long is given up as well.
+    const silent = (await report("wait")).getReader();
+    await silent.read();
+    await expect(silent.read()).rejects.toMatchObject({ code: "timeout" });
+    expect(listening()).toBe(0);
+    const aborted = (await report("wait")).getReader();
+    await aborted.read();
+    expect(listening()).toBe(1);
+    end.abort();
+    await expect(aborted.read()).rejects.toMatchObject({ code: "aborted" });
+    expect(listening()).toBe(0);
+    await expect(report("end")).rejects.toMatchObject({ code: "aborted" });
+  });
+
+  test("an answer without end is an error that says so, and is not asked for again", async () => {
+    const piece = new Uint8Array(1 << 25).fill(0x20);
+    const endless = () => new Response(new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(piece) }, { highWaterMark: 0 }));
+    const { log, requests } = answering(endless);
+    await expect(log.getProof("e-1")).rejects.toMatchObject({ code: "bad_answer", retryable: false });
+    expect(requests).toHaveLength(1);
   });
 
   test("what is not there is null, and what is no answer is an error", async () => {
@@ -350,10 +508,48 @@ describe("asking", () => {
 
   test("a question is asked again while that may help, and not when it cannot", async () => {
     let count = 0;
-    const { log } = answering(() => (++count < 3 ? problem(503, "timed_out") : Response.json({ events: [] })));
+    const { log } = answering(() => (++count < 3 ? problem(503, "busy") : Response.json({ events: [] })));
     expect(await log.queryByAction({ action: "a" })).toEqual([]);
-    const wrong = answering(() => problem(400, "invalid_argument"));
-    await expect(wrong.log.search()).rejects.toMatchObject({ code: "invalid_argument" });
-    expect(wrong.requests).toHaveLength(1);
+    // What took too long would take as long again.
+    for (const [status, code] of [[400, "invalid_argument"], [503, "timed_out"]] as const) {
+      const wrong = answering(() => problem(status, code));
+      await expect(wrong.log.search()).rejects.toMatchObject({ code });
+      expect(wrong.requests).toHaveLength(1);
+    }
+  });
+});
+
+describe("watching", () => {
+  const event = (seq: number) => frameText("event", told(seq), seq);
+
+  test("nothing is lost when the server stops in the same piece in which it tells, however slow the loop is", async () => {
+    const stop = frameText("stop", { reason: "shutdown" });
+    let count = 0;
+    const { log, time } = answering(({ signal }) => saying(event(++count) + stop, "wait", signal));
+    const environment = time.environment(fetch);
+    const seqs: number[] = [];
+    for await (const { seq } of log.watch({}, { afterSeq: 0 })) {
+      seqs.push(seq);
+      await new Promise<void>((resolve) => environment.setTimeout(resolve, seq === 1 ? 60_000 : 0));
+      if (seq >= 4) {
+        break;
+      }
+    }
+    expect(seqs).toEqual([1, 2, 3, 4]);
+  });
+
+  test("what was told is given before what went wrong", async () => {
+    for (const [last, code] of [
+      [frameText("stop", { reason: "expired" }), "unauthenticated"],
+      [frameText("error", { status: 400, code: "invalid_argument" }), "invalid_argument"],
+      [frameText("event", { no: "event" }, 3), "bad_answer"],
+      ["id: 3\nevent: event\ndata: no JSON\n\n", "bad_answer"],
+    ] as const) {
+      const { log } = answering(({ signal }) => saying(event(1) + event(2) + last, "wait", signal));
+      const watch = log.watch({}, { afterSeq: 0 });
+      expect(await watch.next()).toMatchObject({ value: { seq: 1 } });
+      expect(await watch.next()).toMatchObject({ value: { seq: 2 } });
+      await expect(watch.next()).rejects.toMatchObject({ code });
+    }
   });
 });

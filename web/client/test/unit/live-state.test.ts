@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SealogError } from "../../src/error.js";
+import { Connection } from "../../src/live/connection.js";
 import type { Frame } from "../../src/live/frames.js";
 import {
   guards,
@@ -17,6 +18,9 @@ import {
   type LiveSettings,
   type LiveState,
 } from "../../src/live/state.js";
+import { Transport } from "../../src/transport.js";
+import { VirtualTime } from "../fake.js";
+import { frameText, saying } from "../streams.js";
 
 /** An input without what the driver adds: which request it belongs to, and when. */
 type Happening =
@@ -284,5 +288,80 @@ describe("live stream", () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+
+  /** How a request ends, in the very piece that tells events. */
+  const ending = fc.constantFrom(
+    ["", "end"] as const,
+    ["", "fail"] as const,
+    ['event: stop\ndata: {"reason":"shutdown"}\n\n', "wait"] as const,
+    ['event: stop\ndata: {"reason":"expired"}\n\n', "wait"] as const,
+    ['event: error\ndata: {"status":503,"code":"busy"}\n\n', "end"] as const,
+    ["event: event\ndata: {}\n\n", "wait"] as const,
+  );
+
+  test("invariant 12: what came is taken, one piece after the other, before the stream moves on", async () => {
+    const request = fc.tuple(fc.integer({ min: 1, max: 3 }), ending);
+    const taking = fc.tuple(fc.integer({ min: 0, max: 20_000 }), fc.boolean());
+    await fc.assert(
+      fc.asyncProperty(fc.array(request, { maxLength: 8 }), fc.array(taking, { maxLength: 8 }), async (requests, takings) => {
+        const time = new VirtualTime();
+        const left = [...requests];
+        const environment = time.environment(async (_url, { headers, signal } = {}) => {
+          const last = Number((headers as Record<string, string>)["last-event-id"]);
+          const [count, [word, then]] = left.shift() ?? [20, ["", "wait"]];
+          const seqs = [...Array(20).keys()].filter((seq) => seq > last).slice(0, count);
+          return saying(seqs.map((seq) => frameText("event", { seq }, seq)).join("") + word, then, signal);
+        });
+        const transport = new Transport({ url: "http://log.test", credential: () => "t", timeoutMs: 30_000, environment });
+        const taken: number[] = [];
+        let isTaking = false;
+        let hasOverlapped = false;
+        await new Promise<void>((resolve) => {
+          const connection = new Connection(transport, { path: "/v1/events", query: "" }, {
+            afterSeq: -1,
+            onFrames: async (frames) => {
+              hasOverlapped ||= isTaking;
+              isTaking = true;
+              const [ms, hides] = takings.shift() ?? [0, false];
+              await new Promise<void>((resolve) => environment.setTimeout(resolve, ms));
+              if (hides) {
+                connection.setHidden(true);
+                connection.setHidden(false);
+                await new Promise<void>((resolve) => environment.setTimeout(resolve, ms));
+              }
+              taken.push(...frames.map(({ id }) => Number(id)));
+              isTaking = false;
+              if (taken.includes(19)) {
+                connection.close();
+                resolve();
+              }
+            },
+            onPhase: (phase) => phase === "failed" && environment.setTimeout(() => connection.again(), 0),
+          });
+          connection.start();
+        });
+        expect(taken).toEqual([...Array(20).keys()]);
+        expect(hasOverlapped).toBe(false);
+      }),
+      { numRuns: 200 },
+    );
+    // Where the piece cannot be read, the stream begins anew, whatever else was in it.
+    const asked: unknown[] = [];
+    await new Promise<void>((resolve) => {
+      const environment = new VirtualTime().environment(async (_url, { headers, signal } = {}) => {
+        asked.push((headers as Record<string, string>)["last-event-id"]);
+        if (asked.length === 2) {
+          connection.close();
+          resolve();
+        }
+        return saying(frameText("event", {}, 5) + frameText("stop", { reason: "shutdown" }), "wait", signal);
+      });
+      const transport = new Transport({ url: "http://log.test", timeoutMs: 30_000, environment });
+      const onFrames = () => Promise.reject(new Error("unreadable"));
+      const connection = new Connection(transport, { path: "/v1/events", query: "" }, { afterSeq: 1, resyncAfterMs: 60_000, onFrames });
+      connection.start();
+    });
+    expect(asked).toEqual(["1", undefined]);
   });
 });

@@ -3,6 +3,7 @@ import { act, StrictMode, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import * as list from "../../src/live/list.js";
 import {
   AnomalyPanel,
   AuditLogViewer,
@@ -13,6 +14,7 @@ import {
   getSeverityClass,
   getSeverityColor,
   StatsPanel,
+  useAnomalyDetection,
   useAuditLogByActor,
   useAuditLogByResource,
   useAuditLogQuery,
@@ -23,7 +25,9 @@ import {
   type AuditLogSearch,
 } from "../../src/react/index.js";
 import { problem } from "../fake.js";
-import { record, snapshot, StreamServer } from "../streams.js";
+import { frameText, record, snapshot, StreamServer } from "../streams.js";
+
+vi.mock("../../src/live/list.js", { spy: true });
 
 (globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
 
@@ -98,6 +102,47 @@ describe("hooks", () => {
     expect(text()).toBe("9 7 4");
   });
 
+  test("events that come together are put in place together", async () => {
+    await show(<History api={makeApi()} />);
+    const seqs = [...Array(30).keys()];
+    const events = seqs.map((seq) => frameText("event", record(seq + 10), seq + 10)).join("");
+    server.open[0]!.write(frameText("snapshot", snapshot([2]), 5) + events);
+    vi.mocked(list.withEntries).mockClear();
+    await settle();
+    expect(text()).toBe([...seqs.map((seq) => seq + 10).reverse(), 2].join(" "));
+    expect(list.withEntries).toHaveBeenCalledTimes(1);
+  });
+
+  test("no severity is no event, and nothing is asked", async () => {
+    const api = makeApi();
+    function Critical() {
+      const events = useWatchCriticalEvents(api.watchCritical, { severity: [] });
+      return <p>{JSON.stringify(events)}</p>;
+    }
+    await show(<Critical />);
+    expect(text()).toBe("[]");
+    expect(server.streams).toEqual([]);
+  });
+
+  test("anomalies are live", async () => {
+    const api = makeApi();
+    function Anomalies() {
+      const anomalies = useAnomalyDetection(api.detectAnomalies, { patterns: [{ action: "a", threshold: 2, windowMinutes: 1 }] });
+      return <p>{anomalies?.map(({ action, count }) => `${action} ${count}`).join() ?? "…"}</p>;
+    }
+    await show(<Anomalies />);
+    expect(text()).toBe("…");
+    const last = { id: "e", seq: 1, timestamp: 5 };
+    for (const count of [2, 3]) {
+      server.open[0]!.send("findings", { total: 1, findings: [{ rule: "a", count, threshold: 2, windowMs: 60_000, first: last, last, ids: ["e"] }] });
+      await settle();
+      expect(text()).toBe(`a ${count}`);
+    }
+    server.open[0]!.send("findings", { total: 0, findings: [] });
+    await settle();
+    expect(text()).toBe("");
+  });
+
   test("all who ask the same share a stream, which lives on for a moment when they go", async () => {
     const api = makeApi();
     function Same() {
@@ -147,6 +192,52 @@ describe("hooks", () => {
     await settle(30_000);
     await show(<Stats />);
     expect(server.streams).toHaveLength(before + 1);
+  });
+
+  test("when times move on with the clock, the answer before is shown until there is another; other times are another question", async () => {
+    const api = makeApi();
+    const bySeverity = { info: 0, warning: 0, error: 0, critical: 0 };
+    const stats = (total: number) => ({ total, bySeverity, topActions: [], topActors: [], bucketMs: 1, series: [] });
+    const seen: string[] = [];
+    function Stats({ hours }: { hours: number }) {
+      const { data, status } = useAuditLogQuery(api.getStats, { fromTimestamp: Date.now() - hours * 3_600_000 });
+      seen.push(`${status} ${data?.totalCount ?? "…"}`);
+      return null;
+    }
+    const seenSince = () => [...new Set(seen.splice(0))];
+    await show(<Stats hours={1} />);
+    server.open[0]!.send("stats", stats(5));
+    await settle();
+    expect(seenSince()).toEqual(["loading …", "live 5"]);
+    await settle(31_000);
+    server.open[0]!.write(": still here\n\n");
+    await settle(30_000);
+    await show(<Stats hours={1} />);
+    await settle(5_000);
+    expect(seenSince()).toEqual(["live 5", "loading 5"]);
+    expect(server.open).toHaveLength(1);
+    server.open[0]!.send("stats", stats(6));
+    await settle();
+    expect(seenSince()).toEqual(["live 6"]);
+    await show(<Stats hours={24} />);
+    expect(seenSince()).toEqual(["loading …"]);
+  });
+
+  test("a search whose times moved on loads no page behind those of the search before", async () => {
+    const api = makeApi();
+    let search!: AuditLogSearch;
+    function Search() {
+      search = useAuditLogSearch(api.search, { filters: { fromTimestamp: Date.now() - 1_000 } });
+      return null;
+    }
+    await show(<Search />);
+    server.open[0]!.send("snapshot", snapshot([8], { hasMore: true, nextCursor: "c" }), 9);
+    await settle(61_000);
+    await show(<Search />);
+    expect(search).toMatchObject({ status: "loading", events: [{ seq: 8 }] });
+    server.answer = () => problem(500, "internal");
+    await act(async () => search.loadMore());
+    expect(search).toMatchObject({ isLoadingMore: false, error: undefined });
   });
 
   test("skip asks nothing", async () => {
@@ -249,6 +340,10 @@ describe("hooks", () => {
     await settle();
     expect(server.open.map(({ headers }) => headers.authorization)).toEqual(["Bearer token-1", "Bearer token-2"]);
     expect(text()).toBe("11");
+    // The one that is refused later takes what the other one had renewed.
+    server.open[0]!.send("stop", { reason: "expired" });
+    await settle();
+    expect(server.open.map(({ headers }) => headers.authorization)).toEqual(["Bearer token-2", "Bearer token-2"]);
   });
 
   test("a token that is never taken is given up, and tried again by hand", async () => {

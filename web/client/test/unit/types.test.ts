@@ -29,6 +29,7 @@ async function calls(log: AuditLog, severity: Severity) {
   await log.detectAnomalies([{ action: "a", threshold: 5, windowMinutes: 5 }]);
   const report = await log.generateReport({ startDate: 0, endDate: 1, format: "csv", includeFields: ["timestamp"], groupBy: "action" });
   expectTypeOf(report.data).toBeString();
+  expectTypeOf(report.recordCount).toBeNumber();
 
   const [entry] = await log.queryByActor({ actorId: "u", actions: ["a"] });
   expectTypeOf(entry!._id).toBeString();

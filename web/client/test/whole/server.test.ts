@@ -170,6 +170,10 @@ test("settings, clean-ups, holds and erasures", async () => {
   expect(await log.updateConfig({ samplingRate: 0.5 })).toMatchObject({ ...options, samplingRate: 0.5, samplingEnabled: true });
   expect(await log.updateConfig({ samplingEnabled: false })).toMatchObject({ ...options, samplingRate: 1 });
   await expect(log.updateConfig({ defaultRetentionDays: 0 })).rejects.toMatchObject({ code: "invalid_argument", pointer: "/defaultRetentionDays" });
+  const hashed = await log.updateConfig({ piiFieldsToRedact: [{ name: "nickname", mode: "hash" }] });
+  const { settings } = await log.updateConfig({ ...hashed, criticalRetentionDays: 400 });
+  expect(settings).toEqual({ ...hashed.settings, criticalRetentionDays: 400 });
+  await log.updateConfig({ ...options, criticalRetentionDays: 365, piiFieldsToRedact: [{ name: "nickname" }] });
   const id = await log.log({ action: "keep.named", metadata: { nickname: "z" } });
   expect((await log.get(id))!.metadata).toEqual({ nickname: "[REDACTED]" });
 
@@ -242,7 +246,7 @@ describe("when things go wrong", () => {
     const line = await BadLine.to(() => server.url);
     open.push(line);
     const log = client({ url: line.url, timeoutMs: 400, retry: { maxAttempts: 40, baseMs: 5, maxMs: 50 }, batch: { maxBatchEvents: 7 } });
-    const kinds: LineFault[] = ["slow", "silent", "reset before", "reset after", "cut", "page", "gateway", "wrong json", "none"];
+    const kinds: LineFault[] = ["slow", "silent", "reset before", "reset after", "cut", "page", "gateway", "wrong json", "twice", "none"];
     line.faults = range(60).map((n) => kinds[(n * 7 + (n >> 2)) % kinds.length]!);
     const ids = (
       await Promise.all(

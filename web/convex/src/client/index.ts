@@ -234,7 +234,7 @@ export class AuditLog {
   }
 
   /**
-   * Has events sent again that the server refused, up to 500 of them in one call, and what waits sent at once; answers
+   * Has events sent again that the server refused, up to 500 of them or 4 MiB in one call, and what waits sent at once; answers
    * how many of the refused ones it were.
    */
   forwardAgain(ctx: RunMutation): Promise<number> {

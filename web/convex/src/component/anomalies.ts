@@ -50,8 +50,10 @@ async function counts(
     actions: [action],
     fromTimestamp: Math.max(fromTimestamp, filter?.fromTimestamp ?? fromTimestamp),
   };
+  // A page has one event, also where other patterns have left nothing of the budget.
+  const isSpent = budget.isSpent;
   const { items, next } = await page(db, selection, { limit: Number.POSITIVE_INFINITY, order: "desc", budget });
-  if (next) {
+  if (isSpent || next) {
     throw new Error(`there are too many events of ${action} in the window to count them apart in a query`);
   }
   const groups = new Map<string | undefined, number>();

@@ -1,6 +1,6 @@
 // How an event comes into the tables.
 import {
-  equalJson,
+  canonicalJson,
   REDACTED,
   Redactor,
   generateDiff,
@@ -20,7 +20,7 @@ import type { AuditLogEntry, NewEvent } from "./validators.js";
 const MAX_FUTURE_MS = 5 * 60_000;
 
 /** An event as callers see it. */
-export function entryOf({ commitTs: _, changed: __, ...event }: Event): AuditLogEntry {
+export function entryOf({ commitTs: _, changed: __, resent: ___, ...event }: Event): AuditLogEntry {
   return event;
 }
 
@@ -35,22 +35,29 @@ type Config = Doc<"config"> | null;
 /** Stores events with all that goes with them, and answers their `_id`s: `""` where sampling left one out. */
 export async function store(ctx: MutationCtx, events: readonly NewEvent[], sampling?: number | null): Promise<string[]> {
   const config = await ctx.db.query("config").first();
+  const piiFields = config?.piiFieldsToRedact ?? [];
   const now = Date.now();
   const added: Stored[] = [];
   const ids: string[] = [];
   for (const given of events) {
-    const event = hidden(given, config, now);
-    if (!Number.isSafeInteger(event.timestamp) || event.timestamp < 0 || event.timestamp > now + MAX_FUTURE_MS) {
-      throw new Error(`${event.timestamp} is no time of an event: whole milliseconds since 1970, and not ahead of the clock`);
+    const { timestamp = now } = given;
+    if (!Number.isSafeInteger(timestamp) || timestamp < 0 || timestamp > now + MAX_FUTURE_MS) {
+      throw new Error(`${timestamp} is no time of an event: whole milliseconds since 1970, and not ahead of the clock`);
     }
-    const known = event.id === undefined ? null : await existing(ctx, event, given, config);
-    if (known !== null || (sampling !== null && !isKept(event, sampling, config))) {
-      ids.push(known ?? "");
+    const known = given.id === undefined ? null : await existing(ctx, given.id, given);
+    if (known !== null) {
+      ids.push(known);
+      continue;
+    }
+    const event = hidden(given, piiFields, now);
+    if (sampling !== null && !isKept(event, sampling, config)) {
+      ids.push("");
       continue;
     }
     const _id = await ctx.db.insert("auditLogs", { ...event, commitTs: ctx.db.vars.commitTs });
     if (event.id !== undefined) {
-      await ctx.db.insert("ids", { id: event.id, event: _id });
+      const asStored = { hash: await hashOf(event), timestamp, ...(piiFields.length > 0 ? { hidden: piiFields } : {}) };
+      await ctx.db.insert("ids", { id: event.id, event: _id, ...asStored });
     }
     added.push(event);
     ids.push(_id);
@@ -63,9 +70,8 @@ export async function store(ctx: MutationCtx, events: readonly NewEvent[], sampl
 }
 
 /** What is stored of an event, hidden what the settings hide on top of what the caller hid. */
-function hidden({ generateDiff: wantsDiff, ...given }: NewEvent, config: Config, now: number): Stored {
+function hidden({ generateDiff: wantsDiff, ...given }: NewEvent, piiFields: string[], now: number): Stored {
   const event = { ...given, severity: given.severity ?? "info", timestamp: given.timestamp ?? now } as Stored;
-  const piiFields = config?.piiFieldsToRedact ?? [];
   if (piiFields.length > 0) {
     new Redactor({ redactDefaults: false, piiFields }).redact(event as Redactable);
   }
@@ -103,30 +109,26 @@ function chanceOf(id: string): number {
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
 }
 
-/** The event with the same id, if there is one. Another event with that id is an error. */
-async function existing(ctx: MutationCtx, event: Stored, given: NewEvent, config: Config): Promise<string | null> {
+/** The event with the same id, if there was one, here or in the server. Another event with that id is an error. */
+async function existing(ctx: MutationCtx, id: string, given: NewEvent): Promise<string | null> {
   const known = await ctx.db
     .query("ids")
-    .withIndex("by_given_id", (q) => q.eq("id", event.id!))
+    .withIndex("by_given_id", (q) => q.eq("id", id))
     .first();
   if (!known) {
     return null;
   }
-  const _id = ctx.db.normalizeId("auditLogs", known.event);
-  const before = _id && (await ctx.db.get(_id));
-  if (before) {
-    // What was hidden since the first one came is hidden in both.
-    const again = hidden({ ...contentOf(before), generateDiff: given.generateDiff }, config, before.timestamp);
-    const same = hidden({ ...given, timestamp: given.timestamp ?? before.timestamp }, config, before.timestamp);
-    if (!equalJson(contentOf(again) as Json, contentOf(same) as Json)) {
-      throw new Error(`the id ${event.id} belongs to another event; an id may be sent again only with the same event`);
-    }
+  // What was hidden then is hidden now: settings that have changed since make no other event of it.
+  const again = hidden({ timestamp: known.timestamp, ...given, generateDiff: false }, known.hidden ?? [], known.timestamp);
+  if (again.timestamp !== known.timestamp || (await hashOf(again)) !== known.hash) {
+    throw new Error(`the id ${id} belongs to another event; an id may be sent again only with the same event`);
   }
   return known.event;
 }
 
-/** What the caller said of it. */
-function contentOf(event: Stored | Event): Stored {
-  const { _id: _, _creationTime, commitTs, seq, treeSize, sampled, refused, diff, ...said } = event as Event;
-  return said;
+/** A hash of what the caller said of an event, but for its time, which need not be said. */
+async function hashOf({ timestamp: _, diff: __, ...said }: Stored): Promise<string> {
+  const bytes = new TextEncoder().encode(canonicalJson(said as unknown as Json));
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -22,7 +22,7 @@ import { vForwardingStatus } from "./validators.js";
 const MAX_BATCH_EVENTS = 500;
 /** How many bytes of events go in one request, but always one event. */
 const MAX_BATCH_BYTES = 1024 * 1024;
-/** How far the events that wait, or were refused, are counted, by number and bytes. */
+/** How far the events that wait, or were refused, are counted, by number and bytes; and how many bytes are sent again at once. */
 const MAX_COUNTED = 1_000;
 const MAX_COUNTED_BYTES = 4 * 1024 * 1024;
 /** The first pause after a failure, in milliseconds, and the longest. */
@@ -35,7 +35,7 @@ const TIMEOUT_MS = 60_000;
 
 type Progress = WithoutSystemFields<Doc<"progress">>;
 
-const NOTHING: Progress = { commitTs: 0n, creationTime: 0, acknowledged: 0, failures: 0, dueAt: 0 };
+const NOTHING: Progress = { commitTs: 0n, creationTime: 0, acknowledged: 0, resends: 0, failures: 0, dueAt: 0 };
 
 const vReceipt = v.object({
   id: v.id("auditLogs"),
@@ -94,11 +94,13 @@ async function schedule(ctx: MutationCtx, run: number, afterMs: number, most?: n
 
 /** The events after those that are acknowledged, in the order of commits, but for those that were refused. */
 export async function* waiting(db: DatabaseReader): AsyncGenerator<Event, void, void> {
-  const { commitTs, creationTime } = await progressOf(db);
-  // All events of one commit have one timestamp; in there, they are in the order in which they were made.
+  const { commitTs, resent, creationTime } = await progressOf(db);
+  // All events of one commit have one timestamp; in there, they are in the order in which they were made, and behind them
+  // by number those that it sends again.
   const events = (bound: (q: any) => any) =>
     db.query("auditLogs").withIndex("by_refusal_commit", (q) => bound(q.eq("refused.code", undefined)));
-  yield* events((q) => q.eq("commitTs", commitTs).gt("_creationTime", creationTime));
+  yield* events((q) => q.eq("commitTs", commitTs).eq("resent", resent).gt("_creationTime", creationTime));
+  yield* events((q) => q.eq("commitTs", commitTs).gt("resent", resent));
   yield* events((q) => q.gt("commitTs", commitTs));
 }
 
@@ -199,7 +201,7 @@ const GIVEN_ID = "sealog-convex";
  * that the caller gave goes along in the metadata, with a word where there are no others.
  */
 function sentOf(event: Event): AuditEventInput {
-  const { _id, _creationTime, commitTs, seq, treeSize, sampled, refused, diff, id, metadata, ...said } = event;
+  const { _id, _creationTime, commitTs, resent, seq, treeSize, sampled, refused, diff, id, metadata, ...said } = event;
   const given = id === undefined ? {} : { [GIVEN_ID]: metadata === undefined ? { id, isAlone: true } : { id } };
   const isSomething = metadata !== undefined || id !== undefined;
   return { ...said, id: _id, ...(isSomething ? { metadata: { ...metadata, ...given } } : {}) };
@@ -257,11 +259,17 @@ export const acknowledge = internalMutation({
       if (event) {
         await ctx.db.patch(id, receipt);
         change.commitTs = event.commitTs as bigint;
+        change.resent = event.resent;
         change.creationTime = event._creationTime;
       }
       acknowledged++;
-      change.lastSeq = receipt.seq ?? change.lastSeq;
-      change.treeSize = receipt.treeSize ?? change.treeSize;
+      // What sampling leaves out has neither.
+      if (receipt.seq !== undefined) {
+        change.lastSeq = receipt.seq;
+      }
+      if (receipt.treeSize !== undefined) {
+        change.treeSize = receipt.treeSize;
+      }
     }
     await proceed(ctx, run, { ...change, acknowledged });
     return null;
@@ -317,32 +325,31 @@ function refusals(db: DatabaseReader) {
   return db.query("auditLogs").withIndex("by_refusal_commit", (q) => q.gt("refused.code", ""));
 }
 
-async function counted(events: AsyncIterable<Event>): Promise<{ count: number; first: Event | undefined }> {
-  let count = 0;
+/** Events up to a number and `MAX_COUNTED_BYTES`, but one at least. */
+async function firstOf(events: AsyncIterable<Event>, most: number): Promise<Event[]> {
+  const found: Event[] = [];
   let bytes = 0;
-  let first: Event | undefined;
   for await (const event of events) {
-    first ??= event;
     bytes += getDocumentSize(event);
-    if (++count === MAX_COUNTED || bytes > MAX_COUNTED_BYTES) {
+    if (found.push(event) === most || bytes > MAX_COUNTED_BYTES) {
       break;
     }
   }
-  return { count, first };
+  return found;
 }
 
 /** How forwarding stands. */
 export async function statusOf(db: DatabaseReader): Promise<Infer<typeof vForwardingStatus>> {
   const forwarder = await db.query("forwarder").first();
   const { acknowledged, lastSeq = null, treeSize = null, failures, error = null, dueAt } = await progressOf(db);
-  const { count: pending, first } = await counted(waiting(db));
-  const { count: refused } = await counted(refusals(db));
+  const pending = await firstOf(waiting(db), MAX_COUNTED);
+  const refused = await firstOf(refusals(db), MAX_COUNTED);
   const isWaiting = forwarder?.isRunning === true && failures > 0;
   return {
     state: !isForwarding() ? "off" : isWaiting ? "waiting" : forwarder?.isRunning ? "sending" : "idle",
-    pending,
-    oldestPendingAt: first?._creationTime ?? null,
-    refused,
+    pending: pending.length,
+    oldestPendingAt: pending[0]?._creationTime ?? null,
+    refused: refused.length,
     acknowledged,
     lastSeq,
     treeSize,
@@ -357,11 +364,12 @@ export async function forwardAgain(ctx: MutationCtx): Promise<number> {
   if (!isForwarding()) {
     throw new Error("no Sealog server is configured: SEALOG_URL is not set");
   }
-  const refused = await refusals(ctx.db).take(MAX_BATCH_EVENTS);
+  const refused = await firstOf(refusals(ctx.db), MAX_BATCH_EVENTS);
+  let { resends } = await progressOf(ctx.db);
   for (const { _id } of refused) {
-    await ctx.db.patch(_id, { refused: undefined, commitTs: ctx.db.vars.commitTs });
+    await ctx.db.patch(_id, { refused: undefined, commitTs: ctx.db.vars.commitTs, resent: resends++ });
   }
-  await keep(ctx, { failures: 0 });
+  await keep(ctx, { failures: 0, resends });
   await start(ctx);
   return refused.length;
 }

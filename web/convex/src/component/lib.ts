@@ -58,7 +58,6 @@ async function since(db: DatabaseReader): Promise<number> {
   return (await db.query("coverage").first())?.since ?? Number.NEGATIVE_INFINITY;
 }
 
-
 /** The newest events that are selected. */
 async function list(
   db: DatabaseReader,
@@ -119,7 +118,12 @@ export const search = query({
   returns: vPage,
   handler: async (ctx, { filters, pagination: { limit, cursor } }) => {
     const { items, next, complete } = await select(ctx.db, filters, limit, cursor);
-    return { items, cursor: next ? writeCursor(next) : null, hasMore: next !== undefined, complete };
+    if (next) {
+      return { items, cursor: writeCursor(next), hasMore: true, complete };
+    }
+    // The last page says that there is nothing else down to where was asked for.
+    const lowest = filters.fromTimestamp ?? Number.NEGATIVE_INFINITY;
+    return { items, cursor: null, hasMore: false, complete: lowest >= (await since(ctx.db)) };
   },
 });
 
@@ -143,7 +147,10 @@ export const getStats = query({
   handler: async (ctx, { fromTimestamp = Date.now() - DAY_MS, toTimestamp = Number.MAX_SAFE_INTEGER }) => {
     const tally = await tallyOf(ctx.db, fromTimestamp, toTimestamp + 1);
     const top = (counts: Map<string, number>) =>
-      [...counts].sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1)).slice(0, TOP);
+      [...counts]
+        .filter(([, count]) => count > 0)
+        .sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
+        .slice(0, TOP);
     return {
       totalCount: Object.values(tally.severities).reduce((sum, count) => sum + count, 0),
       bySeverity: tally.severities,

@@ -29,28 +29,48 @@ export function reportText(
   { format, includeFields = DEFAULT_FIELDS, groupBy }: Pick<ReportArgs, "format" | "includeFields" | "groupBy">,
   isFirst: boolean,
 ): string {
-  const groups = new Map<string, AuditLogEntry[]>();
-  for (const event of events) {
-    const value = groupBy === undefined ? "" : (valueAt(event, groupBy) ?? "unknown");
-    const key = typeof value === "string" ? value : canonicalJson(value as Json);
-    const group = groups.get(key);
-    if (group) {
-      group.push(event);
-    } else {
-      groups.set(key, [event]);
-    }
-  }
-  if (format === "csv") {
-    const fields = groupBy === undefined ? includeFields : [groupBy, ...includeFields.filter((field) => field !== groupBy)];
-    const rows = [...groups.values()].flat().map((event) => fields.map((field) => cell(valueAt(event, field))));
-    const names = fields.map(cell);
-    return [...(isFirst ? [names] : []), ...rows].map((cells) => `${cells.join(",")}\r\n`).join("");
-  }
   const row = (event: AuditLogEntry) =>
     Object.fromEntries(includeFields.map((field) => [field, valueAt(event, field)]).filter(([, value]) => value !== undefined));
-  const shown =
-    groupBy === undefined ? events.map(row) : Object.fromEntries([...groups].map(([key, rows]) => [key, rows.map(row)]));
-  return JSON.stringify(shown, null, 2);
+  const table = (names: string[], rows: unknown[][]) =>
+    [...(isFirst ? [names] : []), ...rows].map((cells) => `${cells.map(cell).join(",")}\r\n`).join("");
+  if (groupBy === undefined) {
+    return format === "csv"
+      ? table(
+          includeFields,
+          events.map((event) => includeFields.map((field) => valueAt(event, field))),
+        )
+      : JSON.stringify(events.map(row), null, 2);
+  }
+  const groups = grouped(events, groupBy);
+  if (format === "csv") {
+    const others = includeFields.filter((field) => field !== groupBy);
+    const rows = groups.flatMap(([value, inside]) =>
+      inside.map((event) => [value, inside.length, ...others.map((field) => valueAt(event, field))]),
+    );
+    return table([groupBy, "groupCount", ...others], rows);
+  }
+  const named = new Map<string, object[]>();
+  for (const [value, inside] of groups) {
+    const name = typeof value === "string" ? value : value === undefined ? "unknown" : canonicalJson(value as Json);
+    named.set(name, [...(named.get(name) ?? []), ...inside.map(row)]);
+  }
+  return JSON.stringify(Object.fromEntries(named), null, 2);
+}
+
+/** The events by their value of a field, in the order of these values as JSON; those that have none are the first. */
+function grouped(events: readonly AuditLogEntry[], field: string): [value: unknown, inside: AuditLogEntry[]][] {
+  const groups = new Map<string, [value: unknown, inside: AuditLogEntry[]]>();
+  for (const event of events) {
+    const value = valueAt(event, field);
+    const key = value === undefined ? "" : canonicalJson(value as Json);
+    const group = groups.get(key);
+    if (group) {
+      group[1].push(event);
+    } else {
+      groups.set(key, [value, [event]]);
+    }
+  }
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
 }
 
 /**

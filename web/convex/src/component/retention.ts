@@ -2,94 +2,100 @@
 // server has them. Both go on by themselves in batches until all is done, and never look twice at what stays.
 import { v, type Infer } from "convex/values";
 import { internal } from "./_generated/api.js";
+import type { Doc } from "./_generated/dataModel.js";
 import { internalMutation, type DatabaseReader, type MutationCtx } from "./_generated/server.js";
 import { countOut } from "./counters.js";
 import { isAcknowledged } from "./events.js";
 import { isForwarding } from "./forwarding.js";
-import type { Event } from "./streams.js";
-import { checkDays, SEVERITIES, vSeverity, type CleanupOptions, type Defaults } from "./validators.js";
+import { Budget, type Event } from "./streams.js";
+import { checkDays, cleanupArgs, SEVERITIES, vDefaults, vSeverity, type CleanupOptions, type Defaults } from "./validators.js";
 
 const DAY_MS = 24 * 60 * 60_000;
 /** How many events a batch looks at, unless told otherwise; and at the most. */
 const BATCH_EVENTS = 100;
-const MAX_BATCH_EVENTS = 1_000;
+const MAX_BATCH_EVENTS = 500;
+/** What a batch reads of events: what goes is read twice, and its counters are besides. */
+const BATCH = { bytes: 4 * 1024 * 1024, ranges: 1_500 };
 export const DEFAULT_RETENTION_DAYS = 90;
 export const CRITICAL_RETENTION_DAYS = 365;
 
-/** A kind of events, of which all before `before` go. */
-const vKind = v.object({ category: v.union(v.string(), v.null()), severity: vSeverity, before: v.number() });
 const vPlace = v.object({ timestamp: v.number(), creationTime: v.number() });
-/** What is left to do: the kinds, the first of them from a place on. */
-const job = {
-  kinds: v.array(vKind),
-  place: v.optional(vPlace),
-  batchSize: v.number(),
-  includeRefused: v.optional(v.boolean()),
-};
+/** Events of one retention category, `null` for none, and one severity, and how far in there. */
+const vKind = v.object({ category: v.union(v.string(), v.null()), severity: vSeverity, place: v.optional(vPlace) });
+/** A clean-up: what was asked for, when, and where it is. */
+const job = { ...cleanupArgs, defaults: vDefaults, now: v.number(), at: v.optional(vKind) };
 const vJob = v.object(job);
+type Job = Infer<typeof vJob>;
 
 /** Cleans up a first batch and has the rest done; answers how many events went by now. */
 export async function cleanUp(ctx: MutationCtx, options: CleanupOptions, defaults: Defaults): Promise<number> {
-  const batchSize = options.batchSize ?? BATCH_EVENTS;
+  const { batchSize = BATCH_EVENTS } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new Error("batchSize is a whole number from 1 on");
   }
   checkDays(options.olderThanDays, defaults.defaultRetentionDays, defaults.criticalRetentionDays);
-  const kinds = await kindsOf(ctx.db, options, defaults);
-  const includeRefused = options.includeRefused ?? false;
-  return cleanUpBatch(ctx, { kinds, batchSize: Math.min(batchSize, MAX_BATCH_EVENTS), includeRefused });
+  return cleanUpBatch(ctx, { ...options, batchSize: Math.min(batchSize, MAX_BATCH_EVENTS), defaults, now: Date.now() });
 }
 
-/** The kinds that there are, and before when their events go. */
-async function kindsOf(db: DatabaseReader, options: CleanupOptions, defaults: Defaults): Promise<Infer<typeof vKind>[]> {
-  const { olderThanDays, preserveSeverity = [], retentionCategory } = options;
-  const config = await db.query("config").first();
-  const custom = new Map(config?.customRetention?.map(({ category, retentionDays }) => [category, retentionDays]));
-  const days = (category: string | null, severity: Event["severity"]): number => {
-    const ofCategory = category === null ? undefined : custom.get(category);
-    const ofSeverity =
-      severity === "critical"
-        ? (config?.criticalRetentionDays ?? defaults.criticalRetentionDays ?? CRITICAL_RETENTION_DAYS)
-        : (config?.defaultRetentionDays ?? defaults.defaultRetentionDays ?? DEFAULT_RETENTION_DAYS);
-    return olderThanDays ?? ofCategory ?? ofSeverity;
-  };
-  const categories = retentionCategory === undefined ? await categoriesOf(db) : [retentionCategory];
-  const now = Date.now();
-  return categories.flatMap((category) =>
-    SEVERITIES.filter((severity) => !preserveSeverity.includes(severity)).map((severity) => ({
-      category,
-      severity,
-      before: now - days(category, severity) * DAY_MS,
-    })),
-  );
-}
-
-/** The retention categories that events have, by one read for each; `null` for none. */
-async function categoriesOf(db: DatabaseReader): Promise<(string | null)[]> {
-  const found: (string | null)[] = [null];
-  for (let last = ""; ;) {
-    const next = await db
-      .query("auditLogs")
-      .withIndex("by_retention", (q) => (found.length === 1 ? q.gte("retentionCategory", last) : q.gt("retentionCategory", last)))
-      .first();
-    if (!next) {
-      return found;
-    }
-    last = next.retentionCategory!;
-    found.push(last);
+/** The kinds that there are to clean up, from one on. */
+async function* kinds(db: DatabaseReader, { preserveSeverity = [], retentionCategory, at }: Job, budget: Budget) {
+  const severities = SEVERITIES.filter((severity) => !preserveSeverity.includes(severity));
+  if (severities.length === 0) {
+    return;
   }
+  let left = at ? severities.slice(severities.indexOf(at.severity)) : severities;
+  let category: string | null | undefined = at ? at.category : (retentionCategory ?? null);
+  while (category !== undefined) {
+    for (const severity of left) {
+      yield { category, severity };
+    }
+    left = severities;
+    category = retentionCategory === undefined ? await categoryAfter(db, category, budget) : undefined;
+  }
+}
+
+/** The next retention category that an event has. */
+async function categoryAfter(db: DatabaseReader, category: string | null, budget: Budget): Promise<string | undefined> {
+  budget.spendRanges(1);
+  const next = await db
+    .query("auditLogs")
+    .withIndex("by_retention", (q) =>
+      category === null ? q.gte("retentionCategory", "") : q.gt("retentionCategory", category),
+    )
+    .first();
+  if (next) {
+    budget.spend(next);
+  }
+  return next?.retentionCategory;
+}
+
+/** Before when events of a kind go. */
+function endOf({ category, severity }: Infer<typeof vKind>, { olderThanDays, defaults, now }: Job, config: Doc<"config"> | null): number {
+  const ofCategory = config?.customRetention?.filter((custom) => custom.category === category).at(-1)?.retentionDays;
+  const ofSeverity =
+    severity === "critical"
+      ? (config?.criticalRetentionDays ?? defaults.criticalRetentionDays ?? CRITICAL_RETENTION_DAYS)
+      : (config?.defaultRetentionDays ?? defaults.defaultRetentionDays ?? DEFAULT_RETENTION_DAYS);
+  return now - (olderThanDays ?? ofCategory ?? ofSeverity) * DAY_MS;
 }
 
 /** The events of a kind, the oldest first, after a place. */
 async function* ofKind(
   db: DatabaseReader,
-  { category, severity, before }: Infer<typeof vKind>,
-  place: Infer<typeof vPlace> | undefined,
+  { category, severity, place }: Infer<typeof vKind>,
+  before: number,
+  budget: Budget,
 ): AsyncGenerator<Event, void, void> {
-  const events = (bound: (q: any) => any) =>
-    db
+  async function* events(bound: (q: any) => any) {
+    budget.spendRanges(1);
+    const range = db
       .query("auditLogs")
       .withIndex("by_retention", (q) => bound(q.eq("retentionCategory", category ?? undefined).eq("severity", severity)));
+    for await (const event of range) {
+      budget.spend(event);
+      yield event;
+    }
+  }
   if (place) {
     yield* events((q) => q.eq("timestamp", place.timestamp).gt("_creationTime", place.creationTime));
     yield* events((q) => q.gt("timestamp", place.timestamp).lt("timestamp", before));
@@ -98,34 +104,46 @@ async function* ofKind(
   }
 }
 
-async function cleanUpBatch(ctx: MutationCtx, { kinds, place, batchSize, includeRefused = false }: Infer<typeof vJob>): Promise<number> {
+async function cleanUpBatch(ctx: MutationCtx, job: Job): Promise<number> {
+  const { batchSize = BATCH_EVENTS, includeRefused = false } = job;
+  const config = await ctx.db.query("config").first();
+  const budget = new Budget(BATCH);
   const gone: Event[] = [];
   let looked = 0;
-  for (const [at, kind] of kinds.entries()) {
-    let last = at === 0 ? place : undefined;
-    for await (const event of ofKind(ctx.db, kind, last)) {
-      if (looked++ === batchSize) {
-        await remove(ctx, gone);
-        const rest = { kinds: kinds.slice(at), batchSize, includeRefused, ...(last ? { place: last } : {}) };
-        await ctx.scheduler.runAfter(0, internal.retention.cleanUpRest, rest);
-        return gone.length;
-      }
-      last = { timestamp: event.timestamp, creationTime: event._creationTime };
+  const isOver = () => looked === batchSize || budget.isSpent;
+  for await (const { category, severity } of kinds(ctx.db, job, budget)) {
+    const isFirst = job.at?.category === category && job.at.severity === severity;
+    let place = isFirst ? job.at?.place : undefined;
+    const kind = (): Infer<typeof vKind> => ({ category, severity, ...(place ? { place } : {}) });
+    for await (const event of ofKind(ctx.db, kind(), endOf(kind(), job, config), budget)) {
+      looked++;
+      place = placeOf(event);
       // What the server does not have is nowhere else.
       if (!isForwarding() || isAcknowledged(event) || (includeRefused && event.refused)) {
         gone.push(event);
       }
+      if (isOver()) {
+        break;
+      }
+    }
+    if (isOver()) {
+      await ctx.scheduler.runAfter(0, internal.retention.cleanUpRest, { ...job, at: kind() });
+      break;
     }
   }
   await remove(ctx, gone);
   return gone.length;
 }
 
+function placeOf({ timestamp, _creationTime }: Event): Infer<typeof vPlace> {
+  return { timestamp, creationTime: _creationTime };
+}
+
 export const cleanUpRest = internalMutation({
   args: job,
   returns: v.null(),
-  handler: async (ctx, rest) => {
-    await cleanUpBatch(ctx, rest);
+  handler: async (ctx, job) => {
+    await cleanUpBatch(ctx, job);
     return null;
   },
 });
@@ -191,31 +209,38 @@ export const evict = internalMutation({
   args: { before: v.number(), place: v.optional(vPlace) },
   returns: v.null(),
   handler: async (ctx, { before, place }) => {
-    const gone: Event[] = [];
-    let looked = 0;
-    let last = place;
+    const events = (bound: (q: any) => any) => ctx.db.query("auditLogs").withIndex("by_timestamp", bound);
     const ranges = place
       ? [
-          ctx.db
-            .query("auditLogs")
-            .withIndex("by_timestamp", (q) => q.eq("timestamp", place.timestamp).gt("_creationTime", place.creationTime)),
-          ctx.db.query("auditLogs").withIndex("by_timestamp", (q) => q.gt("timestamp", place.timestamp).lt("timestamp", before)),
+          events((q) => q.eq("timestamp", place.timestamp).gt("_creationTime", place.creationTime)),
+          events((q) => q.gt("timestamp", place.timestamp).lt("timestamp", before)),
         ]
-      : [ctx.db.query("auditLogs").withIndex("by_timestamp", (q) => q.lt("timestamp", before))];
+      : [events((q) => q.lt("timestamp", before))];
+    const budget = new Budget(BATCH);
+    const gone: Event[] = [];
+    let looked = 0;
+    let last: Event | undefined;
+    const isOver = () => looked === BATCH_EVENTS || budget.isSpent;
     for (const range of ranges) {
+      if (isOver()) {
+        break;
+      }
       for await (const event of range) {
-        if (looked++ === BATCH_EVENTS) {
-          await remove(ctx, gone);
-          await scheduleEviction(ctx, { before, ...(last ? { place: last } : {}) });
-          return null;
-        }
-        last = { timestamp: event.timestamp, creationTime: event._creationTime };
+        looked++;
+        budget.spend(event);
+        last = event;
         if (isAcknowledged(event)) {
           gone.push(event);
+        }
+        if (isOver()) {
+          break;
         }
       }
     }
     await remove(ctx, gone);
+    if (last && isOver()) {
+      await scheduleEviction(ctx, { before, place: placeOf(last) });
+    }
     return null;
   },
 });

@@ -10,6 +10,8 @@ export default defineSchema({
     changed: v.optional(v.array(v.string())),
     /** When it was committed: the order in which events are forwarded. Creation times are no such order. */
     commitTs: v.commitTs(),
+    /** Its number among those that were sent again: what one commit sends again was made by several. */
+    resent: v.optional(v.number()),
   })
     .index("by_timestamp", ["timestamp"])
     .index("by_action", ["action", "timestamp"])
@@ -20,10 +22,18 @@ export default defineSchema({
     .index("by_severity", ["severity", "timestamp"])
     .index("by_retention", ["retentionCategory", "severity", "timestamp"])
     // What waits for the server has no refusal, and is in the order of commits.
-    .index("by_refusal_commit", ["refused.code", "commitTs"]),
+    .index("by_refusal_commit", ["refused.code", "commitTs", "resent"]),
 
   /** Ids that callers gave, so that the same event sent twice is one. They outlive events that are in the server. */
-  ids: defineTable({ id: v.string(), event: v.string() }).index("by_given_id", ["id"]),
+  ids: defineTable({
+    id: v.string(),
+    event: v.string(),
+    /** SHA-256 of what was said of the event but for its time, as it was stored. */
+    hash: v.string(),
+    timestamp: v.number(),
+    /** Which fields the settings hid then, if any. */
+    hidden: v.optional(v.array(v.string())),
+  }).index("by_given_id", ["id"]),
 
   /**
    * How many events there are: a document for each span of time and shard, and another one where one is full. Once a
@@ -59,10 +69,13 @@ export default defineSchema({
 
   /** How far the forwarder is: one document. */
   progress: defineTable({
-    /** The last event that is acknowledged, by commit and creation. */
+    /** The last event that is acknowledged, by commit, number and creation. */
     commitTs: v.int64(),
+    resent: v.optional(v.number()),
     creationTime: v.number(),
     acknowledged: v.number(),
+    /** How many events were sent again after the server had refused them. */
+    resends: v.number(),
     lastSeq: v.optional(v.number()),
     treeSize: v.optional(v.number()),
     /** How often the newest batch has failed. */

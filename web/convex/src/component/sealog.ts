@@ -1,7 +1,7 @@
 // The same questions, answered by the server: of the whole history, and also of what has left the tables. What has not
 // been forwarded yet is not in these answers.
 import { v } from "convex/values";
-import { readableDiff, type AuditLogEntry as Remote } from "sealog";
+import { readableDiff, type AuditLogEntry as Remote, type AuditLogStats as Stats } from "sealog";
 import { action } from "./_generated/server.js";
 import { givenOf, server } from "./forwarding.js";
 import { reportText } from "./reports.js";
@@ -12,6 +12,7 @@ import {
   MAX_LIMIT,
   MAX_RECORDS,
   questionArgs,
+  SEVERITIES,
   vAnomalies,
   vEvent,
   vList,
@@ -25,14 +26,34 @@ import {
 } from "./validators.js";
 
 const DAY_MS = 24 * 60 * 60_000;
+const OWN_ACTIONS = ["sealog.*"];
+/** How long the top lists are, and how long the server's are at the most. */
+const TOP = 10;
+const MAX_TOP = 1_000;
+/** How often statistics are asked for while the server logs events of its own. */
+const MAX_TRIES = 20;
+
+/** Whether it is one of the server's own, such as `sealog.read`, of which the tables know nothing. */
+function isOwn({ action }: { action: string }): boolean {
+  return action.startsWith("sealog.");
+}
 
 /** An event as the tables tell it. Its `id` at the server is its `_id`; the caller's is in the metadata there. */
 function entryOf({ id: _, recordedAt: __, changes: ___, metadata, ...entry }: Remote): AuditLogEntry {
   return { ...entry, ...givenOf(metadata) };
 }
 
+/** Where a filter means something else to the server, it is an error. */
+function checkActions(actions: readonly string[] = []): void {
+  const pattern = actions.find((action) => action.includes("*"));
+  if (pattern !== undefined) {
+    throw new Error(`${pattern} would be a pattern at the server; ask for each action by its whole name`);
+  }
+}
+
 /** The server's ranges end before their last moment, those of the tables with it. */
 function filtersOf<Filters extends QueryFilters>({ toTimestamp, ...filters }: Filters) {
+  checkActions(filters.actions);
   return { ...filters, ...(toTimestamp === undefined ? {} : { toTimestamp: toTimestamp + 1 }) };
 }
 
@@ -44,10 +65,16 @@ const PAGE_EVENTS = 1_000;
 async function pages(filters: Selection, limit: number, cursor: string | null = null) {
   checkLimit(limit, MAX_LIMIT);
   const items: AuditLogEntry[] = [];
-  for (;;) {
-    const pagination = { limit: Math.min(limit - items.length, PAGE_EVENTS), cursor };
-    const page = await reader().search({ filters: filtersOf(filters), pagination });
-    items.push(...page.items.map(entryOf));
+  for (let most = limit; ; most *= 2) {
+    const ask = async (limit: number) => reader().search({ filters: filtersOf(filters), pagination: { limit, cursor } });
+    let page = await ask(Math.min(most, PAGE_EVENTS));
+    const places = page.items.flatMap((event, at) => (isOwn(event) ? [] : [at]));
+    const last = places[limit - items.length - 1];
+    if (last !== undefined && last < page.items.length - 1) {
+      // The next page begins behind the last one that is wanted, so this one ends there. It has a cursor, and is the same.
+      page = await ask(last + 1);
+    }
+    items.push(...page.items.filter((event) => !isOwn(event)).map(entryOf));
     cursor = page.cursor;
     if (!page.hasMore || items.length === limit) {
       return { items, cursor, hasMore: page.hasMore, complete: true };
@@ -104,7 +131,7 @@ export const get = action({
   returns: v.union(v.null(), vEvent),
   handler: async (_, { id }) => {
     const event = await reader().get(id);
-    return event && entryOf(event);
+    return event && !isOwn(event) ? entryOf(event) : null;
   },
 });
 
@@ -112,15 +139,47 @@ export const getStats = action({
   args: questionArgs.getStats,
   returns: vStats,
   handler: async (_, { fromTimestamp = Date.now() - DAY_MS, ...rest }) => {
-    const { totalCount, bySeverity, topActions, topActors } = await reader().getStats(filtersOf({ fromTimestamp, ...rest }));
-    return { totalCount, bySeverity, topActions, topActors, complete: true };
+    const range = filtersOf({ fromTimestamp, ...rest });
+    const ask = (actions: string[]) => reader().getStats({ ...range, actions, top: MAX_TOP });
+    let before = await ask(OWN_ACTIONS);
+    for (let left = MAX_TRIES; left > 0; left--) {
+      const all = await ask([]);
+      const own = await ask(OWN_ACTIONS);
+      // It is counted at one moment if none of them came meanwhile.
+      if (own.totalCount === before.totalCount) {
+        return { ...without(all, own), complete: true };
+      }
+      before = own;
+    }
+    throw new Error("the server logs too much of its own to tell its events from the others; ask again");
   },
 });
+
+type Counted = Pick<Stats, "totalCount" | "bySeverity" | "topActions" | "topActors">;
+
+/** What is counted but for the server's own. */
+function without(all: Counted, own: Counted): Counted {
+  if (own.topActors.length + TOP > MAX_TOP) {
+    throw new Error("too many actors have asked the server in this time to tell who else is frequent; ask for a shorter one");
+  }
+  const actors = new Map(own.topActors.map(({ actorId, count }) => [actorId, count]));
+  const bySeverity = { ...all.bySeverity };
+  SEVERITIES.forEach((severity) => (bySeverity[severity] -= own.bySeverity[severity]));
+  const topActors = all.topActors
+    .map(({ actorId, count }) => ({ actorId, count: count - (actors.get(actorId) ?? 0) }))
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => b.count - a.count || (a.actorId < b.actorId ? -1 : 1))
+    .slice(0, TOP);
+  const topActions = all.topActions.filter((counted) => !isOwn(counted)).slice(0, TOP);
+  return { totalCount: all.totalCount - own.totalCount, bySeverity, topActions, topActors };
+}
 
 export const detectAnomalies = action({
   args: questionArgs.detectAnomalies,
   returns: vAnomalies,
   handler: async (_, { patterns }) => {
+    // The server's own events trigger nothing there.
+    checkActions(patterns.map(({ action }) => action));
     const asked = patterns.map(({ filter, ...pattern }) => ({ ...pattern, ...(filter ? { filter: filtersOf(filter) } : {}) }));
     const found = await reader().detectAnomalies(asked);
     return { items: found.map(({ ids: _, ...anomaly }) => anomaly), complete: true };
@@ -190,7 +249,7 @@ async function* rows(body: ReadableStream<Uint8Array>): AsyncGenerator<AuditLogE
         const event = JSON.parse(line);
         isWhole = event.end !== undefined;
         // Before and behind the events it says what it is of itself.
-        if (typeof event.id === "string" && typeof event.seq === "number") {
+        if (typeof event.id === "string" && typeof event.seq === "number" && !isOwn(event)) {
           yield entryOf({
             ...event,
             _id: event.id,

@@ -7,28 +7,43 @@ import { SEVERITIES, type QueryFilters } from "./validators.js";
 export type Event = Doc<"auditLogs">;
 export type Order = "asc" | "desc";
 
-/** How many documents one query looks at. What is left is behind its cursor. */
+/** How many documents one function looks at; Convex ends it at 32,000. What is left is behind a cursor, or for another one. */
 const MAX_SCANNED = 16_000;
-/** How many bytes of them; Convex ends a query at 16 MiB. */
+/** How many bytes of them; Convex ends it at 16 MiB. */
 const MAX_SCANNED_BYTES = 8 * 1024 * 1024;
+/** In how many ranges of indexes; Convex ends it at 4,096. */
+const MAX_RANGES = 1_000;
 
-/** What one query may still look at. */
+/** What one function may still look at. */
 export class Budget {
   #documents = MAX_SCANNED;
-  #bytes = MAX_SCANNED_BYTES;
+  #bytes: number;
+  #ranges: number;
+
+  constructor({ bytes = MAX_SCANNED_BYTES, ranges = MAX_RANGES }: { bytes?: number; ranges?: number } = {}) {
+    this.#bytes = bytes;
+    this.#ranges = ranges;
+  }
 
   get isSpent(): boolean {
-    return this.#documents <= 0 || this.#bytes <= 0;
+    return this.#documents <= 0 || this.#bytes <= 0 || this.#ranges <= 0;
   }
 
   spend(document: Event | Doc<"counters">): void {
     this.#documents--;
     this.#bytes -= getDocumentSize(document);
   }
+
+  spendRanges(count: number): void {
+    this.#ranges -= count;
+  }
 }
 
-/** How many ranges are read beside each other. */
-const MAX_STREAMS = 256;
+/**
+ * How many ranges are read beside each other: the first event of each has to be known before the first of all is, and
+ * twelve of a mebibyte leave room.
+ */
+const MAX_STREAMS = 12;
 
 /** A place between events: all up to there were looked at. `ids` tells those of one moment apart. */
 export interface Position {
@@ -138,13 +153,20 @@ async function* read(
   { fromTimestamp, toTimestamp }: QueryFilters,
   order: Order,
   after: Position | undefined,
+  budget: Budget,
 ): AsyncGenerator<Event, void, void> {
   // Which fields an index has is known at run time only.
-  const range = (bound: (q: any) => any) =>
-    db
+  async function* range(bound: (q: any) => any): AsyncGenerator<Event, void, void> {
+    budget.spendRanges(1);
+    const events = db
       .query("auditLogs")
       .withIndex(index, (q: any) => bound(equal.reduce((bounds, [field, value]) => bounds.eq(field, value), q)))
       .order(order);
+    for await (const event of events) {
+      budget.spend(event);
+      yield event;
+    }
+  }
   const from = (q: any) => (fromTimestamp === undefined ? q : q.gte("timestamp", fromTimestamp));
   const to = (q: any) => (toTimestamp === undefined ? q : q.lte("timestamp", toTimestamp));
   const isDescending = order === "desc";
@@ -177,14 +199,15 @@ function compare(a: Event, b: Event): number {
 }
 
 /** All that is selected, in order: the parts are merged. */
-export async function* select(
+async function* select(
   db: DatabaseReader,
   selection: Selection,
   order: Order,
-  after?: Position,
+  after: Position | undefined,
+  budget: Budget,
 ): AsyncGenerator<Event, void, void> {
   const direction = order === "asc" ? 1 : -1;
-  const streams = partsOf(selection).map((part) => read(db, part, selection, order, after));
+  const streams = partsOf(selection).map((part) => read(db, part, selection, order, after, budget));
   try {
     const heads = await Promise.all(streams.map((stream) => stream.next()));
     for (;;) {
@@ -211,7 +234,7 @@ export interface Page {
   next: Position | undefined;
 }
 
-/** As many selected events as are wanted, or as one query may look at; the rest is behind `next`. */
+/** As many selected events as are wanted, or as the budget has, but one at least; the rest is behind `next`. */
 export async function page(
   db: DatabaseReader,
   selection: Selection,
@@ -219,13 +242,12 @@ export async function page(
 ): Promise<Page> {
   const items: Event[] = [];
   let at = after;
-  for await (const event of select(db, selection, order, after)) {
+  for await (const event of select(db, selection, order, after, budget)) {
     const matches = isSelected(selection, event);
     // One more than is wanted is looked for, so that the last page says that it is the last.
-    if ((matches && items.length === limit) || budget.isSpent) {
+    if ((matches && items.length === limit) || (budget.isSpent && at !== after)) {
       return { items, next: at };
     }
-    budget.spend(event);
     if (matches) {
       items.push(event);
     }

@@ -26,6 +26,9 @@ export type {
 /** A function of `exposeAuditLogApi`, or one of yours that takes and gives the same. */
 type Ref<Args extends Record<string, any>, Answer> = FunctionReference<"query", "public", Args, Answer>;
 
+/** A list as it is exposed: plain, or with whether it is complete where `withComplete` is `true`. */
+export type Listed<T> = T[] | { items: T[]; complete: boolean };
+
 export interface ByResourceArgs {
   resourceType: string;
   resourceId: string;
@@ -53,26 +56,26 @@ export interface SearchPage {
 }
 
 /** What happened to a resource, the newest first, as it happens. `undefined` while it loads; `"skip"` asks nothing. */
-export function useAuditLogByResource(
-  query: Ref<ByResourceArgs, AuditLogEntry[]>,
+export function useAuditLogByResource<Answer extends Listed<AuditLogEntry>>(
+  query: Ref<ByResourceArgs, Answer>,
   args: ByResourceArgs | "skip",
-): AuditLogEntry[] | undefined {
+): Answer | undefined {
   return useQuery(query, args);
 }
 
 /** What an actor did. */
-export function useAuditLogByActor(
-  query: Ref<ByActorArgs, AuditLogEntry[]>,
+export function useAuditLogByActor<Answer extends Listed<AuditLogEntry>>(
+  query: Ref<ByActorArgs, Answer>,
   args: ByActorArgs | "skip",
-): AuditLogEntry[] | undefined {
+): Answer | undefined {
   return useQuery(query, args);
 }
 
 /** The newest errors and critical events. */
-export function useWatchCriticalEvents(
-  query: Ref<{ severity?: Severity[]; limit?: number }, AuditLogEntry[]>,
+export function useWatchCriticalEvents<Answer extends Listed<AuditLogEntry>>(
+  query: Ref<{ severity?: Severity[]; limit?: number }, Answer>,
   args: { severity?: Severity[]; limit?: number } | "skip" = {},
-): AuditLogEntry[] | undefined {
+): Answer | undefined {
   return useQuery(query, args);
 }
 
@@ -85,10 +88,10 @@ export function useAuditLogStats(
 }
 
 /** Which patterns are met now. */
-export function useAnomalyDetection(
-  query: Ref<{ patterns: AnomalyPattern[] }, Anomaly[]>,
+export function useAnomalyDetection<Answer extends Listed<Anomaly>>(
+  query: Ref<{ patterns: AnomalyPattern[] }, Answer>,
   args: { patterns: AnomalyPattern[] } | "skip",
-): Anomaly[] | undefined {
+): Answer | undefined {
   return useQuery(query, args);
 }
 

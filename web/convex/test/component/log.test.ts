@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
+import { makeFunctionReference } from "convex/server";
 import { readableDiff } from "sealog/policy";
 import { expect, test } from "vitest";
-import { app } from "../app.js";
+import { app, inside } from "../app.js";
 
 test("an event is stored with what was said of it, and nothing else is shown", async () => {
   const { log, run } = app({ piiFields: ["email"] });
@@ -70,6 +71,26 @@ test("the same id is the same event, and another event with it is an error", asy
   expect(await run((ctx) => log.log(ctx, event))).toBe(first);
   await expect(run((ctx) => log.log(ctx, { ...event, action: "invoice.sent" }))).rejects.toThrow("belongs to another event");
   expect((await run((ctx) => log.getStats(ctx))).totalCount).toBe(1);
+});
+
+test("an id is compared also when its event has left", async () => {
+  const { t, log, run } = app();
+  await run((ctx) => log.updateConfig(ctx, { keepDays: 1, piiFieldsToRedact: ["amount"] }));
+  const timestamp = Date.now() - 2 * 24 * 60 * 60_000;
+  const event = { id: "payment-17", action: "invoice.paid", metadata: { amount: 5 }, timestamp };
+  const _id = await run((ctx) => log.log(ctx, event));
+  await inside(t, (ctx) => ctx.db.patch(_id, { seq: 0 }));
+  await inside(t, (ctx) => ctx.runMutation(makeFunctionReference<"mutation">("retention:evict"), { before: Date.now() }));
+  expect((await run((ctx) => log.search(ctx, { filters: {}, pagination: { limit: 1 } }))).items).toEqual([]);
+  // The settings of then hold for it.
+  await run((ctx) => log.updateConfig(ctx, { piiFieldsToRedact: ["iban"] }));
+  const { timestamp: _, ...timeless } = event;
+  for (const again of [event, timeless, { ...event, metadata: { amount: 6 } }]) {
+    expect(await run((ctx) => log.log(ctx, again))).toBe(_id);
+  }
+  for (const change of [{ action: "admin.deleted", severity: "critical" as const }, { timestamp: timestamp + 1 }, { metadata: {} }]) {
+    await expect(run((ctx) => log.log(ctx, { ...event, ...change }))).rejects.toThrow("belongs to another event");
+  }
 });
 
 test("sampling leaves out info alone, and no change", async () => {

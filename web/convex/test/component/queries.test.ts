@@ -1,7 +1,7 @@
 // Ten thousand events through every question, beside a plain list.
 import { beforeAll, describe, expect, test } from "vitest";
 import type { AuditLogEntry, QueryFilters, Severity } from "../../src/client/index.js";
-import { app } from "../app.js";
+import { app, inside } from "../app.js";
 
 const COUNT = 10_000;
 const BULK = 500;
@@ -244,4 +244,24 @@ test("reports come in pages without an end", async () => {
   );
   const errors = groups.flatMap((page) => page.error ?? []).map(({ _id }) => _id);
   expect(errors).toEqual(ids(inside.filter(({ severity }) => severity === "error")));
+});
+
+test("the last page says whether anything below it has left", async () => {
+  const { t, log, run } = app();
+  const now = Date.now();
+  const ids = await run((ctx) => log.logBulk(ctx, Array.from({ length: 20 }, (_, at) => ({ action: "a", timestamp: now - at }))));
+  await inside(t, (ctx) => ctx.db.insert("coverage", { since: now - 1_000 }));
+  const search = (limit: number, filters: QueryFilters = {}, cursor: string | null = null) =>
+    run((ctx) => log.search(ctx, { filters, pagination: { limit, cursor } }));
+  for (const limit of [20, 21]) {
+    expect(await search(limit)).toMatchObject({ hasMore: false, cursor: null, complete: false });
+    expect(await search(limit, { fromTimestamp: now - 1_000 })).toMatchObject({ hasMore: false, complete: true });
+    expect(await search(limit, { fromTimestamp: now - 1_001 })).toMatchObject({ complete: false });
+  }
+  const first = await search(10);
+  expect(first).toMatchObject({ hasMore: true, complete: true });
+  expect(await search(10, {}, first.cursor)).toMatchObject({ hasMore: false, complete: false });
+  // A list asks for no more than it gets.
+  const listed = await run(async (ctx) => (await log.queryByAction(ctx, { action: "a", limit: 20 })).complete);
+  expect([ids.length, listed]).toEqual([20, true]);
 });

@@ -210,7 +210,7 @@ test("what is asked is answered as the examples say", async () => {
   expect((await run(8)).anomalies).toMatchObject([{ action: "user.login.failed", count: 5, threshold: 5 }]);
   const { report } = await run(9);
   expect(report).toMatchObject({ format: "csv", recordCount: 10, truncated: false });
-  expect(report.data.split("\r\n")[0]).toBe("action,timestamp,actorId,resourceType");
+  expect(report.data.split("\r\n")[0]).toBe("action,groupCount,timestamp,actorId,resourceType");
   expect((await run(10)).deletedCount).toBe(1);
 });
 

@@ -1,9 +1,11 @@
 // @vitest-environment edge-runtime
 // Forwarding to the real program, over a line that is not always there.
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { makeFunctionReference } from "convex/server";
-import { verifyProof } from "sealog";
+import { AuditLog as Client, verifyProof } from "sealog";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { BadLine, RealServer, type LineFault } from "../../../client/test/server.js";
+import { BadLine, RealServer, sealog, type LineFault } from "../../../client/test/server.js";
 import type { Report } from "../../src/client/index.js";
 import { app, components, inside } from "../app.js";
 
@@ -388,6 +390,113 @@ test("lists, pages and reports of the server are as long as those of the tables"
   await expect(it.act((ctx) => sealog.generateReport(ctx, wrong))).rejects.toThrow("none of this report");
 });
 
+test("the table of a grouped report is the one that the server writes", async () => {
+  const it = forwarding();
+  const base = Date.now() - 10_000;
+  const actors = ["b", undefined, "a,1", "b", undefined, "unknown", "b"];
+  await it.write(actors.map((actorId, at) => ({ ...(actorId ? { actorId } : {}), timestamp: base + at, metadata: { n: at % 2 } })));
+  await it.settled();
+  const client = new Client({ url: server.url, apiKey: server.adminKey });
+  for (const groupBy of ["actorId", "metadata.n"]) {
+    const asked = { startDate: base, endDate: base + 6, format: "csv" as const, includeFields: ["action", "timestamp", "actorId"], groupBy };
+    const { data } = await client.generateReport({ ...asked, endDate: base + 7, filters: { actions: ["a"] } });
+    expect(data).toContain("groupCount");
+    expect((await it.run((ctx) => it.log.generateReport(ctx, asked))).data).toBe(data);
+    expect((await it.act((ctx) => it.log.sealog.generateReport(ctx, asked))).data).toBe(data);
+  }
+});
+
+describe("what the server logs of its own", () => {
+  let it: ReturnType<typeof forwarding>;
+  let reading: ChildProcess;
+  const since = Date.now() - DAY;
+
+  beforeEach(async () => {
+    // Reads are events, as they are unless told otherwise.
+    await server.kill("SIGTERM");
+    const args = ["serve", "--log", server.log, "--listen", new URL(server.url).host, "--log-level", "error"];
+    reading = spawn(sealog(), args, { stdio: "ignore", cwd: server.folder });
+    await vi.waitFor(() => fetch(server.url), { timeout: 60_000, interval: 20 });
+    it = forwarding();
+    await it.write(
+      Array.from({ length: 40 }, (_, at) => ({
+        action: `a.${at % 12}`,
+        actorId: `u-${at % 15}`,
+        severity: at % 2 ? "info" : "warning",
+        timestamp: since + 1 + at,
+      })),
+    );
+    await it.settled();
+    const client = new Client({ url: server.url, apiKey: server.adminKey });
+    await client.search({});
+    await client.getStats();
+    await client.generateReport({ format: "csv" });
+    await it.write(Array.from({ length: 5 }, (_, at) => ({ action: "b", timestamp: since + 100 + at })));
+    await it.settled();
+    expect((await client.search({ filters: { actions: ["sealog.*"] } })).items.length).toBeGreaterThan(2);
+  });
+
+  afterEach(async () => {
+    const ended = once(reading, "exit");
+    reading.kill("SIGTERM");
+    await ended;
+  });
+
+  test("is in no answer, so that it is that of the tables", async () => {
+    const { sealog } = it.log;
+    const of = (events: { _id: string }[]) => events.map(({ _id }) => _id);
+    const severity = ["info", "warning", "error", "critical"] as const;
+    for (const limit of [3, 7, 45, 50]) {
+      const bySeverity = { severity: [...severity], limit };
+      expect(of(await it.act((ctx) => sealog.queryBySeverity(ctx, bySeverity)))).toEqual(
+        of(await it.run((ctx) => it.log.queryBySeverity(ctx, bySeverity))),
+      );
+      const found: string[] = [];
+      for (let cursor: string | null = null, pages = 1; ; pages++) {
+        const page: Awaited<ReturnType<typeof sealog.search>> = await it.act((ctx) =>
+          sealog.search(ctx, { filters: {}, pagination: { limit, cursor } }),
+        );
+        found.push(...of(page.items));
+        cursor = page.cursor;
+        expect(page.items.length <= limit && page.hasMore === (cursor !== null)).toBe(true);
+        if (cursor === null) {
+          expect(pages).toBeLessThanOrEqual(Math.ceil(45 / limit) + 1);
+          break;
+        }
+      }
+      expect(found).toEqual(of(await it.all()));
+    }
+    const range = { fromTimestamp: since };
+    expect(await it.act((ctx) => sealog.getStats(ctx, range))).toEqual(await it.run((ctx) => it.log.getStats(ctx, range)));
+    const report = { startDate: since, endDate: Date.now() + 60_000, format: "json" as const, maxRecords: 20 };
+    const here: Report[] = [];
+    const there: Report[] = [];
+    for (let page = 0; page < 3; page++) {
+      here.push(await it.run((ctx) => it.log.generateReport(ctx, { ...report, cursor: here.at(-1)?.cursor ?? null })));
+      there.push(await it.act((ctx) => sealog.generateReport(ctx, { ...report, cursor: there.at(-1)?.cursor ?? null })));
+    }
+    expect(there.map(({ data, recordCount }) => [data, recordCount])).toEqual(here.map(({ data, recordCount }) => [data, recordCount]));
+    const patterns = [{ action: "sealog.read", threshold: 1, windowMinutes: 60 }];
+    expect(await it.act((ctx) => sealog.detectAnomalies(ctx, patterns))).toHaveLength(0);
+    const [own] = (await new Client({ url: server.url, apiKey: server.adminKey }).search({ filters: { actions: ["sealog.*"] } })).items;
+    expect(await it.act((ctx) => sealog.get(ctx, own!._id))).toBeNull();
+  });
+
+  test("is not asked for by a pattern", async () => {
+    const { sealog } = it.log;
+    expect(await it.run((ctx) => it.log.queryByAction(ctx, { action: "a.*" }))).toHaveLength(0);
+    const asked = [
+      () => it.act((ctx) => sealog.queryByAction(ctx, { action: "a.*" })),
+      () => it.act((ctx) => sealog.queryByActor(ctx, { actorId: "u-1", actions: ["a.*"] })),
+      () => it.act((ctx) => sealog.search(ctx, { filters: { actions: ["a.1", "a.*"] }, pagination: { limit: 1 } })),
+      () => it.act((ctx) => sealog.detectAnomalies(ctx, [{ action: "a.*", threshold: 1, windowMinutes: 5 }])),
+    ];
+    for (const ask of asked) {
+      await expect(ask()).rejects.toThrow("a.* would be a pattern");
+    }
+  });
+});
+
 describe("what has left Convex", () => {
   let it: ReturnType<typeof forwarding>;
   let ids: string[];
@@ -450,8 +559,11 @@ describe("what has left Convex", () => {
   });
 
   test("is known by its id still", async () => {
-    const again = { id: "old-3", action: "record.updated" };
+    const { _id, _creationTime, seq, diff, ...again } = (await it.act((ctx) => it.log.sealog.get(ctx, ids[3]!)))!;
+    expect(again).toMatchObject({ id: "old-3", action: "record.updated" });
     expect(await it.run((ctx) => it.log.log(ctx, again))).toBe(ids[3]);
+    const another = { id: "old-3", action: "admin.deleted", severity: "critical" as const };
+    await expect(it.run((ctx) => it.log.log(ctx, another))).rejects.toThrow("belongs to another event");
     expect((await it.all()).length).toBe(20);
   });
 

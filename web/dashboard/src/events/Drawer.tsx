@@ -1,6 +1,8 @@
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { event as load, useLoaded, type AuditLogEntry } from "../api";
-import { Link, quoted, to } from "../router";
+import { quoted } from "../query";
+import { isolate, overlaid, useMedia } from "../media";
+import { Link, to } from "../router";
 import { date, clock, exact } from "../time";
 import { Button, Copy, count, Failed, Loading, Mono, SeverityMark, Tabs, Volatile } from "../ui";
 import { Diff, value } from "./Diff";
@@ -13,6 +15,9 @@ export function Drawer({ id, known, onClose, onStep }: { id: string; known?: Aud
   const loaded = useLoaded(known ? null : id, (signal) => load(id, signal));
   const event = known ?? loaded.data;
   const panel = useRef<HTMLElement>(null);
+  const isOver = useMedia(overlaid);
+  // First, so that what had the focus can have it again when this ends.
+  useEffect(() => (isOver ? isolate(panel.current!) : undefined), [isOver]);
   useEffect(() => {
     const before = document.activeElement;
     panel.current?.focus({ preventScroll: true });
@@ -23,16 +28,17 @@ export function Drawer({ id, known, onClose, onStep }: { id: string; known?: Aud
     };
   }, []);
   return (
-    <aside
+    <section
       className="drawer"
       ref={panel}
       tabIndex={-1}
       aria-label="Event"
+      {...(isOver ? { role: "dialog", "aria-modal": true } : { role: "complementary" })}
       onKeyDown={(pressed) => {
         if (pressed.key === "Escape") {
           pressed.stopPropagation();
           onClose();
-        } else if (onStep && !(pressed.target instanceof HTMLInputElement) && (pressed.key === "j" || pressed.key === "k")) {
+        } else if (onStep && !(pressed.target instanceof HTMLInputElement) && !pressed.ctrlKey && !pressed.metaKey && !pressed.altKey && (pressed.key === "j" || pressed.key === "k")) {
           onStep(pressed.key === "j" ? 1 : -1);
         }
       }}
@@ -63,7 +69,7 @@ export function Drawer({ id, known, onClose, onStep }: { id: string; known?: Aud
       <div className="drawer-body">
         {event ? <Whole key={event.id} event={event} /> : loaded.error ? <Failed error={loaded.error} retry={loaded.reload} /> : <Loading lines={8} />}
       </div>
-    </aside>
+    </section>
   );
 }
 

@@ -2,8 +2,7 @@ import { useEffect, useId, useRef, useState } from "react";
 import type { SealogError } from "sealog/live";
 import { get } from "../api";
 import { Icon } from "../icons";
-import { quoted } from "../router";
-import { KEYS, tokens, withCondition, without, writingAt } from "../query";
+import { KEYS, quoted, taken, tokens, withCondition, without, writingAt } from "../query";
 import { Button, count } from "../ui";
 
 interface Suggestion {
@@ -15,8 +14,17 @@ interface Suggestion {
 
 const SUGGESTIONS = 8;
 
+interface Offer {
+  /** What it was made for: once somebody has written on, it fits no more. */
+  text: string;
+  cursor: number;
+  start: number;
+  end: number;
+  found: Suggestion[];
+}
+
 /** What could stand where the cursor is. */
-async function suggest(text: string, cursor: number, signal: AbortSignal): Promise<{ start: number; end: number; found: Suggestion[] }> {
+async function suggest(text: string, cursor: number, signal: AbortSignal): Promise<Omit<Offer, "text" | "cursor">> {
   const { key, begun, start, end } = writingAt(text, cursor);
   if (key === undefined) {
     const keys = KEYS.filter((known) => known.key.startsWith(begun.toLowerCase()));
@@ -38,7 +46,7 @@ async function suggest(text: string, cursor: number, signal: AbortSignal): Promi
 export function FilterBar({ q, error, onChange }: { q: string; error: SealogError | undefined; onChange: (q: string) => void }) {
   const [text, setText] = useState(q);
   const [cursor, setCursor] = useState<number | null>(null);
-  const [offer, setOffer] = useState<{ start: number; end: number; found: Suggestion[] }>({ start: 0, end: 0, found: [] });
+  const [offer, setOffer] = useState<Offer>({ text: "", cursor: 0, start: 0, end: 0, found: [] });
   const [chosen, setChosen] = useState(-1);
   const input = useRef<HTMLInputElement>(null);
   const list = useId();
@@ -53,7 +61,7 @@ export function FilterBar({ q, error, onChange }: { q: string; error: SealogErro
       suggest(text, cursor, abort.signal).then(
         (next) => {
           if (!abort.signal.aborted) {
-            setOffer(next);
+            setOffer({ text, cursor, ...next });
             setChosen(-1);
           }
         },
@@ -78,9 +86,12 @@ export function FilterBar({ q, error, onChange }: { q: string; error: SealogErro
     return () => removeEventListener("keydown", onKey);
   }, []);
 
+  const isFitting = offer.text === text && offer.cursor === cursor;
   const take = ({ insert }: Suggestion) => {
-    const next = text.slice(0, offer.start) + insert + text.slice(offer.end).trimStart();
-    const place = offer.start + insert.length;
+    if (!isFitting) {
+      return;
+    }
+    const { text: next, cursor: place } = taken(text, offer, insert);
     setText(next);
     setCursor(place);
     if (insert.endsWith(" ")) {
@@ -125,6 +136,7 @@ export function FilterBar({ q, error, onChange }: { q: string; error: SealogErro
           onChange={(changed) => {
             setText(changed.target.value);
             setCursor(changed.target.selectionStart);
+            setChosen(-1);
           }}
           onFocus={(focused) => setCursor(focused.target.selectionStart ?? 0)}
           onClick={(clicked) => setCursor(clicked.currentTarget.selectionStart)}
@@ -136,7 +148,7 @@ export function FilterBar({ q, error, onChange }: { q: string; error: SealogErro
               const places = offer.found.length + 1;
               setChosen((chosen) => ((chosen + 1 + step + places) % places) - 1);
               setCursor((cursor) => cursor ?? pressed.currentTarget.selectionStart);
-            } else if ((pressed.key === "Enter" || pressed.key === "Tab") && isOpen && chosen >= 0) {
+            } else if ((pressed.key === "Enter" || pressed.key === "Tab") && isOpen && isFitting && chosen >= 0) {
               pressed.preventDefault();
               take(offer.found[chosen]!);
             } else if (pressed.key === "Escape") {

@@ -1,19 +1,15 @@
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+import { narrow, useMedia } from "../media";
 import type { Timeline } from "../timeline";
 import { Rows, type RowsHandle } from "../rows";
 import { count } from "../ui";
 import { EventLine } from "./Row";
 
-const narrow = matchMedia("(max-width: 719px)");
 const ROW = 36;
 const NARROW_ROW = 62;
 
 export function useRowHeight(): number {
-  const isNarrow = useSyncExternalStore(
-    (listener) => (narrow.addEventListener("change", listener), () => narrow.removeEventListener("change", listener)),
-    () => narrow.matches,
-  );
-  return isNarrow ? NARROW_ROW : ROW;
+  return useMedia(narrow) ? NARROW_ROW : ROW;
 }
 
 /** All events of a timeline, by keyboard and mouse. What is selected is told by its id. */
@@ -55,7 +51,7 @@ export function EventList(props: {
       role="listbox"
       tabIndex={0}
       aria-label={label}
-      {...(total > 0 ? { "aria-activedescendant": `row-${row}` } : {})}
+      active={row}
       onKeyDown={(pressed) => {
         const page = handle.current?.page() ?? 10;
         const steps: Record<string, number> = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };

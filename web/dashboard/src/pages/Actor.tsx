@@ -1,12 +1,15 @@
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense, useMemo, useState } from "react";
 import { useAuditLogQuery, useAuditLogSearch } from "sealog/react";
 import { live } from "../api";
 import { EventLine } from "../events/Row";
 import { RangePicker } from "../picker";
-import { Link, quoted, to, useParams } from "../router";
-import { date, rangeOf } from "../time";
-import { Bar, Card, Copy, count, Empty, Failed, Loading, Page, SEVERITIES, SeverityMark } from "../ui";
+import { quoted } from "../query";
+import { Link, to, useParams } from "../router";
+import { date, rangeOf, rangeParams } from "../time";
+import { Bar, Button, Card, Copy, count, Empty, Failed, Loading, Page, SEVERITIES, SeverityMark } from "../ui";
 
+/** So many events are shown at first, and more of them at a time. */
+const PORTION = 60;
 const Chart = lazy(() => import("../chart"));
 
 /** Somebody: what they do, how often, and to what. */
@@ -15,9 +18,18 @@ export default function Actor({ id }: { id: string }) {
   const [name, first, last] = ["range", "from", "to"].map((name) => params.get(name));
   const range = useMemo(() => rangeOf(params, Date.now(), "30d"), [name, first, last]);
   const within = { ...(range.from === undefined ? {} : { fromTimestamp: range.from }), ...(range.to === undefined ? {} : { toTimestamp: range.to }) };
-  const stats = useAuditLogQuery(live.getStats, { ...within, actorIds: [id], top: 10 });
-  const newest = useAuditLogSearch(live.search, { filters: { ...within, actorIds: [id] }, pageSize: 60 });
-  const events = newest.events?.slice(0, 100);
+  const stats = useAuditLogQuery(live().getStats, { ...within, actorIds: [id], top: 10 });
+  const newest = useAuditLogSearch(live().search, { filters: { ...within, actorIds: [id] }, pageSize: PORTION });
+  const [portion, setPortion] = useState(PORTION);
+  const events = newest.events?.slice(0, portion);
+  const hasMore = newest.hasMore || (newest.events?.length ?? 0) > portion;
+  const more = () => {
+    setPortion(portion + PORTION);
+    if ((newest.events?.length ?? 0) < portion + PORTION) {
+      newest.loadMore();
+    }
+  };
+  const same = rangeParams(range);
   const known = events?.find(({ actorName }) => actorName);
   const resources = new Map<string, { type: string; id: string; count: number }>();
   for (const { resourceType, resourceId } of events ?? []) {
@@ -32,10 +44,10 @@ export default function Actor({ id }: { id: string }) {
     <Page
       title={known?.actorName ?? id}
       kicker={<>{events?.[0]?.actorType ?? "actor"} <code className="mono">{id}</code> <Copy text={id} label="Copy actor" /></>}
-      aside={<><RangePicker range={range} withAll /><Link className="button plain" href={to.events(`actor:${quoted(id)}`)}><span>Show in events</span></Link></>}
+      aside={<><RangePicker range={range} withAll /><Link className="button plain" href={to.events(`actor:${quoted(id)}`, same)}><span>Show in events</span></Link></>}
     >
-      {failed?.error && <Failed error={failed.error} retry={failed.retry} />}
-      {data?.totalCount === 0 ? (
+      {failed?.error && <Failed error={failed.error} retry={() => [stats, newest].forEach(({ status, retry }) => status === "failed" && retry())} />}
+      {failed && !data && !events ? null : data?.totalCount === 0 ? (
         <Empty title="Nothing in this time" icon="search"><p>They did nothing {range.name === "all" ? "that is known here" : "in this time; look at a longer one"}.</p></Empty>
       ) : (
         <>
@@ -57,7 +69,7 @@ export default function Actor({ id }: { id: string }) {
                     {data.topActions.map(({ action, count: times }) => (
                       <li key={action}>
                         <Bar share={times / (data.topActions[0]?.count ?? 1)} />
-                        <Link className="mono" href={to.events(`actor:${quoted(id)} action:${quoted(action)}`)}>{action}</Link>
+                        <Link className="mono" href={to.events(`actor:${quoted(id)} action:${quoted(action)}`, same)}>{action}</Link>
                         <span className="number">{count(times)}</span>
                       </li>
                     ))}
@@ -83,13 +95,14 @@ export default function Actor({ id }: { id: string }) {
                   {events.map((event, index) => (
                     <li key={event.id}>
                       {(index === 0 || date(events[index - 1]!.timestamp) !== date(event.timestamp)) && <h3 className="day-head">{date(event.timestamp)}</h3>}
-                      <Link href={`/events?q=${encodeURIComponent(`actor:${quoted(id)}`)}&event=${encodeURIComponent(event.id)}`} className={`event-row ${event.severity}`}>
+                      <Link href={to.event(event.id, `actor:${quoted(id)}`, same)} className={`event-row ${event.severity}`}>
                         <EventLine event={event} withDate={false} />
                       </Link>
                     </li>
                   ))}
                 </ol>
               )}
+              {hasMore && <p className="actions"><Button disabled={newest.isLoadingMore} onClick={more}>{newest.isLoadingMore ? "Loading…" : "Show more"}</Button></p>}
             </Card>
           </div>
         </>

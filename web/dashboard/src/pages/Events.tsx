@@ -8,7 +8,7 @@ import { useEvents } from "../live";
 import { RangePicker } from "../picker";
 import { useParams } from "../router";
 import type { RowsHandle } from "../rows";
-import { rangeOf } from "../time";
+import { earlier, later, rangeOf } from "../time";
 import { Timeline, type TimeRange } from "../timeline";
 import { Button, count, Empty, Failed, Loading, Page } from "../ui";
 import { LiveMark } from "../shell";
@@ -41,7 +41,7 @@ export default function Events() {
       aside={
         <>
           <RangePicker range={range} withAll />
-          <Button icon={isLive ? "pause" : "play"} aria-pressed={isLive} disabled={to !== undefined} onClick={() => change({ live: isLive ? "off" : null })}>
+          <Button icon={isLive ? "pause" : "play"} className={isLive ? "on" : ""} disabled={to !== undefined} onClick={() => change({ live: isLive ? "off" : null })}>
             {isLive ? "Live" : "Paused"}
           </Button>
         </>
@@ -57,14 +57,6 @@ export default function Events() {
       )}
     </Page>
   );
-}
-
-function later(a: number | undefined | null, b: number | undefined | null): number | undefined {
-  return a == null ? (b ?? undefined) : b == null ? a : Math.max(a, b);
-}
-
-function earlier(a: number | undefined | null, b: number | undefined | null): number | undefined {
-  return a == null ? (b ?? undefined) : b == null ? a : Math.min(a, b);
 }
 
 interface ListedProps {
@@ -128,6 +120,11 @@ function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
   const open = useCallback((event: string) => change({ event }), [change]);
   const row = id === null ? undefined : timeline.rowOf(id);
   const failed = timeline.error === undefined ? (isReady ? undefined : (once.error ?? (line === "failed" ? error : undefined))) : asError(timeline.error);
+  const retry = () => {
+    timeline.retry();
+    once.reload();
+    again();
+  };
   const total = timeline.length;
   return (
     <div className={`split ${id === null ? "" : "open"}`}>
@@ -141,7 +138,7 @@ function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
             {count(waiting)} new
           </button>
         )}
-        {failed && <Failed error={failed} retry={again} />}
+        {failed && <Failed error={failed} retry={retry} />}
         {!isReady && !failed && <Loading lines={12} />}
         {isReady && total === 0 && (
           <Empty title={hasFilter ? "Nothing matches" : "Nothing has happened yet"} icon="search">

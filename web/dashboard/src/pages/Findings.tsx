@@ -1,18 +1,22 @@
-import { lazy, Suspense, useMemo, useState } from "react";
-import type { SealogError } from "sealog/live";
-import { event as loadEvent, get, send, stats, useLoaded, type AuditLogEntry, type Caller, type Finding, type Findings, type QueryFilters, type Rule } from "../api";
+import { lazy, Suspense, useMemo, useRef, useState } from "react";
+import { asError, type SealogError } from "sealog/live";
+import { event as loadEvent, get, keyOf, send, stats, useLoaded, type AuditLogEntry, type Caller, type Finding, type Findings, type QueryFilters, type Rule } from "../api";
 import { useNow } from "../clock";
 import { Drawer } from "../events/Drawer";
 import { EventLine } from "../events/Row";
 import { RangePicker } from "../picker";
-import { written } from "../query";
-import { Link, quoted, to, useParams } from "../router";
+import { quoted, written } from "../query";
+import { Link, to, useParams } from "../router";
 import { ago, clock, date, duration, exact, rangeOf } from "../time";
 import { Button, Card, count, Dialog, Empty, Failed, Field, Loading, Mono, Page, plural, submitted } from "../ui";
 
 const Chart = lazy(() => import("../chart"));
 const GROUPS = ["actor", "ipAddress", "resource", "session", "tenant"];
-const keyOf = (finding: Finding) => `${finding.rule}|${finding.group ?? ""}|${finding.first.seq}`;
+const REFRESH_MS = 5_000;
+/** So many findings are drawn at first, and more of them at a time. */
+const PORTION = 100;
+/** So many events of a finding are loaded at first, and more of them at a time. */
+const EVIDENCE = 30;
 const named = (rule: string) => rule.replace(/-/g, " ");
 
 /** Rules, what they find, and what they would have found. */
@@ -23,17 +27,16 @@ export default function FindingsPage({ caller }: { caller: Caller }) {
   const now = useNow();
   const rules = useLoaded(caller.scopes.length > 0 ? null : "rules", (signal) => get<{ rules: Rule[] }>("/v1/rules", {}, signal));
   const query = { from: range.from ?? 0, ...(range.to === undefined ? {} : { to: range.to }) };
-  const turn = range.to === undefined ? Math.floor(now / 5_000) : 0;
-  const found = useLoaded(`${JSON.stringify(query)} ${JSON.stringify(rules.data)} ${turn}`, (signal) => get<Findings>("/v1/anomalies", query, signal));
-  const [kept, setKept] = useState<Findings>();
-  if (found.data && kept !== found.data) {
-    setKept(found.data);
-  }
+  const found = useLoaded(JSON.stringify(query), (signal) => get<Findings>("/v1/anomalies", query, signal), range.to === undefined ? REFRESH_MS : undefined);
+  const kept = found.data;
+  const [portion, setPortion] = useState(PORTION);
   const [edited, setEdited] = useState<Rule | "new">();
   const only = params.get("rule");
   const chosen = params.get("finding");
   const shown = kept?.findings.filter(({ rule }) => only === null || rule === only);
   const finding = shown?.find((finding) => keyOf(finding) === chosen);
+  // The one that the address names is among those that are drawn.
+  const drawn = Math.max(portion, finding ? shown!.indexOf(finding) + 1 : 0);
   const counts = new Map<string, number>();
   kept?.findings.forEach(({ rule }) => counts.set(rule, (counts.get(rule) ?? 0) + 1));
   return (
@@ -63,11 +66,12 @@ export default function FindingsPage({ caller }: { caller: Caller }) {
             )}
         </Card>
         <Card title="What they found" aside={kept && <span className="dim">{plural(only === null ? kept.total : (shown?.length ?? 0), "finding")}</span>}>
-          {!shown ? (found.error ? <Failed error={found.error} retry={found.reload} /> : <Loading lines={8} />) : shown.length === 0 ? (
+          {found.error && <Failed error={found.error} retry={found.reload} />}
+          {!shown ? (!found.error && <Loading lines={8} />) : shown.length === 0 ? (
             <Empty title="Nothing unusual" icon="integrity"><p>{only === null ? "No rule" : "This rule"} has found anything in this time.</p></Empty>
           ) : (
             <ol className="finding-list wide">
-              {shown.map((found) => (
+              {shown.slice(0, drawn).map((found) => (
                 <li key={keyOf(found)}>
                   <button type="button" aria-expanded={found === finding} onClick={() => change({ finding: found === finding ? null : keyOf(found) }, { replace: true })}>
                     <b>{named(found.rule)}</b>
@@ -80,9 +84,11 @@ export default function FindingsPage({ caller }: { caller: Caller }) {
               ))}
             </ol>
           )}
+          {shown && shown.length > drawn && <p className="actions"><Button onClick={() => setPortion(drawn + PORTION)}>Show more</Button></p>}
+          {kept && kept.findings.length < kept.total && <p className="hint">The newest {count(kept.findings.length)} are listed. A shorter time shows the others.</p>}
         </Card>
       </div>
-      {edited && <Editor rule={edited === "new" ? undefined : edited} canSave={caller.isAdmin} onClose={(saved) => (setEdited(undefined), saved && rules.reload())} />}
+      {edited && <Editor rule={edited === "new" ? undefined : edited} canSave={caller.isAdmin} onClose={(saved) => (setEdited(undefined), saved && (rules.reload(), found.reload()))} />}
     </Page>
   );
 }
@@ -97,29 +103,45 @@ function said({ threshold, windowMs, groupBy, unusual }: Rule): string {
 /** The events of a finding, each looked up in the log. */
 function Evidence({ finding }: { finding: Finding }) {
   const [id, setId] = useState<string>();
-  const loaded = useLoaded(keyOf(finding), async (signal) => {
-    const all = await Promise.allSettled(finding.ids.slice(0, 30).map((id) => loadEvent(id, signal)));
-    return all.filter((one): one is PromiseFulfilledResult<AuditLogEntry> => one.status === "fulfilled").map(({ value }) => value);
+  const [portion, setPortion] = useState(EVIDENCE);
+  const known = useRef(new Map<string, AuditLogEntry>());
+  const ids = finding.ids.slice(0, portion);
+  const loaded = useLoaded(`${keyOf(finding)} ${portion}`, async (signal) => {
+    const missing = ids.filter((id) => !known.current.has(id));
+    const all = await Promise.allSettled(missing.map(async (id) => known.current.set(id, await loadEvent(id, signal))));
+    // Some may have been removed since. Where none can be had, something else is wrong.
+    const failed = all.filter((one) => one.status === "rejected");
+    if (failed.length > 0 && failed.length === missing.length) {
+      throw asError(failed[0]!.reason);
+    }
+    return ids.length - failed.length;
   });
+  const events = ids.flatMap((id) => known.current.get(id) ?? []);
   const q = finding.groupBy === "actor" && finding.group ? `actor:${quoted(finding.group)}` : finding.groupBy === "ipAddress" && finding.group ? `ip:${quoted(finding.group)}` : "";
+  const around = { from: String(finding.first.timestamp - 600_000), to: String(finding.last.timestamp + 600_001) };
   return (
     <div className="evidence">
       <p className="dim">
         {date(finding.first.timestamp)} {clock(finding.first.timestamp)} – {clock(finding.last.timestamp)}; {finding.threshold} within {duration(finding.windowMs)} are an alarm.{" "}
-        <Link href={`/events?q=${encodeURIComponent(q)}&from=${finding.first.timestamp - 600_000}&to=${finding.last.timestamp + 600_001}`}>What happened around it</Link>
-        {finding.groupBy === "actor" && finding.group && <> · <Link href={to.actor(finding.group)}>This actor</Link></>}
+        <Link href={to.events(q, around)}>What happened around it</Link>
+        {finding.groupBy === "actor" && finding.group && <> · <Link href={to.actor(finding.group, around)}>This actor</Link></>}
       </p>
-      {loaded.error ? <Failed error={loaded.error} retry={loaded.reload} /> : !loaded.data ? <Loading lines={4} /> : (
+      {events.length > 0 && (
         <ol className="feed" aria-label="Evidence">
-          {loaded.data.map((event) => (
+          {events.map((event) => (
             <li key={event.id}>
               <button type="button" className={`event-row ${event.severity}`} onClick={() => setId(event.id)}><EventLine event={event} withDate={false} /></button>
             </li>
           ))}
         </ol>
       )}
-      {finding.count > 30 && <p className="hint">The first 30 of {count(finding.count)} events.</p>}
-      {id !== undefined && <div className="over"><Drawer id={id} known={loaded.data?.find((event) => event.id === id)} onClose={() => setId(undefined)} /></div>}
+      {loaded.error ? <Failed error={loaded.error} retry={loaded.reload} /> : loaded.data === undefined && <Loading lines={4} />}
+      {loaded.data !== undefined && loaded.data < ids.length && (
+        <p className="hint" role="status">{count(loaded.data)} of {plural(ids.length, "event")} could be loaded. <Button onClick={loaded.reload}>Try again</Button></p>
+      )}
+      {loaded.data !== undefined && finding.ids.length > portion && <p className="actions"><Button onClick={() => setPortion(portion + EVIDENCE)}>Show more</Button></p>}
+      {finding.count > ids.length && <p className="hint">The first {count(ids.length)} of {plural(finding.count, "event")}{ids.length === finding.ids.length && ": a finding names no more of them"}.</p>}
+      {id !== undefined && <div className="over"><Drawer id={id} known={known.current.get(id)} onClose={() => setId(undefined)} /></div>}
     </div>
   );
 }

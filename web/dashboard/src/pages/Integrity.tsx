@@ -4,7 +4,7 @@ import { get, open, useLoaded, type Caller, type Tree } from "../api";
 import { useNow } from "../clock";
 import { Icon } from "../icons";
 import { ago } from "../time";
-import { Bar, Button, Card, Copy, count, Empty, Failed, Field, Loading, Mono, Page, plural, submitted, Volatile } from "../ui";
+import { Button, Card, Copy, count, Empty, Failed, Field, Loading, Mono, Page, plural, Progress, submitted, Volatile } from "../ui";
 
 interface Report { size: number; root: string; vkeys: string[]; checkpoints: number; removed: number; reduced: number; trust: string; problems: { seq: number; code: string; message: string; expected: string; found: string }[] }
 type State = { name: "idle" } | { name: "running"; checked: number; total: number } | { name: "done"; report: Report; ms: number } | { name: "failed"; error: SealogError };
@@ -20,68 +20,73 @@ const TRUST: Record<string, string> = {
 /** What the log says of itself under its signature, and whether it is true. */
 export default function Integrity({ caller }: { caller: Caller }) {
   const now = useNow(REFRESH_MS);
-  const tree = useLoaded("tree", (signal) => get<Tree>("/v1/tree", {}, signal));
-  const { reload } = tree;
-  useEffect(() => reload(), [now, reload]);
+  const tree = useLoaded("tree", (signal) => get<Tree>("/v1/tree", {}, signal), REFRESH_MS);
   const data = tree.data;
+  const isUnknown = tree.error !== undefined && !data;
   return (
     <Page title="Integrity">
-      {tree.error && !data && <Failed error={tree.error} retry={reload} />}
-      <dl className="totals integrity">
-        <div className="total all"><dt>Events sealed</dt><dd>{data ? <Volatile>{count(data.size)}</Volatile> : <i className="wait" />}</dd></div>
-        <div className="total root">
-          <dt>Root</dt>
-          <dd>{data ? <><Mono><Volatile>{data.root}</Volatile></Mono><Copy text={data.root} label="Copy root" /></> : <i className="wait" />}</dd>
-        </div>
-      </dl>
+      {tree.error && <Failed error={tree.error} retry={tree.reload} />}
+      {!isUnknown && (
+        <dl className="totals integrity">
+          <div className="total all"><dt>Events sealed</dt><dd>{data ? <Volatile>{count(data.size)}</Volatile> : <i className="wait" />}</dd></div>
+          <div className="total root">
+            <dt>Root</dt>
+            <dd>{data ? <><Mono><Volatile>{data.root}</Volatile></Mono><Copy text={data.root} label="Copy root" /></> : <i className="wait" />}</dd>
+          </div>
+        </dl>
+      )}
       <div className="columns two">
         <Verify isWhole={caller.scopes.length === 0} />
-        <div className="column">
-          <Card title="Signed by">
-            {!data ? <Loading lines={2} /> : (
-              <ul className="plain-list">
-                {[...data.vkeys].reverse().map((vkey, index) => (
-                  <li key={vkey}>
-                    <span className="dim">{index === 0 ? "now" : "before"}</span>
-                    <Mono><Volatile>{vkey}</Volatile></Mono>
-                    <Copy text={vkey} label="Copy key" />
-                  </li>
-                ))}
-              </ul>
-            )}
-            <p className="hint">Keep the key elsewhere: what is verified with it cannot have been rewritten by whoever holds the log.</p>
-          </Card>
-          <Card title="Witnesses">
-            {!data ? <Loading lines={2} /> : data.witnesses.length === 0 ? (
-              <Empty title="No witness is named" icon="integrity"><p>One that is named with <code>--witness</code> signs checkpoints too, so that nobody can be shown another log.</p></Empty>
-            ) : (
-              <ul className="plain-list">
-                {data.witnesses.map(({ name, size, signedAt }) => (
-                  <li key={name}>
-                    <span className={`dot ${signedAt === undefined ? "" : "good"}`} aria-hidden="true" />
-                    <Mono>{name}</Mono>
-                    <span className="dim">{size === undefined ? "has not signed yet" : <>signed <Volatile>{count(size)}, {ago(signedAt!, now)}</Volatile></>}</span>
-                  </li>
-                ))}
-              </ul>
-            )}
-          </Card>
-        </div>
-      </div>
-      <Card title="Checkpoints" aside={<span className="dim">the newest that are kept</span>}>
-        {!data ? <Loading lines={6} /> : (
-          <div className="table-box" tabIndex={0} role="region" aria-label="All checkpoints">
-            <table className="table">
-              <thead><tr><th scope="col" className="number">Size</th><th scope="col">Root</th><th scope="col"><span className="unseen">Copy</span></th></tr></thead>
-              <tbody>
-                {data.checkpoints.map(({ size, root, note }) => (
-                  <tr key={size}><td className="number"><Volatile>{count(size)}</Volatile></td><td><Mono><Volatile>{root}</Volatile></Mono></td><td className="tools"><Copy text={note} label={`Copy the checkpoint of size ${size}`} /></td></tr>
-                ))}
-              </tbody>
-            </table>
+        {!isUnknown && (
+          <div className="column">
+            <Card title="Signed by">
+              {!data ? <Loading lines={2} /> : (
+                <ul className="plain-list">
+                  {[...data.vkeys].reverse().map((vkey, index) => (
+                    <li key={vkey}>
+                      <span className="dim">{index === 0 ? "now" : "before"}</span>
+                      <Mono><Volatile>{vkey}</Volatile></Mono>
+                      <Copy text={vkey} label="Copy key" />
+                    </li>
+                  ))}
+                </ul>
+              )}
+              <p className="hint">Keep the key elsewhere: what is verified with it cannot have been rewritten by whoever holds the log.</p>
+            </Card>
+            <Card title="Witnesses">
+              {!data ? <Loading lines={2} /> : data.witnesses.length === 0 ? (
+                <Empty title="No witness is named" icon="integrity"><p>One that is named with <code>--witness</code> signs checkpoints too, so that nobody can be shown another log.</p></Empty>
+              ) : (
+                <ul className="plain-list">
+                  {data.witnesses.map(({ name, size, signedAt }) => (
+                    <li key={name}>
+                      <span className={`dot ${signedAt === undefined ? "" : "good"}`} aria-hidden="true" />
+                      <Mono>{name}</Mono>
+                      <span className="dim">{size === undefined ? "has not signed yet" : <>signed <Volatile>{count(size)}, {ago(signedAt!, now)}</Volatile></>}</span>
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </Card>
           </div>
         )}
-      </Card>
+      </div>
+      {!isUnknown && (
+        <Card title="Checkpoints" aside={<span className="dim">the newest that are kept</span>}>
+          {!data ? <Loading lines={6} /> : (
+            <div className="table-box" tabIndex={0} role="region" aria-label="All checkpoints">
+              <table className="table">
+                <thead><tr><th scope="col" className="number">Size</th><th scope="col">Root</th><th scope="col"><span className="unseen">Copy</span></th></tr></thead>
+                <tbody>
+                  {data.checkpoints.map(({ size, root, note }) => (
+                    <tr key={size}><td className="number"><Volatile>{count(size)}</Volatile></td><td><Mono><Volatile>{root}</Volatile></Mono></td><td className="tools"><Copy text={note} label={`Copy the checkpoint of size ${size}`} /></td></tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+        </Card>
+      )}
     </Page>
   );
 }
@@ -121,10 +126,9 @@ function Verify({ isWhole }: { isWhole: boolean }) {
       {!isWhole ? <Empty title="Your key shows a part of the log" icon="lock"><p>Each event of it can be proven by itself.</p></Empty> : (
         <form className="stack" onSubmit={submitted(run)}>
           {state.name === "running" ? (
-            <div className="progress" role="status">
+            <Progress label="Events verified" now={state.checked} of={state.total}>
               <p className="big"><Volatile>{count(state.checked)}</Volatile> <span className="dim">of {state.total > 0 ? count(state.total) : "…"} events</span></p>
-              <div className={`meter ${state.total === 0 ? "endless" : ""}`}><Bar share={state.total === 0 ? 1 : state.checked / state.total} /></div>
-            </div>
+            </Progress>
           ) : state.name === "done" ? (
             <Result report={state.report} ms={state.ms} />
           ) : (

@@ -1,17 +1,24 @@
-import { lazy, Suspense, useMemo, useState, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { useAuditLogQuery } from "sealog/react";
-import { get, live, useLoaded, type AuditLogEntry, type Findings, type Severity } from "../api";
+import { events as load, get, keyOf, live, useKept, useLoaded, type AuditLogEntry, type Findings, type Severity } from "../api";
 import { useNow } from "../clock";
 import { EventLine } from "../events/Row";
 import { useEvents } from "../live";
 import { RangePicker } from "../picker";
-import { Link, quoted, to, useParams } from "../router";
+import { quoted } from "../query";
+import { Link, to, useParams } from "../router";
 import { LiveMark } from "../shell";
-import { ago, exact, rangeOf, type Range } from "../time";
+import { ago, exact, rangeKey, rangeOf, rangeParams, type Range } from "../time";
 import { Bar, Card, count, Empty, Failed, Loading, Mono, Page, plural, SEVERITIES, SeverityMark } from "../ui";
 
 const Chart = lazy(() => import("../chart"));
 const FEED = 40;
+/** So many further pages are looked through for what is not a read of the log. */
+const MORE_PAGES = 5;
+const PAGE_EVENTS = 200;
+/** How long the feed gathers, in milliseconds: all of it is new at each turn when much happens. */
+const GATHER_MS = 250;
+const FINDINGS_EVERY_MS = 10_000;
 /** The log's own reads are events too; what happens is not that somebody looked. */
 const OWN_READS = "sealog.read";
 
@@ -19,68 +26,55 @@ export default function Overview() {
   const [params, change] = useParams();
   const range = rangeOf(params, useNow(60_000), "24h");
   const within = { ...(range.from === undefined ? {} : { fromTimestamp: range.from }), ...(range.to === undefined ? {} : { toTimestamp: range.to }) };
-  const stats = useAuditLogQuery(live.getStats, { ...within, top: 8 });
-  const data = stats.data;
-  const address = rangeAddress(range, params);
+  const stats = useAuditLogQuery(live().getStats, { ...within, top: 8 });
+  // The range moves on with the clock. What was there stays until the next is.
+  const data = useKept(rangeKey(range), stats.data);
+  const same = rangeParams(range);
   return (
     <Page title="Overview" aside={<RangePicker range={range} />}>
-      {stats.status === "failed" && stats.error && <Failed error={stats.error} retry={stats.retry} />}
-      <dl className="totals" aria-label={range.label}>
-        <Total name="All events" value={data?.totalCount} href={`/events${address("")}`} />
-        {SEVERITIES.map((severity) => (
-          <Total key={severity} name={severity} severity={severity} value={data?.bySeverity[severity]} href={`/events${address(`severity:${severity}`)}`} />
-        ))}
-      </dl>
-      <Card title="Events over time" aside={<Legend />} className="chart-card">
-        {data ? (
-          data.totalCount === 0 ? (
-            <Empty title="Nothing happened in this time" icon="overview"><p>Look at a longer one, or wait: this page is live.</p></Empty>
-          ) : (
-            <Suspense fallback={<div className="chart-wait"><Loading lines={1} /></div>}>
-              <Chart
-                label={`Events over time, ${range.label}`}
-                series={data.series}
-                bucketMs={data.bucketMs}
-                from={range.from}
-                to={range.to}
-                onRange={(from, to) => change({ range: null, from: String(from), to: String(to) })}
-              />
-            </Suspense>
-          )
-        ) : (
-          <div className="chart-wait"><Loading lines={1} /></div>
-        )}
-      </Card>
+      {stats.error && stats.status === "failed" && <Failed error={stats.error} retry={stats.retry} />}
+      {(data || stats.status !== "failed") && (
+        <>
+          <dl className="totals" aria-label={range.label}>
+            <Total name="All events" value={data?.totalCount} href={to.events("", same)} />
+            {SEVERITIES.map((severity) => (
+              <Total key={severity} name={severity} severity={severity} value={data?.bySeverity[severity]} href={to.events(`severity:${severity}`, same)} />
+            ))}
+          </dl>
+          <Card title="Events over time" aside={<Legend />} className="chart-card">
+            {data ? (
+              data.totalCount === 0 ? (
+                <Empty title="Nothing happened in this time" icon="overview"><p>Look at a longer one, or wait: this page is live.</p></Empty>
+              ) : (
+                <Suspense fallback={<div className="chart-wait"><Loading lines={1} /></div>}>
+                  <Chart
+                    label={`Events over time, ${range.label}`}
+                    series={data.series}
+                    bucketMs={data.bucketMs}
+                    from={range.from}
+                    to={range.to}
+                    onRange={(from, to) => change({ range: null, from: String(from), to: String(to) })}
+                  />
+                </Suspense>
+              )
+            ) : (
+              <div className="chart-wait"><Loading lines={1} /></div>
+            )}
+          </Card>
+        </>
+      )}
       <div className="columns">
-        <div className="column">
-          <Top title="Top actions" rows={data?.topActions.map(({ action, count }) => ({ value: action, count }))} href={(value) => `/events${address(`action:${quoted(value)}`)}`} />
-          <Top title="Top actors" rows={data?.topActors.map(({ actorId, count }) => ({ value: actorId, count }))} href={to.actor} />
-        </div>
+        {(data || stats.status !== "failed") && (
+          <div className="column">
+            <Top title="Top actions" rows={data?.topActions.map(({ action, count }) => ({ value: action, count }))} href={(value) => to.events(`action:${quoted(value)}`, same)} />
+            <Top title="Top actors" rows={data?.topActors.map(({ actorId, count }) => ({ value: actorId, count }))} href={(value) => to.actor(value, same)} />
+          </div>
+        )}
         <OpenFindings range={range} />
         <Feed />
       </div>
     </Page>
   );
-}
-
-/** The address of the events that meet `q` in the range that is shown here. */
-function rangeAddress(range: Range, params: URLSearchParams) {
-  return (q: string) => {
-    const next = new URLSearchParams();
-    if (q !== "") {
-      next.set("q", q);
-    }
-    if (range.name === "custom") {
-      for (const name of ["from", "to"]) {
-        if (params.has(name)) {
-          next.set(name, params.get(name)!);
-        }
-      }
-    } else {
-      next.set("range", range.name);
-    }
-    return `?${next.toString()}`;
-  };
 }
 
 function Total({ name, value, severity, href }: { name: string; value: number | undefined; severity?: Severity; href: string }) {
@@ -128,53 +122,76 @@ function Top({ title, rows, href }: { title: string; rows: { value: string; coun
 function OpenFindings({ range }: { range: Range }) {
   const now = useNow();
   const query = { from: range.from ?? 0, ...(range.to === undefined ? {} : { to: range.to }) };
-  // Findings are events of the log, so one knows when to ask again.
-  const found = useLoaded(`${JSON.stringify(query)} ${Math.floor(now / 10_000)}`, (signal) => get<Findings>("/v1/anomalies", query, signal));
-  const [shown, setShown] = useState<Findings>();
-  if (found.data && found.data !== shown) {
-    setShown(found.data);
-  }
-  let body: ReactNode = <Loading lines={4} />;
-  if (shown) {
-    body = shown.findings.length === 0 ? (
-      <Empty title="Nothing unusual" icon="integrity"><p>No saved rule has found anything in this time.</p></Empty>
-    ) : (
-      <ol className="finding-list">
-        {shown.findings.slice(0, 7).map((finding) => (
-          <li key={`${finding.rule} ${finding.group ?? ""} ${finding.first.seq}`}>
-            <Link href={`/findings?finding=${encodeURIComponent(`${finding.rule}|${finding.group ?? ""}|${finding.first.seq}`)}`}>
-              <b>{finding.rule.replace(/-/g, " ")}</b>
-              <Mono>{finding.group ?? "everybody"}</Mono>
-              <span className="dim">{plural(finding.count, "event")} · <time dateTime={exact(finding.last.timestamp)}>{ago(finding.last.timestamp, now)}</time></span>
-            </Link>
-          </li>
-        ))}
-      </ol>
-    );
-  } else if (found.error) {
-    body = <Failed error={found.error} retry={found.reload} />;
-  }
+  // Asked again while the range moves on, and shown until there is an answer for another range.
+  const found = useLoaded(rangeKey(range), (signal) => get<Findings>("/v1/anomalies", query, signal), FINDINGS_EVERY_MS);
+  const shown = found.data;
+  const same = rangeParams(range);
   return (
-    <Card title="Open findings" className="findings-card" aside={shown && shown.total > 0 ? <Link href="/findings" className="more">All {count(shown.total)}</Link> : undefined}>
-      {body}
+    <Card title="Open findings" className="findings-card" aside={shown && shown.total > 0 ? <Link href={to.findings(same)} className="more">All {count(shown.total)}</Link> : undefined}>
+      {found.error && <Failed error={found.error} retry={found.reload} />}
+      {!shown ? (
+        !found.error && <Loading lines={4} />
+      ) : shown.findings.length === 0 ? (
+        <Empty title="Nothing unusual" icon="integrity"><p>No saved rule has found anything in this time.</p></Empty>
+      ) : (
+        <ol className="finding-list">
+          {shown.findings.slice(0, 7).map((finding) => (
+            <li key={keyOf(finding)}>
+              <Link href={to.findings({ ...same, finding: keyOf(finding) })}>
+                <b>{finding.rule.replace(/-/g, " ")}</b>
+                <Mono>{finding.group ?? "everybody"}</Mono>
+                <span className="dim">{plural(finding.count, "event")} · <time dateTime={exact(finding.last.timestamp)}>{ago(finding.last.timestamp, now)}</time></span>
+              </Link>
+            </li>
+          ))}
+        </ol>
+      )}
     </Card>
   );
 }
 
+const isOwnRead = ({ action }: AuditLogEntry) => action === OWN_READS;
+
 function Feed() {
   const [events, setEvents] = useState<AuditLogEntry[]>();
   const fresh = useMemo(() => new Set<number>(), []);
-  const take = (told: AuditLogEntry[], before: AuditLogEntry[]) => {
+  const abort = useRef<AbortController>(undefined);
+  useEffect(() => () => abort.current?.abort(), []);
+  const merge = (told: AuditLogEntry[], before: AuditLogEntry[]) => {
     const known = new Set(before.map(({ seq }) => seq));
-    const added = told.filter(({ seq, action }) => action !== OWN_READS && !known.has(seq));
-    fresh.clear();
-    added.forEach(({ seq }) => fresh.add(seq));
-    return [...added.reverse(), ...before].sort((a, b) => b.timestamp - a.timestamp || b.seq - a.seq).slice(0, FEED);
+    const added = told.filter((event) => !isOwnRead(event) && !known.has(event.seq));
+    return { added, all: [...added, ...before].sort((a, b) => b.timestamp - a.timestamp || b.seq - a.seq).slice(0, FEED) };
   };
-  const { line, error, again } = useEvents({ limit: FEED }, {
-    onSnapshot: ({ items }) => setEvents(items.filter(({ action }) => action !== OWN_READS)),
-    onEvents: (told) => setEvents((before = []) => take(told, before)),
-  });
+  // A filter says what is wanted and not what is not. So where the newest are reads of the log, those behind them follow.
+  const fill = async (found: number, cursor: string | null) => {
+    abort.current?.abort();
+    const { signal } = (abort.current = new AbortController());
+    for (let page = 0; page < MORE_PAGES && found < FEED && cursor !== null; page++) {
+      const more = await load({ limit: PAGE_EVENTS, cursor }, signal);
+      found += more.items.filter((event) => !isOwnRead(event)).length;
+      cursor = more.hasMore ? more.cursor : null;
+      setEvents((before = []) => merge(more.items, before).all);
+    }
+  };
+  const { line, error, again } = useEvents(
+    { limit: FEED },
+    {
+      onSnapshot: ({ items, hasMore, cursor }) => {
+        const shown = items.filter((event) => !isOwnRead(event));
+        setEvents(shown);
+        // The stream tells on its own line when the server is away.
+        void fill(shown.length, hasMore ? cursor : null).catch(() => undefined);
+      },
+      onEvents: (told) =>
+        setEvents((before = []) => {
+          const { added, all } = merge(told, before);
+          fresh.clear();
+          added.forEach(({ seq }) => fresh.add(seq));
+          return all;
+        }),
+    },
+    GATHER_MS,
+  );
   return (
     <Card title="Live feed" className="feed-card" aside={<LiveMark line={line} />}>
       {events === undefined ? (
@@ -185,7 +202,7 @@ function Feed() {
         <ol className="feed" aria-label="Newest events">
           {events.map((event) => (
             <li key={event.seq} className={fresh.has(event.seq) ? "fresh" : ""}>
-              <Link href={`/events?event=${encodeURIComponent(event.id)}`} className={`event-row ${event.severity}`}>
+              <Link href={to.event(event.id)} className={`event-row ${event.severity}`}>
                 <EventLine event={event} withDate={false} />
               </Link>
             </li>

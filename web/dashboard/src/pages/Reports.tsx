@@ -1,11 +1,11 @@
-import { useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { asError, type SealogError } from "sealog/live";
 import { events, get, open, stats, useLoaded, type QueryFilters } from "../api";
 import { FilterBar } from "../events/FilterBar";
 import { RangePicker } from "../picker";
 import { useParams } from "../router";
-import { clock, date, rangeOf } from "../time";
-import { Bar, Button, Card, count, Empty, Failed, Field, Loading, Page, Tabs } from "../ui";
+import { clock, date, earlier, later, rangeOf } from "../time";
+import { Button, Card, count, Empty, Failed, Field, Loading, Page, plural, Progress, Tabs } from "../ui";
 
 const FORMATS = [
   { value: "html", label: "Page", about: "to read and print, with findings and charts" },
@@ -32,13 +32,17 @@ export default function Reports() {
   const filter = parsed.data;
   const asked = filter && JSON.stringify({ filter, from: range.from, to: range.to });
   const preview = useLoaded(asked ?? null, async (signal) => {
-    const within = { ...filter, ...(range.from === undefined ? {} : { fromTimestamp: Math.max(range.from, filter?.fromTimestamp ?? range.from) }), ...(range.to === undefined ? {} : { toTimestamp: range.to }) };
+    // What the bar says of the time holds beside the range, as it does in the report.
+    const [from, to] = [later(range.from, filter?.fromTimestamp), earlier(range.to, filter?.toTimestamp)];
+    const within = { ...filter, ...(from === undefined ? {} : { fromTimestamp: from }), ...(to === undefined ? {} : { toTimestamp: to }) };
     const [page, all] = await Promise.all([events({ ...within, limit: PREVIEW, order: "oldestFirst" }, signal), stats({ ...within, top: 1 }, signal)]);
     return { rows: page.items, total: all.totalCount };
   });
+  const isBad = parsed.error?.status === 400;
   return (
     <Page title="Reports" aside={<RangePicker range={range} withAll />}>
-      <FilterBar q={q} error={parsed.error} onChange={(next) => change({ q: next })} />
+      <FilterBar q={q} error={isBad ? parsed.error : undefined} onChange={(next) => change({ q: next })} />
+      {parsed.error && !isBad && <Failed error={parsed.error} retry={parsed.reload} />}
       <div className="columns report-columns">
         <Card title="What it holds">
           <div className="stack">
@@ -80,8 +84,10 @@ export default function Reports() {
             />
           </div>
         </Card>
-        <Card title="Preview" aside={preview.data && <span className="dim">{count(preview.data.total)} events, the oldest first</span>}>
-          {preview.error ? <Failed error={preview.error} retry={preview.reload} /> : !preview.data ? <Loading lines={8} /> : preview.data.rows.length === 0 ? (
+        <Card title="Preview" aside={preview.data && <span className="dim">{plural(preview.data.total, "event")}, the oldest first</span>}>
+          {parsed.error ? (
+            <Empty title="No preview" icon="reports"><p>It is not known yet which events the report is of.</p></Empty>
+          ) : preview.error ? <Failed error={preview.error} retry={preview.reload} /> : !preview.data ? <Loading lines={8} /> : preview.data.rows.length === 0 ? (
             <Empty title="It would be empty" icon="reports"><p>No event meets the filter in this time.</p></Empty>
           ) : (
             <div className="table-box" tabIndex={0} role="region" aria-label="First rows">
@@ -114,6 +120,9 @@ type State = { name: "idle" } | { name: "running"; bytes: number; rows: number }
 function Download({ format, total, body }: { format: Format; total: number | undefined; body: unknown }) {
   const [state, setState] = useState<State>({ name: "idle" });
   const abort = useRef<AbortController>(undefined);
+  /** Of a line for each event it can be told how many have come. */
+  const isOfLines = format === "csv" || format === "ndjson";
+  useEffect(() => () => abort.current?.abort(), []);
   const run = async () => {
     const controller = (abort.current = new AbortController());
     setState({ name: "running", bytes: 0, rows: 0 });
@@ -131,7 +140,7 @@ function Download({ format, total, body }: { format: Format; total: number | und
         }
         pieces.push(value);
         bytes += value.length;
-        rows += format === "csv" || format === "ndjson" ? value.reduce((lines, byte) => lines + (byte === 10 ? 1 : 0), 0) : 0;
+        rows += isOfLines ? value.reduce((lines, byte) => lines + (byte === 10 ? 1 : 0), 0) : 0;
         if (performance.now() - told > 100) {
           told = performance.now();
           setState({ name: "running", bytes, rows });
@@ -149,13 +158,14 @@ function Download({ format, total, body }: { format: Format; total: number | und
     }
   };
   if (state.name === "running") {
-    const share = state.rows > 0 && total ? Math.min(1, state.rows / total) : undefined;
     return (
-      <div className="progress" role="status">
-        <p>{size(state.bytes)}{state.rows > 0 && total !== undefined && `, ${count(Math.min(total, state.rows))} of ${count(total)} events`}</p>
-        <div className={`meter ${share === undefined ? "endless" : ""}`}><Bar share={share ?? 1} /></div>
-        <Button onClick={() => abort.current?.abort()}>Stop</Button>
-      </div>
+      <>
+        <Progress label="Download" {...(isOfLines && total !== undefined && state.rows > 0 ? { now: state.rows, of: total } : {})}>
+          <p>{size(state.bytes)}{isOfLines && total !== undefined && `, ${count(Math.min(total, state.rows))} of ${plural(total, "event")}`}</p>
+        </Progress>
+        {!isOfLines && <p className="hint">In this format, it cannot be told how much is left.</p>}
+        <div><Button onClick={() => abort.current?.abort()}>Stop</Button></div>
+      </>
     );
   }
   return (
@@ -163,7 +173,7 @@ function Download({ format, total, body }: { format: Format; total: number | und
       {state.name === "failed" && <Failed error={state.error} />}
       {state.name === "done" && <p className="verdict good" role="status">{state.file} is downloaded, {size(state.bytes)}. Its SHA-256 is in the log.</p>}
       <Button kind="primary" icon="download" disabled={total === undefined} onClick={() => void run()}>
-        {total === undefined ? "Download" : `Download ${count(total)} events`}
+        {total === undefined ? "Download" : `Download ${plural(total, "event")}`}
       </Button>
     </div>
   );

@@ -1,21 +1,30 @@
-import { useState } from "react";
-import { useAuditLogQuery } from "sealog/react";
-import { get, live, useLoaded, type AuditLogEntry } from "../api";
+import { useAuditLogSearch } from "sealog/react";
+import { event as load, get, live, useLoaded, type AuditLogEntry } from "../api";
 import { Diff } from "../events/Diff";
-import { Link, quoted, to, useParams } from "../router";
+import { quoted } from "../query";
+import { Link, to, useParams } from "../router";
 import { clock, date, exact } from "../time";
 import { Button, Card, Copy, count, Empty, Failed, Loading, Mono, Page, SeverityMark } from "../ui";
 
-const VERSIONS = 200;
+/** So many events are shown at first, and more of them at a time. */
+const PORTION = 200;
 
 /** A thing: who did what to it, and what it was at any time. */
 export default function Resource({ type, id }: { type: string; id: string }) {
   const [params, change] = useParams();
-  const [limit, setLimit] = useState(VERSIONS);
-  const { data: events, status, error, retry } = useAuditLogQuery(live.queryByResource, { resourceType: type, resourceId: id, limit });
+  const { events, hasMore, isLoadingMore, loadMore, status, error, retry } = useAuditLogSearch(live().search, {
+    filters: { resource: { type, id } },
+    pageSize: PORTION,
+  });
   const versions = (events ?? []).filter((event) => event.before !== undefined || event.after !== undefined);
   const chosen = params.get("version");
-  const shown = events?.find((event) => event.id === chosen) ?? versions[0];
+  const listed = chosen === null ? versions[0] : events?.find((event) => event.id === chosen);
+  // One that is older than those that are listed is looked up by itself.
+  const older = useLoaded(events && chosen !== null && !listed ? chosen : null, async (signal) => {
+    const event = await load(chosen!, signal);
+    return event.resourceType === type && event.resourceId === id ? event : null;
+  });
+  const shown = listed ?? older.data ?? undefined;
   return (
     <Page
       title={id}
@@ -30,7 +39,7 @@ export default function Resource({ type, id }: { type: string; id: string }) {
         </Empty>
       ) : (
         <div className="history">
-          <Card title="History" aside={<span className="dim">{count(events.length)}{events.length === limit ? "+" : ""} events, {count(versions.length)} versions</span>}>
+          <Card title="History" aside={<span className="dim">{count(events.length)}{hasMore ? "+" : ""} events, {count(versions.length)}{hasMore ? "+" : ""} versions</span>}>
             <ol className="history-list">
               {events.map((event) => (
                 <li key={event.id}>
@@ -44,9 +53,13 @@ export default function Resource({ type, id }: { type: string; id: string }) {
                 </li>
               ))}
             </ol>
-            {events.length === limit && <Button onClick={() => setLimit(1000)} disabled={limit >= 1000}>Show more</Button>}
+            {hasMore && <Button onClick={loadMore} disabled={isLoadingMore}>{isLoadingMore ? "Loading…" : "Show more"}</Button>}
           </Card>
-          {shown ? <Version key={shown.id} type={type} id={id} event={shown} /> : <Card title="Document"><Empty title="No version is known"><p>Its events carry no states.</p></Empty></Card>}
+          {shown ? <Version key={shown.id} type={type} id={id} event={shown} />
+            : older.error ? <Card title="Document"><Failed error={older.error} retry={older.reload} /></Card>
+            : older.isLoading ? <Card title="Document"><Loading lines={5} /></Card>
+            : chosen !== null ? <Card title="Document"><Empty title="There is no such version" icon="search"><p>The event that the address names is not one of this resource.</p></Empty></Card>
+            : <Card title="Document"><Empty title="No version is known"><p>Its events carry no states.</p></Empty></Card>}
         </div>
       )}
     </Page>
@@ -55,7 +68,8 @@ export default function Resource({ type, id }: { type: string; id: string }) {
 
 function Version({ type, id, event }: { type: string; id: string; event: AuditLogEntry }) {
   const path = `/v1/resources/${encodeURIComponent(type)}/${encodeURIComponent(id)}/state`;
-  const state = useLoaded(event.id, (signal) => get<{ state?: unknown }>(path, { at: event.timestamp }, signal));
+  // A change that holds its own outcome tells it; of others the log knows.
+  const state = useLoaded(event.after === undefined ? event.id : null, (signal) => get<{ state?: unknown }>(path, { at: event.timestamp }, signal));
   const document = event.after === undefined ? state.data?.state : event.after;
   const text = document === undefined ? "" : JSON.stringify(document, null, 2);
   return (
@@ -71,7 +85,7 @@ function Version({ type, id, event }: { type: string; id: string; event: AuditLo
         ) : (
           <pre className="mono document" tabIndex={0} aria-label="Document">{text}</pre>
         )}
-        <p className="actions"><Link href={`/events?event=${encodeURIComponent(event.id)}&q=${encodeURIComponent(`resource:${quoted(`${type}:${id}`)}`)}`}>Open the event</Link></p>
+        <p className="actions"><Link href={to.event(event.id, `resource:${quoted(`${type}:${id}`)}`)}>Open the event</Link></p>
       </Card>
     </div>
   );

@@ -2,7 +2,7 @@ import { useState, type ReactNode } from "react";
 import { asError, type SealogError } from "sealog/live";
 import { events, get, send, useLoaded, type Caller, type QueryFilters } from "../api";
 import { written } from "../query";
-import { Link, useParams } from "../router";
+import { Link, to, useParams } from "../router";
 import { clock, date } from "../time";
 import { Button, Card, count, Dialog, Empty, Failed, Field, Loading, Mono, Page, plural, SEVERITIES, SeverityMark, submitted, Volatile } from "../ui";
 
@@ -75,11 +75,11 @@ export default function Retention({ caller }: { caller: Caller }) {
           )}
         </Card>
       </div>
-      <Card title="Removal receipts" aside={<span className="dim">what went, why, and that it is still proven</span>}>
+      <Card title="Removal receipts" aside={<Link className="more" href={to.events(`action:${RECEIPTS.join(",")}`)}>All in events</Link>}>
         {receipts.error && !receipts.data ? <Failed error={receipts.error} retry={receipts.reload} /> : !receipts.data ? <Loading lines={5} /> : receipts.data.items.length === 0 ? (
           <Empty title="Nothing has been removed" icon="retention"><p>Each clean-up and each erasure leaves a receipt here, sealed as every event is.</p></Empty>
         ) : (
-          <div className="table-box" tabIndex={0} role="region" aria-label="All receipts">
+          <div className="table-box" tabIndex={0} role="region" aria-label="Newest receipts">
             <table className="table">
               <thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">By</th><th scope="col" className="number">Removed</th><th scope="col">Why</th></tr></thead>
               <tbody>
@@ -88,7 +88,7 @@ export default function Retention({ caller }: { caller: Caller }) {
                   return (
                     <tr key={receipt.id}>
                       <td><Volatile>{date(receipt.timestamp)} {clock(receipt.timestamp)}</Volatile></td>
-                      <td><Link href={`/events?event=${encodeURIComponent(receipt.id)}&q=action:${receipt.action}`}>{receipt.action.includes("erasure") ? "Erasure" : "Clean-up"}</Link></td>
+                      <td><Link href={to.event(receipt.id, `action:${receipt.action}`)}>{receipt.action.includes("erasure") ? "Erasure" : "Clean-up"}</Link></td>
                       <td>{receipt.actorName ?? receipt.actorId ?? "the log"}</td>
                       <td className="number">{count(Number(told.count ?? 0))}</td>
                       <td>{why(told)}</td>
@@ -118,7 +118,7 @@ function why({ reason, retentionCategory, olderThanDays }: Record<string, unknow
 }
 
 /** Something that is done with a form, and may fail. */
-function Doing({ title, onClose, take, children, name, kind = "primary" }: { title: string; onClose: (isDone?: boolean) => void; take: (data: FormData) => Promise<void>; children: ReactNode; name: string; kind?: "primary" | "danger" }) {
+function Doing({ title, onClose, take, onChange, children, name, kind = "primary" }: { title: string; onClose: (isDone?: boolean) => void; take: (data: FormData) => Promise<void>; onChange?: () => void; children: ReactNode; name: string; kind?: "primary" | "danger" }) {
   const [error, setError] = useState<SealogError>();
   const [isBusy, setBusy] = useState(false);
   const submit = async (data: FormData) => {
@@ -133,7 +133,7 @@ function Doing({ title, onClose, take, children, name, kind = "primary" }: { tit
   };
   return (
     <Dialog title={title} onClose={() => onClose()}>
-      <form className="stack" onSubmit={submitted(submit)}>
+      <form className="stack" onSubmit={submitted(submit)} onChange={onChange}>
         {children}
         {error && <p className="field-error" role="alert">{error.message}</p>}
         <footer className="actions">
@@ -156,6 +156,7 @@ function CleanUp({ onClose }: { onClose: (isDone?: boolean) => void }) {
     <Doing
       title="Clean-up"
       onClose={onClose}
+      onChange={() => setPreview(undefined)}
       kind={preview ? "danger" : "primary"}
       name={preview ? (preview.report.removed > 0 ? `Remove ${plural(preview.report.removed, "event")}` : "Preview again") : "Preview"}
       take={async (data) => {
@@ -221,7 +222,7 @@ function Erase({ onClose }: { onClose: (isDone?: boolean) => void }) {
     };
   };
   return (
-    <Doing title="Erase somebody’s data" onClose={onClose} kind={preview ? "danger" : "primary"} name={preview ? "Erase for good" : "Preview"} take={async (data) => {
+    <Doing title="Erase somebody’s data" onClose={onClose} onChange={() => setPreview(undefined)} kind={preview ? "danger" : "primary"} name={preview ? "Erase for good" : "Preview"} take={async (data) => {
       const asked = askedOf(data);
       if (preview && preview.asked === JSON.stringify(asked)) {
         await send("POST", "/v1/erasures", asked);

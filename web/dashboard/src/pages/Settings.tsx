@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { SealogError } from "sealog/live";
+import { asError, type SealogError } from "sealog/live";
 import { get, send, useLoaded, type Caller, type QueryFilters } from "../api";
 import { useNow } from "../clock";
 import { written } from "../query";
@@ -51,6 +51,10 @@ function Keys({ caller }: { caller: Caller }) {
       setError(cause as SealogError);
     }
   };
+  const ask = (next: { key: Key; what: "revoke" | "rotate" }) => {
+    setError(undefined);
+    setAsked(next);
+  };
   const state = (key: Key) => (key.revokedAt !== undefined ? "taken back" : key.expiresAt !== undefined && key.expiresAt <= now ? "ended" : "valid");
   return (
     <Card title="API keys" aside={caller.isAdmin && <Button kind="primary" icon="plus" onClick={() => setMaking(true)}>New key</Button>}>
@@ -70,8 +74,8 @@ function Keys({ caller }: { caller: Caller }) {
                   <td className="tools">
                     {state(key) === "valid" && (
                       <>
-                        <Button kind="quiet" onClick={() => setAsked({ key, what: "rotate" })} aria-label={`Rotate ${key.name}`}>Rotate</Button>
-                        <Button kind="quiet" onClick={() => setAsked({ key, what: "revoke" })} aria-label={`Take back ${key.name}`}>Take back</Button>
+                        <Button kind="quiet" onClick={() => ask({ key, what: "rotate" })} aria-label={`Rotate ${key.name}`}>Rotate</Button>
+                        <Button kind="quiet" onClick={() => ask({ key, what: "revoke" })} aria-label={`Take back ${key.name}`}>Take back</Button>
                       </>
                     )}
                   </td>
@@ -101,7 +105,7 @@ function Keys({ caller }: { caller: Caller }) {
 
 function Secret({ title, secret, onClose }: { title: string; secret: string; onClose: () => void }) {
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} onClose={onClose} isKept>
       <div className="stack">
         <p>It is shown this once. The log keeps its hash alone, and nobody can tell it again.</p>
         <p className="secret"><code className="mono" data-volatile>{secret}</code><Copy text={secret} label="Copy key" /></p>
@@ -143,17 +147,26 @@ function NewKey({ onClose, onMade }: { onClose: () => void; onMade: (made: { nam
   );
 }
 
+/** Changes the fields that are hidden, as they are now: another may have hidden some since they were loaded. */
+async function changeFields(change: (fields: Rule[]) => Rule[]): Promise<void> {
+  const { policy } = await get<Kept>("/v1/settings");
+  await send("PATCH", "/v1/settings", { policy: { redactFields: change(policy?.redactFields ?? []) } });
+}
+
 function Hidden({ caller, settings }: { caller: Caller; settings: Loaded }) {
   const [error, setError] = useState<SealogError>();
+  const [shownAgain, setShownAgain] = useState<string>();
   // Where nothing was ever set, there is none.
   const policy = settings.data && (settings.data.policy ?? {});
-  const change = async (next: Policy) => {
+  const change = async (next: (fields: Rule[]) => Rule[]): Promise<boolean> => {
     setError(undefined);
     try {
-      await send("PATCH", "/v1/settings", { policy: next });
+      await changeFields(next);
       settings.reload();
+      return true;
     } catch (cause) {
-      setError(cause as SealogError);
+      setError(asError(cause));
+      return false;
     }
   };
   return (
@@ -165,7 +178,7 @@ function Hidden({ caller, settings }: { caller: Caller; settings: Loaded }) {
             {(policy.redactFields ?? []).map(({ name, mode = "redact" }) => (
               <li key={name}>
                 <Mono>{name}</Mono><span className="dim">{mode}</span>
-                {caller.isAdmin && <Button kind="quiet" icon="trash" aria-label={`Hide ${name} no more`} onClick={() => void change({ ...policy, redactFields: policy.redactFields!.filter((field) => field.name !== name) })} />}
+                {caller.isAdmin && <Button kind="quiet" icon="trash" aria-label={`Hide ${name} no more`} onClick={() => (setError(undefined), setShownAgain(name))} />}
               </li>
             ))}
             {(policy.redactPaths ?? []).map(({ path, mode = "redact" }) => <li key={path}><Mono>{path}</Mono><span className="dim">{mode}</span></li>)}
@@ -173,13 +186,32 @@ function Hidden({ caller, settings }: { caller: Caller; settings: Loaded }) {
             {policy.ipAddress && policy.ipAddress !== "keep" && <li><span>IP addresses</span><span className="dim">{policy.ipAddress}</span></li>}
           </ul>
           {(policy.redactFields ?? []).length === 0 && <p className="hint">No field of your own yet.</p>}
-          {error && <p className="field-error" role="alert">{error.message}</p>}
+          {error && shownAgain === undefined && <p className="field-error" role="alert">{error.message}</p>}
+          {shownAgain !== undefined && (
+            <Dialog title={`Hide ${shownAgain} no more?`} onClose={() => setShownAgain(undefined)}>
+              <div className="stack">
+                <p>What comes from now on is written as it is, and stays so. What was hidden stays hidden.</p>
+                {error && <p className="field-error" role="alert">{error.message}</p>}
+                <footer className="actions">
+                  <Button onClick={() => setShownAgain(undefined)}>Cancel</Button>
+                  <Button
+                    kind="danger"
+                    onClick={() => void change((fields) => fields.filter(({ name }) => name !== shownAgain)).then((isDone) => isDone && setShownAgain(undefined))}
+                  >
+                    Hide it no more
+                  </Button>
+                </footer>
+              </div>
+            </Dialog>
+          )}
           {caller.isAdmin && (
             <form className="form-row" onSubmit={(event) => {
               const form = event.currentTarget;
               submitted(async (data) => {
-                await change({ ...policy, redactFields: [...(policy.redactFields ?? []), { name: String(data.get("name")).trim(), mode: String(data.get("mode")) }] });
-                form.reset();
+                const made = { name: String(data.get("name")).trim(), mode: String(data.get("mode")) };
+                if (await change((fields) => [...fields.filter(({ name }) => name !== made.name), made])) {
+                  form.reset();
+                }
               })(event);
             }}>
               <Field label="Field">{(ids) => <input {...ids} name="name" required placeholder="dateOfBirth" spellCheck={false} />}</Field>
@@ -200,9 +232,10 @@ function Sampling({ caller, settings }: { caller: Caller; settings: Loaded }) {
   const rate = policy?.sampling ?? 1;
   const save = async (data: FormData) => {
     setError(undefined);
+    setSaved(false);
     try {
       const share = Number(data.get("share")) / 100;
-      await send("PATCH", "/v1/settings", { policy: { ...policy, sampling: share } });
+      await send("PATCH", "/v1/settings", { policy: { sampling: share } });
       settings.reload();
       setSaved(true);
     } catch (cause) {
@@ -215,7 +248,7 @@ function Sampling({ caller, settings }: { caller: Caller; settings: Loaded }) {
         <form key={rate} className="stack" onSubmit={submitted(save)}>
           <p className="dim">Which share of <code>info</code> events is kept. Warnings and worse always are.</p>
           <div className="form-row">
-            <Field label="Kept, in per cent">{(ids) => <input {...ids} name="share" type="number" min={0} max={100} step="any" required readOnly={!caller.isAdmin} defaultValue={rate * 100} />}</Field>
+            <Field label="Kept, in per cent">{(ids) => <input {...ids} name="share" type="number" min={0} max={100} step="any" required readOnly={!caller.isAdmin} defaultValue={Number((rate * 100).toPrecision(12))} />}</Field>
             {caller.isAdmin && <Button type="submit">Save</Button>}
           </div>
           {error && <p className="field-error" role="alert">{error.message}</p>}
