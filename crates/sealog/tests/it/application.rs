@@ -1,5 +1,7 @@
 //! An application with a database of its own, which events are staged in.
 
+#![allow(clippy::unused_async, reason = "the twin of this, for PostgreSQL, waits")]
+
 use std::time::Duration;
 
 use sealog::rusqlite::{Connection, params_from_iter};
