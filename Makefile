@@ -36,8 +36,8 @@ dashboard: ## Build the dashboard, for the next build of the program to hold
 test: ## Run every test there is
 	scripts/need $(TEST_NEEDS)
 	cargo test --workspace --all-features --locked
-	cargo run --quiet --locked -p sealog --example embed
-	cargo run --quiet --locked -p sealog --example in_your_transaction
+	cargo run --quiet --all-features --locked --example embed
+	cargo run --quiet --all-features --locked --example in_your_transaction
 	cd web/client && $(NPM_CI) && npm run build && npm test
 	cd web/dashboard && $(NPM_CI) && npm run build && npm test
 	cd examples/notes/page && $(NPM_CI) && npm run build && npm test
@@ -50,11 +50,13 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo fmt --manifest-path crates/sealog-bench/auditlog-peer/Cargo.toml --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --no-deps --locked -- -D warnings
+	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --no-deps --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
-	for major in $$(cargo run --quiet --locked -p throwaway-postgres); do \
+	@# On the newest of the PostgreSQLs that there are, `test` has run.
+	majors=$$(cargo run --quiet --all-features --locked --bin throwaway-postgres) || exit 1; \
+	for major in $$(head -n -1 <<< "$$majors"); do \
 		export SEALOG_TEST_POSTGRES=$$major; \
 		cargo test --workspace --all-features --locked --test postgres || exit 1; \
 		cargo test --workspace --all-features --locked postgres || exit 1; \

@@ -177,7 +177,10 @@ async fn manifests_in(folder: &Folder) {
     .await;
     assert_eq!(empty_diffs, 236);
     assert_eq!(hidden, BTreeSet::new(), "no manifest has a secret under its usual name");
-    reports_read_back(folder, &log).await;
+    // Minutes, for what the smaller ones show of a database too.
+    if !folder.has_database() {
+        reports_read_back(folder, &log).await;
+    }
 
     counts(&log, &actors, |actor| Filter::new().actor(actor)).await;
     let scanned = places.iter().map(|(id, places)| (id.clone(), places.len() as u64)).collect();

@@ -27,6 +27,10 @@ impl Folder {
         Self { database: Some(throwaway_postgres::shared().database()), ..Self::new() }
     }
 
+    pub(crate) fn has_database(&self) -> bool {
+        self.database.is_some()
+    }
+
     /// Options for opening the log.
     pub(crate) fn builder(&self) -> Builder {
         let log = self.database.as_ref().map_or_else(|| self.path("audit.db"), |database| database.url().into());

@@ -41,6 +41,7 @@ mod standbys;
 #[path = "../it/support.rs"]
 mod support;
 mod tampering;
+mod tls;
 mod tracking;
 #[path = "../it/watching.rs"]
 mod watching;
