@@ -54,6 +54,11 @@ export function earlier(a: number | undefined | null, b: number | undefined | nu
   return a == null ? (b ?? undefined) : b == null ? a : Math.min(a, b);
 }
 
+/** The range of a filter, of which an end may be missing. */
+export function timesOf({ from, to }: { from?: number | undefined; to?: number | undefined }): { fromTimestamp?: number; toTimestamp?: number } {
+  return { ...(from === undefined ? {} : { fromTimestamp: from }), ...(to === undefined ? {} : { toTimestamp: to }) };
+}
+
 /** What a range is known by, also while the clock moves it on. */
 export function rangeKey({ name, from, to }: Range): string {
   return name === "custom" ? `${from ?? ""} ${to ?? ""}` : name;

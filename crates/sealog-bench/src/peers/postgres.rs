@@ -15,7 +15,8 @@ use tokio_postgres::types::{Json, ToSql, Type};
 use tokio_postgres::{Client, NoTls, Statement};
 use uuid::Uuid;
 
-use super::{Contestant, batches, load, run_tasks, runtime};
+use super::sealog::{run_batches, run_calls};
+use super::{Contestant, batches, run_tasks, runtime};
 use crate::measure::{Run, bytes_below};
 use crate::{Error, Result};
 
@@ -37,15 +38,8 @@ impl Contestant for PostgresSealog<'_> {
     fn run(&self, dir: &Path, events: Vec<Event>, budget: Duration) -> Result<Run> {
         let home = Home::new(self.server, dir)?;
         let runtime = runtime()?;
-        let log = runtime.block_on(home.log(dir, self.full_text))?;
-        let batches: Vec<_> = batches(events.into_iter()).collect();
-
-        let start = Instant::now();
-        let batches = batches.into_iter().take_while(|_| start.elapsed() < budget);
-        let events = runtime.block_on(load(&log, batches))?;
-        let bytes = home.bytes()?;
-        runtime.block_on(log.close())?;
-        Ok(Run { events, elapsed: start.elapsed(), bytes, closed_bytes: home.bytes()? })
+        let log = runtime.block_on(home.log(self.full_text))?;
+        run_batches(&runtime, log, events, budget, || home.bytes())
     }
 }
 
@@ -60,20 +54,8 @@ impl Contestant for PostgresSealogCalls<'_> {
     fn run(&self, dir: &Path, events: Vec<Event>, budget: Duration) -> Result<Run> {
         let home = Home::new(self.0, dir)?;
         let runtime = runtime()?;
-        let log = runtime.block_on(home.log(dir, true))?;
-        let (events, elapsed) = run_tasks(&runtime, events, budget, {
-            let log = log.clone();
-            move |event| {
-                let log = log.clone();
-                async move {
-                    log.log(event).await?;
-                    Ok(())
-                }
-            }
-        })?;
-        let bytes = home.bytes()?;
-        runtime.block_on(log.close())?;
-        Ok(Run { events, elapsed, bytes, closed_bytes: home.bytes()? })
+        let log = runtime.block_on(home.log(true))?;
+        run_calls(&runtime, log, events, budget, || home.bytes())
     }
 }
 
@@ -168,8 +150,9 @@ impl<'s> Home<'s> {
         Ok(Self { database, dir, empty_bytes })
     }
 
-    async fn log(&self, dir: &Path, full_text: bool) -> Result<AuditLog> {
-        let builder = AuditLog::builder(self.database.url()).key_file(dir.join("key")).index(dir.join("index"));
+    async fn log(&self, full_text: bool) -> Result<AuditLog> {
+        let (key, index) = (self.dir.join("key"), self.dir.join("index"));
+        let builder = AuditLog::builder(self.database.url()).key_file(key).index(index);
         Ok(builder.full_text(full_text).open().await?)
     }
 

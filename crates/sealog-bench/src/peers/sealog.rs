@@ -41,15 +41,26 @@ impl Contestant for Sealog {
             };
             runtime.block_on(log.update_settings(save))?;
         }
-        let batches: Vec<_> = batches(events.into_iter()).collect();
-
-        let start = Instant::now();
-        let batches = batches.into_iter().take_while(|_| start.elapsed() < budget);
-        let events = runtime.block_on(load(&log, batches))?;
-        let bytes = bytes_below(dir)?;
-        runtime.block_on(log.close())?;
-        Ok(Run { events, elapsed: start.elapsed(), bytes, closed_bytes: bytes_below(dir)? })
+        run_batches(&runtime, log, events, budget, || bytes_below(dir))
     }
+}
+
+/// Until all events are in the index and the log is closed.
+pub(super) fn run_batches(
+    runtime: &Runtime,
+    log: AuditLog,
+    events: Vec<Event>,
+    budget: Duration,
+    bytes: impl Fn() -> Result<u64>,
+) -> Result<Run> {
+    let batches: Vec<_> = batches(events.into_iter()).collect();
+
+    let start = Instant::now();
+    let batches = batches.into_iter().take_while(|_| start.elapsed() < budget);
+    let events = runtime.block_on(load(&log, batches))?;
+    let open_bytes = bytes()?;
+    runtime.block_on(log.close())?;
+    Ok(Run { events, elapsed: start.elapsed(), bytes: open_bytes, closed_bytes: bytes()? })
 }
 
 /// Logs the batches, [`IN_FLIGHT`] of them at a time. Answers how many events were acknowledged.
@@ -88,22 +99,29 @@ impl Contestant for SealogCalls {
     fn run(&self, dir: &Path, events: Vec<Event>, budget: Duration) -> Result<Run> {
         let runtime = runtime()?;
         let log = runtime.block_on(AuditLog::open(dir.join("audit.db")))?;
-        let (events, elapsed) = run_tasks(&runtime, events, budget, {
-            let log = log.clone();
-            move |event| {
-                let log = log.clone();
-                async move {
-                    log.log(event).await?;
-                    Ok(())
-                }
-            }
-        })?;
-        close(&runtime, log, dir, events, elapsed)
+        run_calls(&runtime, log, events, budget, || bytes_below(dir))
     }
 }
 
-fn close(runtime: &Runtime, log: AuditLog, dir: &Path, events: u64, elapsed: Duration) -> Result<Run> {
-    let bytes = bytes_below(dir)?;
+/// Until all calls have been answered; closing the log is not part of the time.
+pub(super) fn run_calls(
+    runtime: &Runtime,
+    log: AuditLog,
+    events: Vec<Event>,
+    budget: Duration,
+    bytes: impl Fn() -> Result<u64>,
+) -> Result<Run> {
+    let (events, elapsed) = run_tasks(runtime, events, budget, {
+        let log = log.clone();
+        move |event| {
+            let log = log.clone();
+            async move {
+                log.log(event).await?;
+                Ok(())
+            }
+        }
+    })?;
+    let open_bytes = bytes()?;
     runtime.block_on(log.close())?;
-    Ok(Run { events, elapsed, bytes, closed_bytes: bytes_below(dir)? })
+    Ok(Run { events, elapsed, bytes: open_bytes, closed_bytes: bytes()? })
 }

@@ -5,6 +5,7 @@ mod random;
 use sealog::rusqlite::{Connection, params};
 use sealog::{ErrorKind, Event, Key, Problem, VerifyOptions};
 
+use crate::application;
 use crate::support::{Fixture, check, fill, report_at};
 
 /// A closed log of 600 events: frames, and the last three as rows.
@@ -91,7 +92,7 @@ async fn damage_to_one_event_stops_no_other() {
     let fixture = Fixture::new();
     let app = Connection::open(fixture.dir.path().join("app.db")).unwrap();
     app.pragma_update(None, "journal_mode", "wal").unwrap();
-    let log = fixture.builder().inbox(fixture.dir.path().join("app.db")).open().await.unwrap();
+    let log = application::builder(&fixture).open().await.unwrap();
     let event = |id: &str| Event::new("order.paid").id(id);
     log.log(event("damaged")).await.unwrap();
     fixture.raw().execute("UPDATE event SET body = x'00'", []).unwrap();

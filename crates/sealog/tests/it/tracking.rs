@@ -6,6 +6,7 @@ use sealog::rusqlite::Connection;
 use sealog::{AuditLog, ErrorKind, Filter, Mode, Policy, Record, SystemClock, TrackOptions, WatchFrom, acting_in};
 use serde_json::{Value, json};
 
+use crate::application;
 use crate::support::{Fixture, check};
 
 struct App {
@@ -23,8 +24,8 @@ impl App {
     }
 
     async fn log(&self, policy: Policy) -> AuditLog {
-        let builder = self.fixture.builder().clock(Arc::new(SystemClock::new()));
-        builder.policy(policy).inbox(self.fixture.dir.path().join("app.db")).open().await.unwrap()
+        let builder = application::builder(&self.fixture).clock(Arc::new(SystemClock::new()));
+        builder.policy(policy).open().await.unwrap()
     }
 
     fn run(&self, sql: &str) {

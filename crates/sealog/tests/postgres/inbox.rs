@@ -1,18 +1,16 @@
 //! Events in the application's own transactions.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use sealog::{AuditLog, ErrorKind, Event, SystemClock};
+use sealog::{AuditLog, ErrorKind, Event};
 use tokio_postgres::Client;
 
-use crate::application::connect;
+use crate::application::{self, connect};
 use crate::support::{Fixture, check};
 
 /// A log on the clock that the database has too.
 async fn open(fixture: &Fixture, index: &str) -> AuditLog {
-    let builder = fixture.builder().clock(Arc::new(SystemClock::new()));
-    builder.index(fixture.dir.path().join(index)).open().await.unwrap()
+    application::builder(fixture).index(fixture.dir.path().join(index)).open().await.unwrap()
 }
 
 async fn insert(client: &Client, id: &str) {

@@ -188,10 +188,8 @@ async function takeOut(
   { span, start, tally }: { span: number; start: number; tally: Tally },
   budget: Budget,
 ): Promise<void> {
-  budget.spendRanges(1);
   const counters = db.query("counters").withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start));
-  for await (const counter of counters) {
-    budget.spend(counter);
+  for await (const counter of budget.read(counters)) {
     const severities = { ...counter.severities };
     let isTouched = false;
     for (const severity of Object.keys(severities) as Severity[]) {
@@ -260,15 +258,13 @@ export async function fold(db: DatabaseWriter): Promise<boolean> {
 
 /** As far as the budget goes, but one document at least. */
 async function foldSpan(db: DatabaseWriter, span: number, start: number, budget: Budget): Promise<void> {
-  budget.spendRanges(2);
   const tally = new Tally();
   const take = async (counter: Counter) => {
-    budget.spend(counter);
     await db.delete(counter._id);
     tally.counts(counter);
   };
   const bucket = db.query("counters").withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start).gte("shard", 0));
-  for await (const counter of bucket) {
+  for await (const counter of budget.read(bucket)) {
     await take(counter);
     if (budget.isSpent) {
       break;
@@ -279,7 +275,7 @@ async function foldSpan(db: DatabaseWriter, span: number, start: number, budget:
     .query("counters")
     .withIndex("by_bucket", (q) => q.eq("span", span).eq("start", start).eq("shard", FOLDED))
     .order("desc");
-  for await (const counter of folded) {
+  for await (const counter of budget.read(folded)) {
     await take(counter);
     if (!tally.isTaking() || budget.isSpent) {
       break;

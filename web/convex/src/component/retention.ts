@@ -86,16 +86,12 @@ async function* ofKind(
   before: number,
   budget: Budget,
 ): AsyncGenerator<Event, void, void> {
-  async function* events(bound: (q: any) => any) {
-    budget.spendRanges(1);
-    const range = db
-      .query("auditLogs")
-      .withIndex("by_retention", (q) => bound(q.eq("retentionCategory", category ?? undefined).eq("severity", severity)));
-    for await (const event of range) {
-      budget.spend(event);
-      yield event;
-    }
-  }
+  const events = (bound: (q: any) => any) =>
+    budget.read(
+      db
+        .query("auditLogs")
+        .withIndex("by_retention", (q) => bound(q.eq("retentionCategory", category ?? undefined).eq("severity", severity))),
+    );
   if (place) {
     yield* events((q) => q.eq("timestamp", place.timestamp).gt("_creationTime", place.creationTime));
     yield* events((q) => q.gt("timestamp", place.timestamp).lt("timestamp", before));
@@ -225,9 +221,8 @@ export const evict = internalMutation({
       if (isOver()) {
         break;
       }
-      for await (const event of range) {
+      for await (const event of budget.read(range)) {
         looked++;
-        budget.spend(event);
         last = event;
         if (isAcknowledged(event)) {
           gone.push(event);

@@ -37,6 +37,15 @@ export class Budget {
   spendRanges(count: number): void {
     this.#ranges -= count;
   }
+
+  /** What a range holds, which is spent as it is read. */
+  async *read<Document extends Event | Doc<"counters">>(range: AsyncIterable<Document>): AsyncGenerator<Document, void, void> {
+    this.spendRanges(1);
+    for await (const document of range) {
+      this.spend(document);
+      yield document;
+    }
+  }
 }
 
 /**
@@ -156,17 +165,13 @@ async function* read(
   budget: Budget,
 ): AsyncGenerator<Event, void, void> {
   // Which fields an index has is known at run time only.
-  async function* range(bound: (q: any) => any): AsyncGenerator<Event, void, void> {
-    budget.spendRanges(1);
-    const events = db
-      .query("auditLogs")
-      .withIndex(index, (q: any) => bound(equal.reduce((bounds, [field, value]) => bounds.eq(field, value), q)))
-      .order(order);
-    for await (const event of events) {
-      budget.spend(event);
-      yield event;
-    }
-  }
+  const range = (bound: (q: any) => any) =>
+    budget.read(
+      db
+        .query("auditLogs")
+        .withIndex(index, (q: any) => bound(equal.reduce((bounds, [field, value]) => bounds.eq(field, value), q)))
+        .order(order),
+    );
   const from = (q: any) => (fromTimestamp === undefined ? q : q.gte("timestamp", fromTimestamp));
   const to = (q: any) => (toTimestamp === undefined ? q : q.lte("timestamp", toTimestamp));
   const isDescending = order === "desc";

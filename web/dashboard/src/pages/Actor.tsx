@@ -5,7 +5,7 @@ import { EventLine } from "../events/Row";
 import { RangePicker } from "../picker";
 import { quoted } from "../query";
 import { Link, to, useParams } from "../router";
-import { date, rangeOf, rangeParams } from "../time";
+import { date, rangeOf, rangeParams, timesOf } from "../time";
 import { Bar, Button, Card, Copy, count, Empty, Failed, Loading, Page, SEVERITIES, SeverityMark } from "../ui";
 
 /** So many events are shown at first, and more of them at a time. */
@@ -17,7 +17,7 @@ export default function Actor({ id }: { id: string }) {
   const [params, change] = useParams();
   const [name, first, last] = ["range", "from", "to"].map((name) => params.get(name));
   const range = useMemo(() => rangeOf(params, Date.now(), "30d"), [name, first, last]);
-  const within = { ...(range.from === undefined ? {} : { fromTimestamp: range.from }), ...(range.to === undefined ? {} : { toTimestamp: range.to }) };
+  const within = timesOf(range);
   const stats = useAuditLogQuery(live().getStats, { ...within, actorIds: [id], top: 10 });
   const newest = useAuditLogSearch(live().search, { filters: { ...within, actorIds: [id] }, pageSize: PORTION });
   const [portion, setPortion] = useState(PORTION);

@@ -8,7 +8,7 @@ import { useEvents } from "../live";
 import { RangePicker } from "../picker";
 import { useParams } from "../router";
 import type { RowsHandle } from "../rows";
-import { earlier, later, rangeOf } from "../time";
+import { earlier, later, rangeOf, timesOf } from "../time";
 import { Timeline, type TimeRange } from "../timeline";
 import { Button, count, Empty, Failed, Loading, Page } from "../ui";
 import { LiveMark } from "../shell";
@@ -31,7 +31,7 @@ export default function Events() {
     if (!filter) {
       return null;
     }
-    return { ...filter, ...(from === undefined ? {} : { fromTimestamp: from }), ...(to === undefined ? {} : { toTimestamp: to }) };
+    return { ...filter, ...timesOf({ from, to }) };
   }, [filter, from, to]);
   const key = asked && JSON.stringify(asked);
   const id = params.get("event");
@@ -69,11 +69,7 @@ interface ListedProps {
 
 function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
   const timeline = useMemo(() => {
-    const within = ({ from, to }: TimeRange) => ({
-      ...filter,
-      ...(from === undefined ? {} : { fromTimestamp: from }),
-      ...(to === undefined ? {} : { toTimestamp: to }),
-    });
+    const within = (range: TimeRange) => ({ ...filter, ...timesOf(range) });
     return new Timeline({
       page: (range, limit, cursor) => events({ ...within(range), limit, ...(cursor === null ? {} : { cursor }) }),
       stats: (range, bucketMs) => stats({ ...within(range), top: 1, ...(bucketMs === null ? {} : { bucketMs }) }),

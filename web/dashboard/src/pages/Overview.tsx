@@ -8,7 +8,7 @@ import { RangePicker } from "../picker";
 import { quoted } from "../query";
 import { Link, to, useParams } from "../router";
 import { LiveMark } from "../shell";
-import { ago, exact, rangeKey, rangeOf, rangeParams, type Range } from "../time";
+import { ago, exact, rangeKey, rangeOf, rangeParams, timesOf, type Range } from "../time";
 import { Bar, Card, count, Empty, Failed, Loading, Mono, Page, plural, SEVERITIES, SeverityMark } from "../ui";
 
 const Chart = lazy(() => import("../chart"));
@@ -25,7 +25,7 @@ const OWN_READS = "sealog.read";
 export default function Overview() {
   const [params, change] = useParams();
   const range = rangeOf(params, useNow(60_000), "24h");
-  const within = { ...(range.from === undefined ? {} : { fromTimestamp: range.from }), ...(range.to === undefined ? {} : { toTimestamp: range.to }) };
+  const within = timesOf(range);
   const stats = useAuditLogQuery(live().getStats, { ...within, top: 8 });
   // The range moves on with the clock. What was there stays until the next is.
   const data = useKept(rangeKey(range), stats.data);

@@ -4,7 +4,7 @@ import { events, get, open, stats, useLoaded, type QueryFilters } from "../api";
 import { FilterBar } from "../events/FilterBar";
 import { RangePicker } from "../picker";
 import { useParams } from "../router";
-import { clock, date, earlier, later, rangeOf } from "../time";
+import { clock, date, earlier, later, rangeOf, timesOf } from "../time";
 import { Button, Card, count, Empty, Failed, Field, Loading, Page, plural, Progress, Tabs } from "../ui";
 
 const FORMATS = [
@@ -33,8 +33,8 @@ export default function Reports() {
   const asked = filter && JSON.stringify({ filter, from: range.from, to: range.to });
   const preview = useLoaded(asked ?? null, async (signal) => {
     // What the bar says of the time holds beside the range, as it does in the report.
-    const [from, to] = [later(range.from, filter?.fromTimestamp), earlier(range.to, filter?.toTimestamp)];
-    const within = { ...filter, ...(from === undefined ? {} : { fromTimestamp: from }), ...(to === undefined ? {} : { toTimestamp: to }) };
+    const both = { from: later(range.from, filter?.fromTimestamp), to: earlier(range.to, filter?.toTimestamp) };
+    const within = { ...filter, ...timesOf(both) };
     const [page, all] = await Promise.all([events({ ...within, limit: PREVIEW, order: "oldestFirst" }, signal), stats({ ...within, top: 1 }, signal)]);
     return { rows: page.items, total: all.totalCount };
   });
