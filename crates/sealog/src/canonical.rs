@@ -4,12 +4,15 @@
 //! another crate in the build may have switched on (`preserve_order`, `arbitrary_precision`). These
 //! bytes are what the log commits to.
 
+mod scanner;
+
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
+pub(crate) use self::scanner::{Quoted, Scanner};
 use crate::event::{DiffKind, Event, Step};
 
 /// The canonical JSON of `value`.

@@ -5,18 +5,20 @@
 //! check goes on.
 
 mod copies;
+mod crew;
 mod ends;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt::Display;
-use std::sync::mpsc::{self, TrySendError};
+use std::ops::Range;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
-use self::copies::{Computed, Copies};
+use self::copies::{Computed, Content};
+use self::crew::Crew;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::Reader;
 use crate::journal::{Entered, Head, OwnKind, Signer, Snapshot, StoredCheckpoint};
@@ -25,7 +27,9 @@ use crate::retention::Removals;
 use crate::tree::{self, Checkpoint, Frontier, Hash, Node, Proof};
 
 /// How many events are read under one snapshot.
-const STRIDE_EVENTS: u64 = 16_384;
+const STRIDE_EVENTS: u64 = 65_536;
+/// After so many, those that are computed are looked up in the journal's index.
+const READ_EVENTS: u64 = 4096;
 /// A report names at most so many problems; a log with more is beyond naming them.
 const MAX_PROBLEMS: usize = 1000;
 /// The event that says that another key signs from there on.
@@ -144,6 +148,8 @@ pub(crate) fn verify(
         problems: Vec::new(),
         damaged_from: None,
         good_to: 0,
+        stored: VecDeque::new(),
+        given,
         checkpoints: 0,
         signers: Vec::new(),
         rotations: Vec::new(),
@@ -152,7 +158,9 @@ pub(crate) fn verify(
         entered: None,
     };
     let mut total = 0;
-    match check.run(reader, given, options.vkey.as_deref(), &mut total, progress) {
+    let vkey = options.vkey.as_deref();
+    let result = std::thread::scope(|scope| check.run(reader, &mut Crew::start(scope)?, vkey, &mut total, progress));
+    match result {
         // What cannot be read is damage too: that much can be said of it.
         Err(error) if error.kind() == ErrorKind::Integrity => {
             let seq = check.frontier.size();
@@ -252,6 +260,10 @@ struct Check {
     damaged_from: Option<u64>,
     /// Up to this size a checkpoint matched.
     good_to: u64,
+    /// Checkpoints of sizes that this stride has, smallest first.
+    stored: VecDeque<StoredCheckpoint>,
+    /// The given ones that are not compared yet, largest first.
+    given: Vec<Checkpoint>,
     checkpoints: u64,
     signers: Vec<Signer>,
     /// Events that say that another key signs from there on.
@@ -281,7 +293,7 @@ impl Check {
     fn run(
         &mut self,
         reader: &mut Reader,
-        given: Vec<Checkpoint>,
+        crew: &mut Crew,
         vkey: Option<&str>,
         total: &mut u64,
         progress: &mut dyn FnMut(VerifyProgress),
@@ -290,9 +302,9 @@ impl Check {
         self.signers = signers;
         *total = head.size;
         self.key(vkey);
-        let mut given = self.sort_given(given, *total, vkey);
+        self.sort_given(*total, vkey);
         loop {
-            self.stride(reader, *total, &mut given)?;
+            self.stride(reader, *total, crew)?;
             progress(VerifyProgress { checked: self.frontier.size(), total: *total });
             if self.problems.len() >= MAX_PROBLEMS {
                 break;
@@ -333,8 +345,9 @@ impl Check {
         Some(self.signers.first()?.vkey.split('+').next()?.to_owned())
     }
 
-    /// The given checkpoints that this log is long enough for, smallest first.
-    fn sort_given(&mut self, mut given: Vec<Checkpoint>, total: u64, vkey: Option<&str>) -> Vec<Checkpoint> {
+    /// Keeps the given checkpoints that this log is long enough for.
+    fn sort_given(&mut self, total: u64, vkey: Option<&str>) {
+        let mut given = std::mem::take(&mut self.given);
         given.sort_by_key(Checkpoint::size);
         let origin = self.origin();
         given.retain(|checkpoint| {
@@ -367,11 +380,11 @@ impl Check {
             true
         });
         given.reverse();
-        given
+        self.given = given;
     }
 
     /// Checks the next rows, the nodes they complete, and the checkpoints among them.
-    fn stride(&mut self, reader: &mut Reader, total: u64, given: &mut Vec<Checkpoint>) -> Result<()> {
+    fn stride(&mut self, reader: &mut Reader, total: u64, crew: &mut Crew) -> Result<()> {
         let from = self.frontier.size();
         let to = total.min(from + STRIDE_EVENTS);
         reader.snapshot(|snapshot| {
@@ -382,125 +395,157 @@ impl Check {
                 }
                 read => drop(read?),
             }
-            let mut stored = Vec::new();
-            let mut next = from;
-            while stored.last().is_none_or(|last: &StoredCheckpoint| last.size < to) {
-                let more = match snapshot.checkpoints(next, 1024) {
-                    Err(error) if error.kind() == ErrorKind::Integrity => {
-                        self.report(
-                            from,
-                            "checkpoint",
-                            "a checkpoint cannot be read",
-                            "a signed note",
-                            error.message(),
-                        );
-                        break;
-                    }
-                    more => more?,
-                };
-                let Some(last) = more.last() else { break };
-                next = last.size + 1;
-                stored.extend(more);
+            self.read_checkpoints(snapshot, from, to)?;
+            self.checkpoints_here();
+            for start in (from..to).step_by(READ_EVENTS as usize) {
+                self.read(snapshot, start..to.min(start + READ_EVENTS), total, crew)?;
+                while let Some(rows) = crew.next_done() {
+                    self.rows(snapshot, rows, total)?;
+                }
             }
-            stored.retain(|checkpoint| checkpoint.size <= to && (checkpoint.size > from || from == 0));
-
-            let mut commitments = Vec::with_capacity((to - from) as usize);
-            self.rows(snapshot, from, to, total, &mut commitments)?;
-            // Each event once, whatever a damaged file gives.
-            commitments.resize((to - from) as usize, [0; 32]);
-            let mut stored = stored.into_iter().peekable();
-            self.checkpoints_here(&mut stored, given);
-            for commitment in commitments {
-                let nodes = &mut self.nodes;
-                self.frontier.append(&commitment, &mut |node| nodes.push(node));
-                self.checkpoints_here(&mut stored, given);
-            }
+            self.finish(snapshot, total, crew)?;
+            self.missing_before(to);
             self.compare_nodes(snapshot)
         })
     }
 
-    /// Reads rows and checks each for itself; what is missing or cannot be read gets a commitment
-    /// that nothing has.
-    fn rows(
-        &mut self,
-        snapshot: &mut dyn Snapshot,
-        from: u64,
-        to: u64,
-        total: u64,
-        commitments: &mut Vec<Hash>,
-    ) -> Result<()> {
-        let mut ids = (Vec::with_capacity((to - from) as usize), Vec::with_capacity((to - from) as usize));
-        // While some rows are read, others are computed; who reads computes too when the other is behind.
-        let read = std::thread::scope(|scope| {
-            let (sender, full) = mpsc::sync_channel::<(usize, Copies)>(1);
-            let (done, computed) = mpsc::channel();
-            scope.spawn({
-                let done = done.clone();
-                move || {
-                    for (number, copies) in full {
-                        let values = copies.computed();
-                        let _ = done.send((number, copies, values));
+    /// The stored checkpoints of the sizes up to `to`.
+    fn read_checkpoints(&mut self, snapshot: &mut dyn Snapshot, from: u64, to: u64) -> Result<()> {
+        self.stored.clear();
+        let mut next = from;
+        while self.stored.back().is_none_or(|last| last.size < to) {
+            let more = match snapshot.checkpoints(next, 1024) {
+                Err(error) if error.kind() == ErrorKind::Integrity => {
+                    self.report(from, "checkpoint", "a checkpoint cannot be read", "a signed note", error.message());
+                    break;
+                }
+                more => more?,
+            };
+            let Some(last) = more.last() else { break };
+            next = last.size + 1;
+            self.stored.extend(more);
+        }
+        self.stored.retain(|checkpoint| checkpoint.size <= to && (checkpoint.size > from || from == 0));
+        Ok(())
+    }
+
+    /// Reads rows, which the crew computes; what cannot be read gets a commitment that nothing has.
+    fn read(&mut self, snapshot: &mut dyn Snapshot, seqs: Range<u64>, total: u64, crew: &mut Crew) -> Result<()> {
+        let mut next = seqs.start;
+        let read = snapshot.stretches(seqs.start, seqs.end, &mut |stretch| {
+            crew.push(stretch);
+            next = stretch.seq + stretch.wanted.1 as u64;
+            Ok(())
+        });
+        crew.hand_over();
+        match read {
+            Err(error) if error.kind() == ErrorKind::Integrity => {
+                self.finish(snapshot, total, crew)?;
+                // Something here cannot be read: find out what, one event at a time.
+                if seqs.end - seqs.start == 1 {
+                    self.missing_before(seqs.start);
+                    self.unreadable(seqs.start, error.message());
+                } else if self.problems.len() < MAX_PROBLEMS {
+                    for seq in next..seqs.end {
+                        self.read(snapshot, seq..seq + 1, total, crew)?;
                     }
-                }
-            });
-            let hand_over = |number, copies: Copies| {
-                if let Err(TrySendError::Full((number, copies)) | TrySendError::Disconnected((number, copies))) =
-                    sender.try_send((number, copies))
-                {
-                    let values = copies.computed();
-                    let _ = done.send((number, copies, values));
-                }
-            };
-            // They come as they are done, and are taken in their order.
-            let (mut waiting, mut next) = (BTreeMap::new(), 0);
-            let mut take = |(number, copies, values)| {
-                waiting.insert(number, (copies, values));
-                while let Some((copies, values)) = waiting.remove(&next) {
-                    self.copied(from, &copies, values, commitments, &mut ids);
-                    next += 1;
-                }
-            };
-            let (mut copies, mut number) = (Copies::default(), 0);
-            let read = snapshot.rows(from, to, &mut |seq, row| {
-                copies.push(seq, row);
-                if copies.is_full() {
-                    hand_over(number, std::mem::take(&mut copies));
-                    number += 1;
-                    computed.try_iter().for_each(&mut take);
                 }
                 Ok(())
-            });
-            hand_over(number, copies);
-            drop((sender, done));
-            computed.into_iter().for_each(take);
-            read
-        });
-        match read {
-            Ok(()) => {
-                while from + (commitments.len() as u64) < to {
-                    self.missing(from + commitments.len() as u64, commitments);
-                }
             }
-            Err(error) if error.kind() == ErrorKind::Integrity => {
-                // Something here cannot be read: find out what, one event at a time.
-                let bad = from + commitments.len() as u64;
-                if to - from == 1 {
-                    self.damaged(bad);
-                    self.report(bad, "unreadable", "the event cannot be read", "an event", error.message());
-                    commitments.push([0; 32]);
-                } else if self.problems.len() < MAX_PROBLEMS {
-                    for seq in bad..to {
-                        let mut one = Vec::new();
-                        self.rows(snapshot, seq, seq + 1, total, &mut one)?;
-                        commitments.append(&mut one);
+            read => read,
+        }
+    }
+
+    /// Checks all rows that were read.
+    fn finish(&mut self, snapshot: &mut dyn Snapshot, total: u64, crew: &mut Crew) -> Result<()> {
+        while let Some(rows) = crew.next() {
+            self.rows(snapshot, rows, total)?;
+        }
+        Ok(())
+    }
+
+    /// Checks each row for itself, what is entered for its id, and appends it to the tree.
+    fn rows(&mut self, snapshot: &mut dyn Snapshot, rows: Vec<Computed>, total: u64) -> Result<()> {
+        let mut ids = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for Computed { seq, stored, leaf, event } in rows {
+            self.missing_before(seq);
+            // Each event once, whatever a damaged file gives.
+            if seq < self.frontier.size() {
+                continue;
+            }
+            match event {
+                Content::Unreadable(found) => self.unreadable(seq, &found),
+                Content::Gone { is_salted } if self.removals.gone.contains(seq) => {
+                    if is_salted {
+                        let message = "the event is gone and its salt is not, with which it could be guessed";
+                        self.report(seq, "column", message, "no salt", "one");
                     }
-                } else {
-                    commitments.resize((to - from) as usize, [0; 32]);
+                    self.append(leaf);
+                }
+                Content::Gone { .. } => self.missing_before(seq + 1),
+                Content::Here { commitment, says } => {
+                    self.row(seq, &stored, commitment);
+                    match says {
+                        Ok(says) => {
+                            if says.is_rotation {
+                                self.rotations.push(seq);
+                            }
+                            self.own.extend(says.own.map(|kind| (kind, seq)));
+                            if says.seq != seq {
+                                self.report(seq, "column", "the event belongs to another place", seq, says.seq);
+                            }
+                            ids.0.push(seq);
+                            ids.1.push(says.id);
+                        }
+                        Err(found) => {
+                            let expected = "canonical JSON with action, id and seq";
+                            self.report(seq, "column", "the event cannot be read", expected, found);
+                        }
+                    }
+                    self.append(leaf);
                 }
             }
-            Err(error) => return Err(error),
         }
         self.ids(snapshot, &ids, total)
+    }
+
+    /// Is what the row holds what was sealed?
+    fn row(&mut self, seq: u64, stored: &Hash, commitment: std::result::Result<Hash, usize>) {
+        if self.removals.gone.contains(seq) {
+            let message = "the event is there though a removal receipt says that it is gone";
+            self.report(seq, "restored", message, "no event", "one");
+        }
+        // What is left of an event is sealed by the receipt, and the event itself by the tree.
+        let expected = self.removals.remains.get(&seq).unwrap_or(stored);
+        if commitment.as_ref() != Ok(expected) {
+            let expected = hex(expected);
+            self.damaged(seq);
+            let found = commitment.map_or_else(|bytes| format!("a salt of {bytes} bytes"), |hash| hex(&hash));
+            self.report(seq, "commitment", "the event is not the one that was sealed", expected, found);
+        }
+    }
+
+    fn unreadable(&mut self, seq: u64, found: &str) {
+        self.damaged(seq);
+        self.report(seq, "unreadable", "the event cannot be read", "an event", found);
+        self.append(tree::leaf_hash(&[0; 32]));
+    }
+
+    /// The next leaf of the tree.
+    fn append(&mut self, leaf: Hash) {
+        let nodes = &mut self.nodes;
+        self.frontier.append_leaf_hash(leaf, &mut |node| nodes.push(node));
+        self.checkpoints_here();
+    }
+
+    /// No row is there for the events up to this one.
+    fn missing_before(&mut self, seq: u64) {
+        while self.frontier.size() < seq {
+            let missing = self.frontier.size();
+            self.damaged(missing);
+            self.report(missing, "missing", "the event is gone and no removal receipt covers it", "an event", "none");
+            self.append(tree::leaf_hash(&[0; 32]));
+        }
     }
 
     /// Checks what is entered for the ids of events.
@@ -563,88 +608,18 @@ impl Check {
         self.entered = Some((seq, tree_size));
     }
 
-    fn missing(&mut self, seq: u64, commitments: &mut Vec<Hash>) {
-        self.damaged(seq);
-        self.report(seq, "missing", "the event is gone and no removal receipt covers it", "an event", "none");
-        commitments.push([0; 32]);
-    }
-
     fn damaged(&mut self, seq: u64) {
         self.damaged_from = Some(self.damaged_from.map_or(seq, |known| known.min(seq)));
     }
 
-    /// Checks the rows that were copied: their commitments as stored, and their ids as the bodies have
-    /// them.
-    fn copied(
-        &mut self,
-        from: u64,
-        copies: &Copies,
-        values: Vec<Computed>,
-        commitments: &mut Vec<Hash>,
-        ids: &mut (Vec<u64>, Vec<String>),
-    ) {
-        for (copy, (computed, says)) in copies.rows().zip(values) {
-            let seq = copy.seq;
-            while from + (commitments.len() as u64) < seq {
-                self.missing(from + commitments.len() as u64, commitments);
-            }
-            let stored = Hash::try_from(copy.commitment).unwrap_or_default();
-            if copy.body.is_empty() {
-                if self.removals.gone.contains(seq) {
-                    if copy.salt.iter().any(|byte| *byte != 0) {
-                        let message = "the event is gone and its salt is not, with which it could be guessed";
-                        self.report(seq, "column", message, "no salt", "one");
-                    }
-                    commitments.push(stored);
-                } else {
-                    self.missing(seq, commitments);
-                }
-                continue;
-            }
-            if self.removals.gone.contains(seq) {
-                let message = "the event is there though a removal receipt says that it is gone";
-                self.report(seq, "restored", message, "no event", "one");
-            }
-            // What is left of an event is sealed by the receipt, and the event itself by the tree.
-            let expected = self.removals.remains.get(&seq).copied().unwrap_or(stored);
-            if computed != Some(expected) {
-                self.damaged(seq);
-                let found = computed.map_or_else(|| format!("a salt of {} bytes", copy.salt.len()), |hash| hex(&hash));
-                self.report(seq, "commitment", "the event is not the one that was sealed", hex(&expected), found);
-            }
-            match says {
-                Ok(says) => {
-                    if says.is_rotation {
-                        self.rotations.push(seq);
-                    }
-                    self.own.extend(says.own.map(|kind| (kind, seq)));
-                    if says.seq != seq {
-                        self.report(seq, "column", "the event belongs to another place", seq, says.seq);
-                    }
-                    ids.0.push(seq);
-                    ids.1.push(says.id);
-                }
-                Err(error) => {
-                    self.report(seq, "column", "the event cannot be read", "canonical JSON with id and seq", error);
-                }
-            }
-            commitments.push(stored);
-        }
-    }
-
     /// Compares the tree so far with each checkpoint of just this size.
-    fn checkpoints_here(
-        &mut self,
-        stored: &mut std::iter::Peekable<std::vec::IntoIter<StoredCheckpoint>>,
-        given: &mut Vec<Checkpoint>,
-    ) {
+    fn checkpoints_here(&mut self) {
         let size = self.frontier.size();
-        while let Some(checkpoint) = stored.next_if(|checkpoint| checkpoint.size == size) {
+        while let Some(checkpoint) = self.stored.pop_front_if(|checkpoint| checkpoint.size == size) {
             self.checkpoints += 1;
             self.stored_checkpoint(&checkpoint);
         }
-        while given.last().is_some_and(|checkpoint| checkpoint.size() == size) {
-            let checkpoint = given.pop().expect("there is a last one");
+        while let Some(checkpoint) = self.given.pop_if(|checkpoint| checkpoint.size() == size) {
             let root = self.frontier.root();
             if checkpoint.root() != root {
                 let message =

@@ -53,6 +53,10 @@ impl Best {
         Self { order, limit, after, times, kept: BinaryHeap::with_capacity(limit + 1) }
     }
 
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     pub(crate) fn newest_first(&self) -> bool {
         self.order == Order::NewestFirst
     }

@@ -6,15 +6,16 @@ use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use tantivy::query::{
-    AllQuery, BooleanQuery, EmptyQuery, EnableScoring, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, TermQuery,
-    Weight,
+    AllQuery, BooleanQuery, EmptyQuery, EnableScoring, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, Weight,
 };
-use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
 
 use super::facts::Key;
+use super::generation::Generation;
 use super::schema::{Fields, STATE_TERM, address_term, address_text_term, places, step_term, touched_term};
 use super::seq_query::SeqQuery;
+use super::term_query::{KnownTermQuery, Terms};
 
 use crate::event::OWN_ACTIONS;
 use crate::query::{Matcher, Needle, Network, Selection, action_prefix};
@@ -26,11 +27,11 @@ pub(crate) fn weight(
     selection: &Selection,
     end: Option<u64>,
     removed: &Arc<Ranges>,
-    searcher: &Searcher,
-    fields: &Fields,
+    generation: &Generation,
     seq_of: &mut dyn FnMut(&str) -> crate::Result<Option<u64>>,
 ) -> crate::Result<Box<dyn Weight>> {
-    let mut compiler = Compiler { searcher, fields, seq_of, clauses: Vec::new() };
+    let Generation { searcher, fields, terms, .. } = generation;
+    let mut compiler = Compiler { searcher, fields, terms, seq_of, clauses: Vec::new() };
     for matcher in selection.matchers() {
         compiler.matcher(matcher)?;
     }
@@ -55,6 +56,7 @@ pub(crate) fn weight(
 struct Compiler<'a> {
     searcher: &'a Searcher,
     fields: &'a Fields,
+    terms: &'a Arc<Terms>,
     seq_of: &'a mut dyn FnMut(&str) -> crate::Result<Option<u64>>,
     clauses: Vec<(Occur, Box<dyn Query>)>,
 }
@@ -77,43 +79,43 @@ impl Compiler<'_> {
     fn matcher(&mut self, matcher: &Matcher) -> crate::Result<()> {
         let fields = self.fields;
         if !matcher.severities.is_empty() {
-            self.must(any(matcher.severities.iter().map(|severity| number(fields.severity, *severity as u64))));
+            self.must(any(matcher.severities.iter().map(|severity| self.number(fields.severity, *severity as u64))));
         }
         if !matcher.outcomes.is_empty() {
-            self.must(any(matcher.outcomes.iter().map(|outcome| number(fields.outcome, *outcome as u64))));
+            self.must(any(matcher.outcomes.iter().map(|outcome| self.number(fields.outcome, *outcome as u64))));
         }
         for (key, values) in &matcher.keys {
             self.must(any(values.iter().map(|value| {
                 let is_pattern = *key == Key::Action && action_prefix(value).is_some();
-                bytes(if is_pattern { fields.action_prefix } else { fields.key(*key) }, value.as_bytes())
+                self.bytes(if is_pattern { fields.action_prefix } else { fields.key(*key) }, value.as_bytes())
             })));
         }
         if !matcher.tags_any.is_empty() {
-            self.must(any(matcher.tags_any.iter().map(|tag| bytes(fields.tag, tag.as_bytes()))));
+            self.must(any(matcher.tags_any.iter().map(|tag| self.bytes(fields.tag, tag.as_bytes()))));
         }
         for tag in &matcher.tags_all {
-            self.must(bytes(fields.tag, tag.as_bytes()));
+            self.must(self.bytes(fields.tag, tag.as_bytes()));
         }
         if !matcher.networks.is_empty() {
             self.must(any(matcher.networks.iter().map(|network| match network {
-                Network::Range { first, last } if first == last => bytes(fields.address, &address_term(*first)),
+                Network::Range { first, last } if first == last => self.bytes(fields.address, &address_term(*first)),
                 Network::Range { first, last } => {
                     let bound =
                         |address| Bound::Included(Term::from_field_bytes(fields.address, &address_term(address)));
                     Box::new(InvertedIndexRangeQuery::new(bound(*first), bound(*last)))
                 }
-                Network::Text(text) => bytes(fields.address, &address_text_term(text)),
+                Network::Text(text) => self.bytes(fields.address, &address_text_term(text)),
             })));
         }
         if let Some(pointer) = &matcher.changed {
-            let outside = places(pointer).skip(1).map(|place| bytes(fields.changed, &step_term(place)));
-            self.must(any(std::iter::once(bytes(fields.changed, &touched_term(pointer))).chain(outside)));
+            let outside = places(pointer).skip(1).map(|place| self.bytes(fields.changed, &step_term(place)));
+            self.must(any(std::iter::once(self.bytes(fields.changed, &touched_term(pointer))).chain(outside)));
         }
         if matcher.has_state {
-            self.must(bytes(fields.changed, STATE_TERM));
+            self.must(self.bytes(fields.changed, STATE_TERM));
         }
         if matcher.without_own {
-            let own = bytes(fields.action_prefix, [OWN_ACTIONS, "*"].concat().as_bytes());
+            let own = self.bytes(fields.action_prefix, [OWN_ACTIONS, "*"].concat().as_bytes());
             self.clauses.push((Occur::MustNot, own));
         }
         for needle in &matcher.needles {
@@ -129,19 +131,31 @@ impl Compiler<'_> {
         let word = |word: &String| Term::from_field_text(fields.text, word);
         match &needle.words[..] {
             [] => {}
-            [one] => queries.push(Box::new(TermQuery::new(word(one), IndexRecordOption::Basic))),
+            [one] => queries.push(self.term(word(one))),
             several => queries.push(Box::new(PhraseQuery::new(several.iter().map(word).collect()))),
         }
         for key in [Key::ActorId, Key::SessionId, Key::RequestId] {
-            queries.push(bytes(fields.key(key), needle.id.as_bytes()));
+            queries.push(self.bytes(fields.key(key), needle.id.as_bytes()));
         }
         for resource in self.resources(&needle.id)? {
-            queries.push(bytes(fields.key(Key::Resource), &resource));
+            queries.push(self.bytes(fields.key(Key::Resource), &resource));
         }
         if let Some(seq) = (self.seq_of)(&needle.id)? {
             queries.push(self.seq_query(Arc::new((seq..seq + 1).into())));
         }
         Ok(any(queries))
+    }
+
+    fn term(&self, term: Term) -> Box<dyn Query> {
+        Box::new(KnownTermQuery { term, terms: self.terms.clone() })
+    }
+
+    fn bytes(&self, field: Field, value: &[u8]) -> Box<dyn Query> {
+        self.term(Term::from_field_bytes(field, value))
+    }
+
+    fn number(&self, field: Field, value: u64) -> Box<dyn Query> {
+        self.term(Term::from_field_u64(field, value))
     }
 
     /// The terms of the resources with this id, whatever their type.
@@ -168,12 +182,4 @@ fn any(queries: impl IntoIterator<Item = Box<dyn Query>>) -> Box<dyn Query> {
         1 => queries.swap_remove(0),
         _ => Box::new(BooleanQuery::union(queries)),
     }
-}
-
-fn bytes(field: Field, value: &[u8]) -> Box<dyn Query> {
-    Box::new(TermQuery::new(Term::from_field_bytes(field, value), IndexRecordOption::Basic))
-}
-
-fn number(field: Field, value: u64) -> Box<dyn Query> {
-    Box::new(TermQuery::new(Term::from_field_u64(field, value), IndexRecordOption::Basic))
 }

@@ -1,10 +1,10 @@
 //! What an event's documents say: the texts and the changed paths in its canonical JSON.
 //!
-//! The bytes are scanned as they are, without building the documents: canonical JSON has no spaces,
-//! sorted names, and one way to write each string.
+//! The bytes are scanned as they are, without building the documents.
 
 use std::borrow::Cow;
 
+use crate::canonical::{Quoted, Scanner};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Takes what [`visit`] finds.
@@ -25,17 +25,14 @@ pub(crate) trait Sink<'b> {
 /// What stands in the state before a change stands in the state after it, or else in the diff: so with
 /// a state after it, the one before is not read.
 pub(crate) fn visit<'b>(body: &'b [u8], sink: &mut dyn Sink<'b>) -> Result<()> {
-    let scan = |mut scanner: Scanner<'b>| {
-        scanner.expect(b'{')?;
-        if scanner.is_closed_at_once(b'}') { Some(()) } else { members(&mut scanner, sink) }
-    };
+    let scan = |mut scanner: Scanner<'b>| scanner.object(&mut members(sink));
     Scanner::new(body).and_then(scan).ok_or_else(no_event)
 }
 
 /// As [`visit`], but passes over the members before `from`, where a comma must stand.
 pub(crate) fn visit_from<'b>(body: &'b [u8], from: usize, sink: &mut dyn Sink<'b>) -> Result<()> {
     let scan = |mut scanner: Scanner<'b>| match scanner.next()? {
-        b',' => members(&mut scanner, sink),
+        b',' => scanner.members(&mut members(sink)),
         _ => None,
     };
     body.get(from..).and_then(Scanner::new).and_then(scan).ok_or_else(no_event)
@@ -45,160 +42,49 @@ fn no_event() -> Error {
     Error::new(ErrorKind::Integrity, "expected an event's canonical JSON, found something else")
 }
 
-/// The rest of an event's members.
-fn members<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
+/// Takes an event's members, one after the other.
+fn members<'b>(sink: &mut dyn Sink<'b>) -> impl FnMut(&mut Scanner<'b>, Quoted<'b>) -> Option<()> {
     // The names are sorted: "after" comes before "before".
     let mut has_after = false;
-    scanner.members(&mut |scanner, name| match name.raw {
-        "actorId" | "id" | "requestId" | "resourceId" | "sessionId" => {
-            let id = scanner.string()?;
-            sink.id(&id.unescaped()?);
+    move |scanner, name| {
+        match name.raw {
+            "actorId" | "id" | "requestId" | "resourceId" | "sessionId" => {
+                sink.id(&scanner.string()?.unescaped()?);
+                return Some(());
+            }
+            "diff" => return scanner.array(&mut |scanner| step(scanner, sink)),
+            "actorName" | "metadata" | "onBehalfOf" => {}
+            "after" => has_after = true,
+            "before" if !has_after => {}
+            _ => return pass(scanner),
+        }
+        texts(scanner, sink)
+    }
+}
+
+/// One step of the diff.
+fn step<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
+    scanner.object(&mut |scanner, name| match name.raw {
+        "old" => texts(scanner, sink),
+        "path" => {
+            let path = scanner.string()?.unescaped()?;
+            sink.changed(&path);
+            sink.text(path);
             Some(())
         }
-        "actorName" | "metadata" | "onBehalfOf" => scanner.value(Some(&mut *sink)),
-        "after" => {
-            has_after = true;
-            scanner.value(Some(&mut *sink))
-        }
-        "before" if !has_after => scanner.value(Some(&mut *sink)),
-        "diff" => scanner.array(&mut |scanner| {
-            scanner.object(&mut |scanner, name| match name.raw {
-                "old" => scanner.value(Some(&mut *sink)),
-                "path" => {
-                    let path = scanner.string()?.unescaped()?;
-                    sink.changed(&path);
-                    sink.text(path);
-                    Some(())
-                }
-                _ => scanner.value(None),
-            })
-        }),
-        _ => scanner.value(None),
+        _ => pass(scanner),
     })
 }
 
-/// A string as it is written, without its quotes.
-#[derive(Clone, Copy)]
-struct Quoted<'a> {
-    raw: &'a str,
-    escapes: bool,
+fn texts<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
+    scanner.value(&mut |text| {
+        sink.text(text.unescaped()?);
+        Some(())
+    })
 }
 
-impl<'a> Quoted<'a> {
-    fn unescaped(self) -> Option<Cow<'a, str>> {
-        if !self.escapes {
-            return Some(self.raw.into());
-        }
-        serde_json::from_str(&["\"", self.raw, "\""].concat()).ok().map(Cow::Owned)
-    }
-}
-
-struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Scanner<'a> {
-    fn new(bytes: &'a [u8]) -> Option<Self> {
-        Some(Self { text: std::str::from_utf8(bytes).ok()?, at: 0 })
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.next()? == byte).then_some(())
-    }
-
-    /// Whether a list that ends with `close` is empty, which ends it.
-    fn is_closed_at_once(&mut self, close: u8) -> bool {
-        let closed = self.peek() == Some(close);
-        self.at += usize::from(closed);
-        closed
-    }
-
-    fn object(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
-        self.expect(b'{')?;
-        if self.is_closed_at_once(b'}') { Some(()) } else { self.members(member) }
-    }
-
-    /// The members of an object from one of them on, and its end.
-    fn members(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
-        loop {
-            let name = self.string()?;
-            self.expect(b':')?;
-            member(self, name)?;
-            match self.next()? {
-                b',' => {}
-                b'}' => return Some(()),
-                _ => return None,
-            }
-        }
-    }
-
-    fn array(&mut self, item: &mut dyn FnMut(&mut Self) -> Option<()>) -> Option<()> {
-        self.expect(b'[')?;
-        if self.is_closed_at_once(b']') {
-            return Some(());
-        }
-        loop {
-            item(self)?;
-            match self.next()? {
-                b',' => {}
-                b']' => return Some(()),
-                _ => return None,
-            }
-        }
-    }
-
-    /// Passes a value of any kind; its names and strings go to `sink`.
-    fn value(&mut self, mut sink: Option<&mut dyn Sink<'a>>) -> Option<()> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    let text = self.string()?;
-                    if let Some(sink) = &mut sink {
-                        sink.text(text.unescaped()?);
-                    }
-                }
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                // They end the object or the array around the value, not the value.
-                b',' | b'}' | b']' if depth == 0 => return Some(()),
-                b'}' | b']' => {
-                    depth -= 1;
-                    self.at += 1;
-                }
-                _ => self.at += 1,
-            }
-        }
-    }
-
-    fn string(&mut self) -> Option<Quoted<'a>> {
-        self.expect(b'"')?;
-        let start = self.at;
-        let mut escapes = false;
-        loop {
-            match self.next()? {
-                b'"' => return Some(Quoted { raw: self.text.get(start..self.at - 1)?, escapes }),
-                b'\\' => {
-                    escapes = true;
-                    self.at += 1;
-                }
-                _ => {}
-            }
-        }
-    }
+fn pass(scanner: &mut Scanner<'_>) -> Option<()> {
+    scanner.value(&mut |_| Some(()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tantivy::Searcher;
 use super::damaged;
 use super::schema::Fields;
 use super::segment::Segment;
+use super::term_query::Terms;
 use crate::error::Result;
 
 /// The segments, in the order of their events: all events before `next_seq`.
@@ -17,6 +18,7 @@ pub(crate) struct Generation {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) next_seq: u64,
     pub(crate) full_text: bool,
+    pub(crate) terms: Arc<Terms>,
 }
 
 impl Generation {
@@ -41,6 +43,6 @@ impl Generation {
         });
         let mut segments: Vec<_> = segments.collect::<tantivy::Result<_>>().map_err(damaged)?;
         segments.sort_by_key(|segment| segment.first_seq());
-        Ok(Self { fields, searcher, segments, next_seq, full_text })
+        Ok(Self { fields, searcher, segments, next_seq, full_text, terms: Arc::default() })
     }
 }

@@ -21,6 +21,7 @@ mod schema;
 mod segment;
 mod seq_query;
 mod tail;
+mod term_query;
 mod words;
 mod worker;
 
@@ -193,6 +194,13 @@ impl Index {
         }
     }
 
+    /// The events of a log that has just `size`, if they are all there by now.
+    pub(crate) fn view_now(&self, size: u64) -> Option<View> {
+        let state = self.shared.lock();
+        let view = state.failed.is_none().then(|| state.view(size)).flatten()?;
+        Some(View { size, ..view })
+    }
+
     /// The events of a log that has at least `size`. Waits until they are all there.
     pub(crate) async fn view(&self, size: u64) -> Result<View> {
         let mut progress = self.shared.progress.subscribe();
@@ -205,19 +213,8 @@ impl Index {
                 if let Some(error) = &state.failed {
                     return Err(error.clone());
                 }
-                // What is there while it is to be made anew is what it was before.
-                if !state.rebuild
-                    && let (Some(generation), Some(tail)) = (&state.generation, &state.tail)
-                    && tail.end() >= size
-                    && !state.removals.is_unsettled()
-                {
-                    return Ok(View {
-                        generation: generation.clone(),
-                        chunks: tail.from(generation.next_seq),
-                        removed: state.removals.seqs(),
-                        size: tail.end(),
-                        recent: state.recent.clone(),
-                    });
+                if let Some(view) = state.view(size) {
+                    return Ok(view);
                 }
                 if state.stop {
                     return Err(Error::new(ErrorKind::Closed, "the log is closed"));
@@ -314,6 +311,19 @@ impl Drop for Index {
 }
 
 impl State {
+    /// All events, if there are at least so many.
+    fn view(&self, size: u64) -> Option<View> {
+        let (generation, tail) = (self.generation.as_ref()?, self.tail.as_ref()?);
+        // What is there while it is to be made anew is what it was before.
+        (!self.rebuild && tail.end() >= size && !self.removals.is_unsettled()).then(|| View {
+            generation: generation.clone(),
+            chunks: tail.from(generation.next_seq),
+            removed: self.removals.seqs(),
+            size: tail.end(),
+            recent: self.recent.clone(),
+        })
+    }
+
     fn make_anew(&mut self) {
         (self.rebuild, self.generation, self.tail, self.failed) = (true, None, None, None);
         (self.removals, self.purged_to) = (removals::Pending::default(), 0);

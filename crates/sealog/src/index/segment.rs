@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tantivy::columnar::{BytesColumn, Column, ColumnValues};
-use tantivy::query::Weight;
+use tantivy::query::{Scorer, Weight};
 use tantivy::{DocId, DocSet, SegmentReader, TERMINATED};
 
 use super::best::{Best, Times};
@@ -81,33 +81,39 @@ impl Segment {
     ///
     /// The newest are looked for from the end, in windows that double, since postings are read forward;
     /// blocks that cannot contribute any more are passed over. Where timestamps ascend with `seq`, as
-    /// they nearly do in a log, the first windows are enough.
+    /// they nearly do in a log, the first window is enough: it is as wide as what is selected is rare.
     pub(crate) fn best(&self, weight: &dyn Weight, best: &mut Best) -> tantivy::Result<()> {
         if !best.wants(self.times()) {
             return Ok(());
         }
+        let mut scorer = weight.scorer(&self.reader, 1.0)?;
         if best.newest_first() {
             let mut end = self.blocks.len();
-            let mut width = 4;
+            let selected = scorer.size_hint().max(1) as usize;
+            let mut width = (2 * best.limit()).saturating_mul(end) / selected + 1;
+            let mut is_at_start = true;
             while end > 0 && best.wants(self.until[end - 1]) {
                 if !best.wants(self.blocks[end - 1]) {
                     end -= 1;
                     continue;
                 }
+                if !std::mem::take(&mut is_at_start) {
+                    scorer = weight.scorer(&self.reader, 1.0)?;
+                }
                 let start = end.saturating_sub(width);
-                self.offer(weight, start..end, best)?;
+                self.offer(&mut *scorer, start..end, best);
                 end = start;
-                width *= 2;
+                width = width.saturating_mul(2);
             }
             return Ok(());
         }
-        self.offer(weight, 0..self.blocks.len(), best)
+        self.offer(&mut *scorer, 0..self.blocks.len(), best);
+        Ok(())
     }
 
-    fn offer(&self, weight: &dyn Weight, blocks: Range<usize>, best: &mut Best) -> tantivy::Result<()> {
-        let mut scorer = weight.scorer(&self.reader, 1.0)?;
+    fn offer(&self, scorer: &mut dyn Scorer, blocks: Range<usize>, best: &mut Best) {
         let end = (blocks.end as u32).saturating_mul(BLOCK_DOCS);
-        let mut doc = seek(&mut *scorer, blocks.start as u32 * BLOCK_DOCS);
+        let mut doc = seek(scorer, blocks.start as u32 * BLOCK_DOCS);
         let mut block = usize::MAX;
         while doc < end && doc != TERMINATED {
             if (doc / BLOCK_DOCS) as usize != block {
@@ -116,7 +122,7 @@ impl Segment {
                     break;
                 }
                 if !best.wants(self.blocks[block]) {
-                    doc = seek(&mut *scorer, (block as u32 + 1) * BLOCK_DOCS);
+                    doc = seek(scorer, (block as u32 + 1) * BLOCK_DOCS);
                     continue;
                 }
             }
@@ -125,7 +131,6 @@ impl Segment {
             }
             doc = scorer.advance();
         }
-        Ok(())
     }
 
     /// Gives `each` the documents that `weight` selects and their seqs, from `seq` on and in order, until it
@@ -206,7 +211,7 @@ pub(super) fn first_from(seqs: &dyn ColumnValues<u64>, seq: u64) -> DocId {
 }
 
 /// Goes to `target` or the first document after it.
-fn seek(scorer: &mut dyn tantivy::query::Scorer, target: DocId) -> DocId {
+fn seek(scorer: &mut dyn Scorer, target: DocId) -> DocId {
     if scorer.doc() < target { scorer.seek(target) } else { scorer.doc() }
 }
 

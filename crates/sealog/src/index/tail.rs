@@ -222,15 +222,15 @@ impl Tail {
         }
     }
 
-    /// Drops the chunks of which every event is before `seq`.
-    pub(crate) fn drop_before(&mut self, seq: u64) {
-        while let Some(chunk) = self.chunks.front()
-            && chunk.seqs().end <= seq
-        {
+    /// Takes out the chunks that end before `seq`.
+    pub(crate) fn take_before(&mut self, seq: u64) -> Vec<Arc<Chunk>> {
+        let mut taken = Vec::new();
+        while let Some(chunk) = self.chunks.pop_front_if(|chunk| chunk.seqs().end <= seq) {
             self.bytes -= chunk.bytes;
             self.start = chunk.seqs().end;
-            self.chunks.pop_front();
+            taken.push(chunk);
         }
+        taken
     }
 
     /// The chunks that hold events from `seq` on.

@@ -16,7 +16,7 @@ use super::folder::{
 use super::rewriting::{NewSegment, Old, Purge, Rewrite, STRIDE_EVENTS, WRITER_BYTES, entries};
 use super::schema::{Fields, IndexDocument};
 use super::seq_query::SegmentsQuery;
-use super::tail::{Entry, Tail};
+use super::tail::{Chunk, Entry, Tail};
 use super::{Generation, Shared, damaged};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
@@ -97,6 +97,9 @@ struct Worker<'s> {
     ticks: u32,
     /// Since the round began.
     round: Stopwatch,
+    /// What is on show no more. To free it takes longer than to answer a question, so no lock is held meanwhile, and
+    /// questions under way are not the last ones to hold it.
+    retired: (Vec<Arc<Chunk>>, Option<Arc<Generation>>),
 }
 
 /// What the one has that writes the segments.
@@ -157,6 +160,7 @@ impl<'s> Worker<'s> {
             next_seq: payload.next_seq,
             ticks: 0,
             round: Stopwatch::start(),
+            retired: (Vec::new(), None),
         };
         worker.note_removals(payload.removed_to)?;
         worker.sweep()?;
@@ -168,6 +172,7 @@ impl<'s> Worker<'s> {
     /// Works until it is told to stop, or to make the index anew.
     fn work(mut self) -> Result<()> {
         loop {
+            self.retired = (Vec::new(), None);
             let asked = self.shared.lock().wanted;
             let size = self.journal.size()?;
             self.shared.progress.send_if_modified(|progress| {
@@ -466,7 +471,7 @@ impl<'s> Worker<'s> {
         if state.rebuild {
             return Ok(());
         }
-        state.generation = Some(Arc::new(generation));
+        self.retired.1 = state.generation.replace(Arc::new(generation));
         state.writes = self.writer.is_some();
         state.removals.settle(payload.removed_to);
         state.purged_to = payload.purged_to;
@@ -474,7 +479,7 @@ impl<'s> Worker<'s> {
             // Another process made the index anew.
             Some(tail) if tail.start() > next_seq => state.tail = None,
             Some(tail) if tail.end() < next_seq => *tail = Tail::at(next_seq),
-            Some(tail) => tail.drop_before(next_seq),
+            Some(tail) => self.retired.0 = tail.take_before(next_seq),
             None => {}
         }
         drop(state);

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub(crate) use self::sqlite::Unpacker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{MAX_EVENT_BYTES, MAX_ID_BYTES};
 use crate::keyfile::beside;
@@ -289,6 +290,11 @@ pub(crate) trait Snapshot {
     /// The rows `from..to` that exist, in order, each with its seq; those too whose body was removed.
     fn rows(&mut self, from: u64, to: u64, each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>) -> Result<()>;
 
+    /// The same, packed as they are stored, for whoever unpacks them on another thread.
+    fn stretches(&mut self, from: u64, to: u64, each: &mut dyn FnMut(Stretch<'_>) -> Result<()>) -> Result<()> {
+        self.rows(from, to, &mut |seq, row| each(Stretch::of(seq, row)))
+    }
+
     /// The commitments `from..to`, in order.
     fn commitments(&mut self, from: u64, to: u64) -> Result<Vec<[u8; 32]>>;
 
@@ -480,6 +486,55 @@ pub(crate) struct StoredRow<'a> {
     pub(crate) salt: &'a [u8],
     /// Empty when it was removed.
     pub(crate) body: &'a [u8],
+}
+
+/// Neighbouring rows as they are stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch<'a> {
+    /// Of its first row.
+    pub(crate) seq: u64,
+    /// 32 bytes a row.
+    pub(crate) commitments: &'a [u8],
+    /// 16 bytes a row, or none.
+    pub(crate) salts: &'a [u8],
+    /// One body, or all of them in a frame.
+    pub(crate) bodies: &'a [u8],
+    pub(crate) is_packed: bool,
+    /// The first row that is wanted, and the one after the last, counted from its first.
+    pub(crate) wanted: (usize, usize),
+}
+
+impl<'a> Stretch<'a> {
+    fn of(seq: u64, row: StoredRow<'a>) -> Self {
+        let StoredRow { commitment, salt, body } = row;
+        Self { seq, commitments: commitment, salts: salt, bodies: body, is_packed: false, wanted: (0, 1) }
+    }
+
+    /// Gives `each` the rows that are wanted, in order.
+    ///
+    /// # Errors
+    ///
+    /// `Integrity`, before any row, when the frame is damaged; and those of `each`.
+    pub(crate) fn rows(
+        &self,
+        unpacker: &mut Unpacker,
+        each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (commitments, salts) = (self.commitments, self.salts);
+        if !self.is_packed {
+            return each(self.seq, StoredRow { commitment: commitments, salt: salts, body: self.bodies });
+        }
+        unpacker.unpack(self.seq, commitments.len() / 32, self.bodies)?;
+        for index in self.wanted.0..self.wanted.1 {
+            let row = StoredRow {
+                commitment: &commitments[index * 32..][..32],
+                salt: salts.get(index * 16..index * 16 + 16).unwrap_or_default(),
+                body: unpacker.body(index),
+            };
+            each(self.seq + index as u64, row)?;
+        }
+        Ok(())
+    }
 }
 
 /// All that one commit stores.

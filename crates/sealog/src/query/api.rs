@@ -271,21 +271,26 @@ impl AuditLog {
         selection: Selection,
         question: impl FnOnce(&View, &Selection, &mut dyn Snapshot) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let size = self.size().await?;
-        let view = self.view(&selection, size).await?;
-        self.ask_view(&Arc::new(view), selection, question).await
+        let index: Arc<Index> = self.index()?;
+        let asked = self.snapshot(move |snapshot| {
+            let size = snapshot.head()?.checkpoint.size;
+            let Some(view) = index.view_now(size) else { return Ok(Err((size, selection, question))) };
+            answer(&index, &view, &selection, snapshot, question).map(Ok)
+        });
+        match asked.await? {
+            Ok(answer) => Ok(answer),
+            // The index is behind the journal, and what it has when it is not any more may be more.
+            Err((size, selection, question)) => {
+                let view = self.view(&selection, size).await?;
+                self.ask_view(&Arc::new(view), selection, question).await
+            }
+        }
     }
 
     /// All events of a log that has at least `size`, to be asked for the selection.
     pub(crate) async fn view(&self, selection: &Selection, size: u64) -> Result<View> {
         let view = self.index()?.view(size).await?;
-        if !view.generation.full_text && selection.matchers().any(|matcher| !matcher.needles.is_empty()) {
-            return Err(Error::field(
-                ErrorKind::InvalidArgument,
-                "/text",
-                "this log's index holds no words: open the log with full text to search for some",
-            ));
-        }
+        check_words(&view, selection)?;
         Ok(view)
     }
 
@@ -297,17 +302,33 @@ impl AuditLog {
         question: impl FnOnce(&View, &Selection, &mut dyn Snapshot) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (index, view): (Arc<Index>, _) = (self.index()?, view.clone());
-        let generation = view.generation.clone();
-        let answer = self.snapshot(move |snapshot| {
-            // What is damaged in the middle of a file shows as a panic, too.
-            let asked = AssertUnwindSafe(|| question(&view, &selection, snapshot));
-            catch_unwind(asked).unwrap_or_else(|_| Err(Error::new(ErrorKind::Index, "the index cannot be read")))
-        });
-        let answer = answer.await;
-        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Index) {
-            // The journal has all that is needed to make it anew.
-            index.found_damaged(&generation);
-        }
-        answer
+        self.snapshot(move |snapshot| answer(&index, &view, &selection, snapshot, question)).await
     }
+}
+
+/// What the view answers to the question, with what the journal adds.
+fn answer<T>(
+    index: &Index,
+    view: &View,
+    selection: &Selection,
+    snapshot: &mut dyn Snapshot,
+    question: impl FnOnce(&View, &Selection, &mut dyn Snapshot) -> Result<T>,
+) -> Result<T> {
+    check_words(view, selection)?;
+    // What is damaged in the middle of a file shows as a panic, too.
+    let answer = catch_unwind(AssertUnwindSafe(|| question(view, selection, snapshot)))
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Index, "the index cannot be read")));
+    if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Index) {
+        // The journal has all that is needed to make it anew.
+        index.found_damaged(&view.generation);
+    }
+    answer
+}
+
+fn check_words(view: &View, selection: &Selection) -> Result<()> {
+    if view.generation.full_text || selection.matchers().all(|matcher| matcher.needles.is_empty()) {
+        return Ok(());
+    }
+    let message = "this log's index holds no words: open the log with full text to search for some";
+    Err(Error::field(ErrorKind::InvalidArgument, "/text", message))
 }

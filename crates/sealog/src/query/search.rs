@@ -149,42 +149,41 @@ pub(crate) fn weight_of(
 ) -> Result<Box<dyn tantivy::query::Weight>> {
     let generation = &view.generation;
     let end = Some(view.size).filter(|size| generation.next_seq > *size);
-    weight(selection, end, &view.removed, &generation.searcher, &generation.fields, &mut |id| snapshot.place(id))
+    weight(selection, end, &view.removed, generation, &mut |id| snapshot.place(id))
 }
 
-/// The records at these seqs, in the order they are given in: those of the tail and those that were asked for of late
-/// from memory, and the others from the journal. `removal` is the snapshot's newest removal receipt.
+/// The records at these seqs, in the order they are given in: those that were asked for of late from memory, and the
+/// others from the tail or the journal. `removal` is the snapshot's newest removal receipt.
 pub(crate) fn records(
     view: &View,
     snapshot: &mut dyn Snapshot,
     removal: Option<u64>,
     seqs: &[u64],
 ) -> Result<Vec<Record>> {
-    let mut found: Vec<Option<Record>> = vec![None; seqs.len()];
-    for (found, seq) in found.iter_mut().zip(seqs) {
-        *found = view.body(*seq).map(|body| record_of(*seq, body)).transpose()?;
-    }
-    let mut places: Vec<_> = (0..seqs.len()).filter(|place| found[*place].is_none()).collect();
-    {
+    let mut found: Vec<Option<Record>> = {
         let mut recent = view.recent();
-        places.retain(|place| {
-            found[*place] = recent.get(removal, seqs[*place]);
-            found[*place].is_none()
-        });
+        seqs.iter().map(|seq| recent.get(removal, *seq)).collect()
+    };
+    let unknown: Vec<_> = (0..seqs.len()).filter(|place| found[*place].is_none()).collect();
+    let mut elsewhere = Vec::new();
+    for place in &unknown {
+        match view.body(seqs[*place]) {
+            Some(body) => found[*place] = Some(record_of(seqs[*place], body)?),
+            None => elsewhere.push(*place),
+        }
     }
-    let elsewhere: Vec<_> = places.iter().map(|place| seqs[*place]).collect();
-    let mut read = Vec::with_capacity(elsewhere.len());
-    bodies(snapshot, &elsewhere, &mut |index, body| {
-        let record = record_of(elsewhere[index], body)?;
-        read.push(record.clone());
-        found[places[index]] = Some(record);
+    let in_journal: Vec<_> = elsewhere.iter().map(|place| seqs[*place]).collect();
+    bodies(snapshot, &in_journal, &mut |index, body| {
+        found[elsewhere[index]] = Some(record_of(in_journal[index], body)?);
         Ok(())
     })?;
-    let mut recent = view.recent();
-    for record in read {
-        recent.put(removal, record);
+    // A view from before the removal may still hold in its tail what is gone.
+    if removal.is_none_or(|receipt| receipt < view.size) {
+        let mut recent = view.recent();
+        for record in unknown.iter().filter_map(|place| found[*place].as_ref()) {
+            recent.put(removal, record.clone());
+        }
     }
-    drop(recent);
     Ok(found.into_iter().flatten().collect())
 }
 

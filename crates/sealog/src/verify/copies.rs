@@ -1,29 +1,52 @@
-//! Rows out of the journal's hands, so that several threads can compute what they must be.
+//! Rows out of the journal's hands, so that other threads can compute what they must be.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use serde::Deserialize;
-
 use super::KEY_ROTATED;
-use crate::journal::{OwnKind, StoredRow};
+use crate::canonical::Scanner;
+use crate::journal::{OwnKind, StoredRow, Stretch, Unpacker};
 use crate::tree::{self, Hash};
 
-/// So many bytes are computed at once.
-const FULL_BYTES: usize = 512 * 1024;
-/// Fewer rows are not worth a thread.
-const FEW_ROWS: usize = 128;
-/// More threads wait for the one that reads.
-const MAX_THREADS: usize = 8;
+/// So many bytes, packed or not, are computed at once.
+const FULL_BYTES: usize = 128 * 1024;
 
-/// The columns that a body repeats.
-#[derive(Deserialize)]
-struct Columns<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    action: Cow<'a, str>,
+/// Copied stretches, in order. It is used again, so that its memory need not be found anew.
+#[derive(Default)]
+pub(super) struct Copies {
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// A stretch, whose bytes are elsewhere.
+struct Place {
     seq: u64,
+    commitments: Range<usize>,
+    salts: Range<usize>,
+    bodies: Range<usize>,
+    is_packed: bool,
+    wanted: (usize, usize),
+}
+
+/// What one row is.
+pub(super) struct Computed {
+    pub(super) seq: u64,
+    /// The commitment that stands in the row, and the leaf that it makes.
+    pub(super) stored: Hash,
+    pub(super) leaf: Hash,
+    pub(super) event: Content,
+}
+
+pub(super) enum Content {
+    /// It cannot be unpacked, and why.
+    Unreadable(String),
+    /// The body is gone; and whether the salt is too.
+    Gone { is_salted: bool },
+    Here {
+        /// Of salt and body, or how many bytes the salt has where it is none.
+        commitment: Result<Hash, usize>,
+        /// Or why the body cannot be read.
+        says: Result<Says, String>,
+    },
 }
 
 /// What a body says of itself.
@@ -35,87 +58,90 @@ pub(super) struct Says {
     pub(super) own: Option<OwnKind>,
 }
 
-/// Copied rows, in order.
-#[derive(Default)]
-pub(super) struct Copies {
-    bytes: Vec<u8>,
-    places: Vec<Place>,
-}
-
-struct Place {
-    seq: u64,
-    commitment: Range<usize>,
-    salt: Range<usize>,
-    body: Range<usize>,
-}
-
-/// One copied row.
-pub(super) struct Copy<'a> {
-    pub(super) seq: u64,
-    pub(super) commitment: &'a [u8],
-    pub(super) salt: &'a [u8],
-    pub(super) body: &'a [u8],
-}
-
-/// What a row's commitment must be, where its salt is one, and what its body says.
-pub(super) type Computed = (Option<Hash>, Result<Says, String>);
-
 impl Copies {
-    pub(super) fn push(&mut self, seq: u64, row: StoredRow<'_>) {
+    pub(super) fn push(&mut self, stretch: Stretch<'_>) {
         let mut append = |bytes: &[u8]| {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(bytes);
             start..self.bytes.len()
         };
-        let (commitment, salt, body) = (append(row.commitment), append(row.salt), append(row.body));
-        self.places.push(Place { seq, commitment, salt, body });
+        let Stretch { seq, commitments, salts, bodies, is_packed, wanted } = stretch;
+        let (commitments, salts, bodies) = (append(commitments), append(salts), append(bodies));
+        self.places.push(Place { seq, commitments, salts, bodies, is_packed, wanted });
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.bytes.len() >= FULL_BYTES
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = Copy<'_>> {
-        self.places.iter().map(|place| self.row(place))
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
     }
 
-    fn row(&self, place: &Place) -> Copy<'_> {
-        Copy {
-            seq: place.seq,
-            commitment: &self.bytes[place.commitment.clone()],
-            salt: &self.bytes[place.salt.clone()],
-            body: &self.bytes[place.body.clone()],
-        }
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.places.clear();
     }
 
-    /// What each row must be, in order.
-    pub(super) fn computed(&self) -> Vec<Computed> {
-        let compute = |places: &[Place]| -> Vec<Computed> {
-            let one = |place| {
-                let row = self.row(place);
-                let salt = <[u8; 16]>::try_from(row.salt).ok();
-                (salt.map(|salt| tree::commitment(&salt, row.body)), says(row.body))
+    /// What each row is, in order.
+    pub(super) fn computed(&self, unpacker: &mut Unpacker) -> Vec<Computed> {
+        let mut computed = Vec::new();
+        for Place { seq, commitments, salts, bodies, is_packed, wanted } in &self.places {
+            let stretch = Stretch {
+                seq: *seq,
+                commitments: &self.bytes[commitments.clone()],
+                salts: &self.bytes[salts.clone()],
+                bodies: &self.bytes[bodies.clone()],
+                is_packed: *is_packed,
+                wanted: *wanted,
             };
-            places.iter().map(one).collect()
-        };
-        // One core is reading.
-        let cores = std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1);
-        let threads = cores.min(MAX_THREADS).min(self.places.len() / FEW_ROWS).max(1);
-        let mut parts = self.places.chunks(self.places.len().div_ceil(threads).max(1));
-        let first = parts.next().unwrap_or_default();
-        std::thread::scope(|scope| {
-            let others: Vec<_> = parts.map(|part| scope.spawn(move || compute(part))).collect();
-            let mut all = compute(first);
-            for other in others {
-                all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let result = stretch.rows(unpacker, &mut |seq, row| {
+                computed.push(compute(seq, row));
+                Ok(())
+            });
+            if let Err(error) = result {
+                let stored = Hash::default();
+                computed.extend((wanted.0..wanted.1).map(|index| {
+                    let event = Content::Unreadable(error.message().to_owned());
+                    Computed { seq: seq + index as u64, stored, leaf: tree::leaf_hash(&stored), event }
+                }));
             }
-            all
-        })
+        }
+        computed
     }
 }
 
+fn compute(seq: u64, row: StoredRow<'_>) -> Computed {
+    let stored = Hash::try_from(row.commitment).unwrap_or_default();
+    let event = if row.body.is_empty() {
+        Content::Gone { is_salted: row.salt.iter().any(|byte| *byte != 0) }
+    } else {
+        let salt = row.salt.try_into().map_err(|_| row.salt.len());
+        Content::Here { commitment: salt.map(|salt| tree::commitment(salt, row.body)), says: says(row.body) }
+    };
+    Computed { seq, stored, leaf: tree::leaf_hash(&stored), event }
+}
+
 fn says(body: &[u8]) -> Result<Says, String> {
-    let Columns { id, action, seq } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let own = OwnKind::of_action(&action);
-    Ok(Says { id: id.into_owned(), seq, is_rotation: action == KEY_ROTATED, own })
+    let (mut id, mut action, mut seq) = (None, None, None);
+    let scanned = Scanner::new(body).and_then(|mut scanner| {
+        scanner.object(&mut |scanner, name| {
+            let is_second = match name.raw {
+                "id" => id.replace(scanner.string()?.unescaped()?).is_some(),
+                "action" => action.replace(scanner.string()?.unescaped()?).is_some(),
+                "seq" => seq.replace(scanner.integer()?).is_some(),
+                _ => return scanner.value(&mut |_| Some(())),
+            };
+            (!is_second).then_some(())
+        })?;
+        scanner.is_at_end().then_some(())
+    });
+    match (scanned, id, action, seq) {
+        (Some(()), Some(id), Some(action), Some(seq)) => {
+            let own = OwnKind::of_action(&action);
+            Ok(Says { id: id.into_owned(), seq, is_rotation: action == KEY_ROTATED, own })
+        }
+        (Some(()), ..) => Err("an object without them".to_owned()),
+        (None, ..) => Err(String::from_utf8_lossy(body).chars().take(80).collect()),
+    }
 }

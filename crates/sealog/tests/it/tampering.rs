@@ -122,7 +122,7 @@ async fn a_swapped_pair_is_named() {
         .unwrap();
     })
     .await;
-    assert_eq!(found, [("column", 597), ("column", 598), ("checkpoint", 597)]);
+    assert_eq!(found, [("column", 597), ("checkpoint", 597), ("column", 598)]);
 }
 
 #[tokio::test]

@@ -80,20 +80,20 @@ pub(super) fn next_frame(body_lengths: impl ExactSizeIterator<Item = usize>) -> 
 }
 
 /// Unpacks the bodies of a frame of `count` events. Keeps its buffers.
-pub(super) struct Unpacker {
+pub(crate) struct Unpacker {
     zstd: zstd::bulk::Decompressor<'static>,
     plain: Vec<u8>,
     bounds: Vec<(usize, usize)>,
 }
 
 impl Unpacker {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let zstd = zstd::bulk::Decompressor::new()
             .map_err(|error| Error::new(ErrorKind::Storage, format!("zstd gave no decompressor: {error}")))?;
         Ok(Self { zstd, plain: Vec::new(), bounds: Vec::new() })
     }
 
-    pub(super) fn unpack(&mut self, seq: u64, count: usize, bodies: &[u8]) -> Result<()> {
+    pub(crate) fn unpack(&mut self, seq: u64, count: usize, bodies: &[u8]) -> Result<()> {
         let broken = |found: String| {
             Error::new(
                 ErrorKind::Integrity,
@@ -128,7 +128,7 @@ impl Unpacker {
         Ok(())
     }
 
-    pub(super) fn body(&self, index: usize) -> &[u8] {
+    pub(crate) fn body(&self, index: usize) -> &[u8] {
         let (start, end) = self.bounds[index];
         &self.plain[start..end]
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use uuid::Uuid;
 
+pub(crate) use frame::Unpacker;
 pub(crate) use read::Reader;
 pub(crate) use write::SqliteJournal;
 

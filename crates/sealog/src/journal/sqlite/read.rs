@@ -9,8 +9,8 @@ use super::frame::Unpacker;
 use super::{IdKey, check_version, optional, read_checkpoint, read_rejected, schema, storage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{
-    Census, Entered, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow, no_checkpoint, no_commitment,
-    no_entry, no_hash,
+    Census, Entered, Entry, Head, OwnKind, Signer, Snapshot, StoredCheckpoint, StoredRow, Stretch, no_checkpoint,
+    no_commitment, no_entry, no_hash,
 };
 use crate::log::Rejected;
 use crate::tree::Hash;
@@ -35,7 +35,7 @@ impl Reader {
         // Deferred: the state is the one at the first read.
         let transaction = self.connection.unchecked_transaction().map_err(storage)?;
         let result = check_version(&transaction)
-            .and_then(|()| read(&mut View { connection: &transaction, unpacker: &mut self.unpacker }));
+            .and_then(|()| read(&mut View { connection: &transaction, unpacker: &mut self.unpacker, head: None }));
         if let Err(error) = transaction.finish() {
             self.broken = true;
             return result.and(Err(storage(error)));
@@ -63,11 +63,17 @@ impl Reader {
 pub(super) struct View<'a> {
     pub(super) connection: &'a Connection,
     pub(super) unpacker: &'a mut Unpacker,
+    /// Once it was read.
+    pub(super) head: Option<Head>,
 }
 
 impl Snapshot for View<'_> {
     fn head(&mut self) -> Result<Head> {
-        read_head(self.connection)
+        let head = match self.head.take() {
+            Some(head) => head,
+            None => read_head(self.connection)?,
+        };
+        Ok(self.head.insert(head).clone())
     }
 
     fn find(&mut self, id: &str) -> Result<Option<Entry>> {
@@ -102,9 +108,10 @@ impl Snapshot for View<'_> {
             while let Some(row) = rows.next().map_err(storage)? {
                 let id = row.get_ref(0).map_err(storage)?;
                 let place = order_of(id);
-                let before = wanted.partition_point(|index| Some(keys[*index].order()) < place);
+                // Most often the very next one is found.
+                let before = wanted.iter().take_while(|index| Some(keys[**index].order()) < place).count();
                 wanted = &wanted[before..];
-                let same = wanted.partition_point(|index| Some(keys[*index].order()) == place);
+                let same = wanted.iter().take_while(|index| Some(keys[**index].order()) == place).count();
                 passed = if same == 0 { passed + 1 } else { 0 };
                 for index in &wanted[..same] {
                     let (seq, tree): (u64, u64) = (row.get(1).map_err(storage)?, row.get(2).map_err(storage)?);
@@ -156,56 +163,12 @@ impl Snapshot for View<'_> {
     }
 
     fn rows(&mut self, from: u64, to: u64, each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>) -> Result<()> {
-        let mut statement = self.connection.prepare_cached(include_str!("queries/frames.sql")).map_err(storage)?;
-        let mut frames = statement.query(params![from, to]).map_err(storage)?;
-        let mut cursor = from;
-        while let Some(row) = frames.next().map_err(storage)? {
-            let seq: u64 = row.get(0).map_err(storage)?;
-            let count: u64 = row.get(1).map_err(storage)?;
-            let end = seq.saturating_add(count);
-            if end <= cursor {
-                continue;
-            }
-            if cursor < seq {
-                unpacked_rows(self.connection, cursor, seq, each)?;
-            }
-            let commitments = column(row, 2)?;
-            let salts = column(row, 3)?;
-            let count = usize::try_from(count).ok().filter(|count| {
-                // Where no event of the frame is left, it has no salts.
-                let salted = salts.is_empty() || count.checked_mul(16) == Some(salts.len());
-                count.checked_mul(32) == Some(commitments.len()) && salted
-            });
-            let count = count.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Integrity,
-                    format!(
-                        "the frame of the events from seq {seq} on is damaged: expected 32 and 16 bytes an event for \
-                         {} events, found {} and {}",
-                        end - seq,
-                        commitments.len(),
-                        salts.len()
-                    ),
-                )
-            })?;
-            self.unpacker.unpack(seq, count, column(row, 4)?)?;
-            // From the cursor on, so that frames which overlap give no event twice.
-            let first = usize::try_from(cursor.saturating_sub(seq)).unwrap_or(usize::MAX);
-            let last = usize::try_from(to - seq).unwrap_or(usize::MAX).min(count);
-            for index in first..last {
-                let row = StoredRow {
-                    commitment: &commitments[index * 32..][..32],
-                    salt: salts.get(index * 16..index * 16 + 16).unwrap_or_default(),
-                    body: self.unpacker.body(index),
-                };
-                each(seq + index as u64, row)?;
-            }
-            cursor = end;
-        }
-        if cursor < to {
-            unpacked_rows(self.connection, cursor, to, each)?;
-        }
-        Ok(())
+        let unpacker = &mut *self.unpacker;
+        stretches(self.connection, from, to, &mut |stretch| stretch.rows(unpacker, each))
+    }
+
+    fn stretches(&mut self, from: u64, to: u64, each: &mut dyn FnMut(Stretch<'_>) -> Result<()>) -> Result<()> {
+        stretches(self.connection, from, to, each)
     }
 
     fn commitments(&mut self, from: u64, to: u64) -> Result<Vec<[u8; 32]>> {
@@ -315,17 +278,69 @@ pub(super) fn find_id(connection: &Connection, id: &str) -> Result<Option<IdRow>
     )
 }
 
+/// The rows `from..to` that exist, in order, packed as they are.
+fn stretches(
+    connection: &Connection,
+    from: u64,
+    to: u64,
+    each: &mut dyn FnMut(Stretch<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut statement = connection.prepare_cached(include_str!("queries/frames.sql")).map_err(storage)?;
+    let mut frames = statement.query(params![from, to]).map_err(storage)?;
+    let mut cursor = from;
+    while let Some(row) = frames.next().map_err(storage)? {
+        let seq: u64 = row.get(0).map_err(storage)?;
+        let count: u64 = row.get(1).map_err(storage)?;
+        let end = seq.saturating_add(count);
+        if end <= cursor {
+            continue;
+        }
+        if cursor < seq {
+            unpacked_rows(connection, cursor, seq, each)?;
+        }
+        let commitments = column(row, 2)?;
+        let salts = column(row, 3)?;
+        let count = usize::try_from(count).ok().filter(|count| {
+            // Where no event of the frame is left, it has no salts.
+            let salted = salts.is_empty() || count.checked_mul(16) == Some(salts.len());
+            count.checked_mul(32) == Some(commitments.len()) && salted
+        });
+        let count = count.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Integrity,
+                format!(
+                    "the frame of the events from seq {seq} on is damaged: expected 32 and 16 bytes an event for \
+                     {} events, found {} and {}",
+                    end - seq,
+                    commitments.len(),
+                    salts.len()
+                ),
+            )
+        })?;
+        let bodies = column(row, 4)?;
+        // From the cursor on, so that frames which overlap give no event twice.
+        let first = usize::try_from(cursor.saturating_sub(seq)).unwrap_or(usize::MAX);
+        let last = usize::try_from(to - seq).unwrap_or(usize::MAX).min(count);
+        each(Stretch { seq, commitments, salts, bodies, is_packed: true, wanted: (first, last) })?;
+        cursor = end;
+    }
+    if cursor < to {
+        unpacked_rows(connection, cursor, to, each)?;
+    }
+    Ok(())
+}
+
 fn unpacked_rows(
     connection: &Connection,
     from: u64,
     to: u64,
-    each: &mut dyn FnMut(u64, StoredRow<'_>) -> Result<()>,
+    each: &mut dyn FnMut(Stretch<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut statement = connection.prepare_cached(include_str!("queries/events.sql")).map_err(storage)?;
     let mut rows = statement.query(params![from, to]).map_err(storage)?;
     while let Some(row) = rows.next().map_err(storage)? {
         let stored = StoredRow { commitment: column(row, 1)?, salt: column(row, 2)?, body: column(row, 3)? };
-        each(row.get(0).map_err(storage)?, stored)?;
+        each(Stretch::of(row.get(0).map_err(storage)?, stored))?;
     }
     Ok(())
 }

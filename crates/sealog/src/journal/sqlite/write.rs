@@ -128,11 +128,11 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     fn find(&mut self, id: &str) -> Result<Option<Entry>> {
-        View { connection: &self.transaction, unpacker: self.unpacker }.find(id)
+        View { connection: &self.transaction, unpacker: self.unpacker, head: None }.find(id)
     }
 
     fn snapshot(&mut self) -> Box<dyn Snapshot + '_> {
-        Box::new(View { connection: &self.transaction, unpacker: self.unpacker })
+        Box::new(View { connection: &self.transaction, unpacker: self.unpacker, head: None })
     }
 
     fn rewrite(&mut self, mut rows: &[Rewritten]) -> Result<()> {

@@ -1,0 +1,297 @@
+//! Reading canonical JSON as it is written, without building the documents.
+//!
+//! Nothing but JSON without spaces passes: what a scan went over can be parsed. That names are sorted, and numbers and
+//! strings in their one form, is not looked at.
+
+use std::borrow::Cow;
+
+/// Values within values; no event has more.
+const MAX_DEPTH: u32 = u128::BITS;
+
+/// Goes over bytes from one value to the next. Whatever is no JSON gives `None`, and ends the scan.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// A string as it is written, without its quotes.
+#[derive(Clone, Copy)]
+pub(crate) struct Quoted<'a> {
+    pub(crate) raw: &'a str,
+    escapes: bool,
+}
+
+impl<'a> Quoted<'a> {
+    pub(crate) fn unescaped(self) -> Option<Cow<'a, str>> {
+        if !self.escapes {
+            return Some(self.raw.into());
+        }
+        serde_json::from_str(&["\"", self.raw, "\""].concat()).ok().map(Cow::Owned)
+    }
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
+        // They stand nowhere in canonical JSON, so that no string needs to be looked at for them.
+        let has_controls = bytes.iter().copied().fold(u8::MAX, u8::min) < b' ';
+        let text = std::str::from_utf8(bytes).ok()?;
+        (!has_controls).then_some(Self { text, at: 0 })
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at == self.text.len()
+    }
+
+    pub(crate) fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// An object, whose members' values `member` goes over.
+    pub(crate) fn object(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
+        self.expect(b'{')?;
+        if self.is_closed_at_once(b'}') { Some(()) } else { self.members(member) }
+    }
+
+    /// The members of an object from one of them on, and its end.
+    pub(crate) fn members(&mut self, member: &mut dyn FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
+        loop {
+            let name = self.name()?;
+            member(self, name)?;
+            match self.next()? {
+                b',' => {}
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// An array, whose items `item` goes over.
+    pub(crate) fn array(&mut self, item: &mut dyn FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.expect(b'[')?;
+        if self.is_closed_at_once(b']') {
+            return Some(());
+        }
+        loop {
+            item(self)?;
+            match self.next()? {
+                b',' => {}
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A value of any kind; its names and strings go to `text`.
+    pub(crate) fn value(&mut self, text: &mut dyn FnMut(Quoted<'a>) -> Option<()>) -> Option<()> {
+        // Which of the values around this one are objects, the innermost last.
+        let (mut depth, mut objects) = (0, 0_u128);
+        loop {
+            match self.peek()? {
+                b'"' => text(self.string()?)?,
+                opening @ (b'{' | b'[') if depth < MAX_DEPTH => {
+                    self.at += 1;
+                    let is_object = opening == b'{';
+                    if !self.is_closed_at_once(if is_object { b'}' } else { b']' }) {
+                        depth += 1;
+                        objects = objects << 1 | u128::from(is_object);
+                        if is_object {
+                            text(self.name()?)?;
+                        }
+                        continue;
+                    }
+                }
+                _ => self.scalar()?,
+            }
+            loop {
+                if depth == 0 {
+                    return Some(());
+                }
+                match (self.next()?, objects & 1 == 1) {
+                    (b'}', true) | (b']', false) => {
+                        depth -= 1;
+                        objects >>= 1;
+                    }
+                    (b',', true) => {
+                        text(self.name()?)?;
+                        break;
+                    }
+                    (b',', false) => break,
+                    _ => return None,
+                }
+            }
+        }
+    }
+
+    pub(crate) fn string(&mut self) -> Option<Quoted<'a>> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut escapes = false;
+        loop {
+            self.at += memchr::memchr2(b'"', b'\\', self.rest())?;
+            if self.next()? == b'"' {
+                return Some(Quoted { raw: self.text.get(start..self.at - 1)?, escapes });
+            }
+            escapes = true;
+            match self.next()? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                b'u' if self.rest().get(..4)?.iter().all(u8::is_ascii_hexdigit) => self.at += 4,
+                _ => return None,
+            }
+        }
+    }
+
+    /// A number that is none of the fractional ones.
+    pub(crate) fn integer(&mut self) -> Option<u64> {
+        let start = self.at;
+        self.scalar()?;
+        self.text.get(start..self.at)?.parse().ok()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.rest().first().copied()
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    /// Whether a list that ends with `close` is empty, which ends it.
+    fn is_closed_at_once(&mut self, close: u8) -> bool {
+        let closed = self.peek() == Some(close);
+        self.at += usize::from(closed);
+        closed
+    }
+
+    fn name(&mut self) -> Option<Quoted<'a>> {
+        let name = self.string()?;
+        self.expect(b':')?;
+        Some(name)
+    }
+
+    /// A number, `true`, `false` or `null`.
+    fn scalar(&mut self) -> Option<()> {
+        for word in [&b"true"[..], b"false", b"null"] {
+            if self.rest().starts_with(word) {
+                self.at += word.len();
+                return Some(());
+            }
+        }
+        let _ = self.passes(|byte| byte == b'-', 1);
+        if self.passes(|byte| byte == b'0', 1) == 0 {
+            self.digits()?;
+        }
+        if self.passes(|byte| byte == b'.', 1) > 0 {
+            self.digits()?;
+        }
+        if self.passes(|byte| matches!(byte, b'e' | b'E'), 1) > 0 {
+            let _ = self.passes(|byte| matches!(byte, b'+' | b'-'), 1);
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        (self.passes(|byte| byte.is_ascii_digit(), usize::MAX) > 0).then_some(())
+    }
+
+    /// Passes bytes that are of a kind, `most` at the most. Answers how many.
+    fn passes(&mut self, is: impl Fn(u8) -> bool, most: usize) -> usize {
+        let passed = self.rest().iter().take(most).take_while(|byte| is(**byte)).count();
+        self.at += passed;
+        passed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::policy::arbitrary;
+
+    fn passes(json: &[u8]) -> bool {
+        Scanner::new(json).is_some_and(|mut scanner| scanner.value(&mut |_| Some(())).is_some() && scanner.is_at_end())
+    }
+
+    #[test]
+    fn what_passes_is_json_without_spaces() {
+        for json in [
+            r#"{"a":[],"b":{},"c":[{"d":[[]]},null,true,false]}"#,
+            r#""\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00é""#,
+            "0",
+            "-0.5e+10",
+            "1E9",
+            "120",
+            r#""""#,
+        ] {
+            assert!(passes(json.as_bytes()), "{json}");
+        }
+        for json in [
+            "",
+            " 1",
+            "1 ",
+            "{",
+            "[1,]",
+            "[,1]",
+            "[1}",
+            r#"{"a":1]"#,
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            "{a:1}",
+            r#"{"a":1,}"#,
+            "01",
+            "1.",
+            ".5",
+            "-",
+            "1e",
+            "nul",
+            "truefalse",
+            "+1",
+            r#""\x""#,
+            r#""\u00g0""#,
+            r#""\u00"#,
+            "\"\\",
+            "\"a",
+            "\"\n\"",
+            "{\"a\": 1}",
+            "]",
+            "}",
+            ",",
+        ] {
+            assert!(!passes(json.as_bytes()), "{json}");
+        }
+        assert!(!passes(b"\"\xff\""));
+        let nested = |depth| [vec![b'['; depth], vec![b']'; depth]].concat();
+        assert!(passes(&nested(MAX_DEPTH as usize)) && !passes(&nested(MAX_DEPTH as usize + 2)));
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_json_passes_and_what_passes_can_be_parsed(
+            document in arbitrary::value(),
+            place in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut json = super::super::to_vec(&document);
+            prop_assert!(passes(&json));
+            let place = place.index(json.len());
+            json[place] = byte;
+            if passes(&json) {
+                // Half of a surrogate pair, and a number beyond all floats, are JSON that no parser can give.
+                let parsed = serde_json::from_slice::<Value>(&json);
+                let allowed = |error: &serde_json::Error| {
+                    let said = error.to_string();
+                    said.contains("surrogate") || said.contains("hex escape") || said.contains("out of range")
+                };
+                prop_assert!(parsed.as_ref().map_or_else(allowed, |_| true), "{parsed:?}");
+            }
+        }
+    }
+}
