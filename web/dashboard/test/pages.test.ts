@@ -331,8 +331,21 @@ test("a proof is held against the key that somebody keeps, and what could not be
   await far.page.getByText("Could not copy").waitFor();
   await far.page.getByRole("button", { name: "Proof" }).click();
   await far.page.getByRole("button", { name: "Verify in this browser" }).click();
-  await far.page.getByRole("alert").getByText("This browser proves over HTTPS or on localhost alone.").waitFor();
+  await far.page.getByRole("alert").getByText("This browser cannot check it: WebCrypto is not there: browsers have it over HTTPS").waitFor();
   await far.leave();
+  // One that is too old says what would do, and nothing against the event.
+  const old = await Visitor.of(browser, { url: app.url, key: "" });
+  await old.page.addInitScript(() => {
+    crypto.subtle.importKey = () => Promise.reject(new DOMException("Algorithm: Unrecognized name", "NotSupportedError"));
+  });
+  await old.page.goto(`${app.url}/events?${DAY}#key=${app.key}`);
+  await old.page.reload();
+  await rows(old.page).first().click();
+  await old.page.getByRole("button", { name: "Proof" }).click();
+  await old.page.getByRole("button", { name: "Verify in this browser" }).click();
+  await old.page.getByRole("alert").getByText("This browser cannot check it: Ed25519 is not known here: take Chrome 137").waitFor();
+  expect(await old.page.getByText("Not proven").count()).toBe(0);
+  await old.leave();
 });
 
 test("a list that could not be had is asked for again by hand, live, paused or ended", async () => {
