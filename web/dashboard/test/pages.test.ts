@@ -249,6 +249,16 @@ test("events are filtered by what people write, and an event tells all it knows,
   await page.getByRole("button", { name: "Remove action:record.updated" }).waitFor();
   expect(new URL(page.url()).searchParams.get("q")).toBe("action:record.updated");
   await page.waitForFunction(() => [...document.querySelectorAll(".rows .action")].every(({ textContent }) => textContent === "record.updated"));
+  // In the middle of several values, only the one that is being written gives way.
+  await bar.fill("severity:w,critical");
+  for (let left = ",critical".length; left > 0; left--) {
+    await bar.press("ArrowLeft");
+  }
+  await page.keyboard.type("a");
+  await page.getByRole("listbox", { name: "Suggestions" }).getByRole("option", { name: "warning" }).click();
+  expect(await bar.inputValue()).toBe("severity:warning,critical");
+  await bar.fill("action:record.updated");
+  await bar.press("Enter");
   await page.getByLabel("Severity").selectOption("critical");
   await page.getByText("Nothing matches").waitFor();
   await page.getByRole("button", { name: "Remove severity>=critical" }).click();

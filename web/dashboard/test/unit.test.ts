@@ -25,6 +25,9 @@ test("what is being written is known by where the cursor stands", () => {
   expect(writingAt("acti", 4)).toMatchObject({ begun: "acti", start: 0, end: 4 });
   expect(writingAt("action:user.l x", 13)).toMatchObject({ key: "action", begun: "user.l", start: 7, end: 13 });
   expect(writingAt("actor:a,be", 10)).toMatchObject({ key: "actor", begun: "be", start: 8, end: 10 });
+  expect(writingAt("severity:in,error x", 11)).toMatchObject({ key: "severity", begun: "in", start: 9, end: 11 });
+  expect(writingAt('actor:"a, b",c', 9)).toMatchObject({ begun: "a,", start: 6, end: 12 });
+  expect(writingAt('actor:"a, b",c', 14)).toMatchObject({ begun: "c", start: 13, end: 14 });
   expect(writingAt("a  b", 2)).toMatchObject({ begun: "", start: 2, end: 2 });
 });
 
@@ -33,6 +36,13 @@ test("what is taken leaves the conditions around it as they are", () => {
   expect(take("acti severity:info", 4, "action:")).toEqual({ text: "action: severity:info", cursor: 7 });
   expect(take("actor:a severity:in x", 19, "info ")).toEqual({ text: "actor:a severity:info x", cursor: 22 });
   expect(take("out", 3, "outcome:")).toEqual({ text: "outcome:", cursor: 8 });
+  // Of several values only the one that is being written.
+  expect(take("severity:in,error x", 11, "info ")).toEqual({ text: "severity:info,error x", cursor: 13 });
+  expect(take("severity:warning,cri", 12, "warning ")).toEqual({ text: "severity:warning,cri", cursor: 16 });
+  expect(take("severity:info,err", 17, "error ")).toEqual({ text: "severity:info,error ", cursor: 20 });
+  // And of a condition only its key, whether it is one already or not.
+  expect(take("sev:a,b x", 3, "severity:")).toEqual({ text: "severity:a,b x", cursor: 9 });
+  expect(take("actor:a", 3, "action:")).toEqual({ text: "action:a", cursor: 7 });
 });
 
 test("what is shown is held against what was sealed, field by field", () => {
