@@ -785,6 +785,34 @@ test("what another administrator has set meanwhile stays", async () => {
   await visitor.leave();
 });
 
+test("how long events are kept is changed setting by setting", async () => {
+  const kept = async () => {
+    const { defaultRetentionDays, criticalRetentionDays, customRetention } = await app.ask<Record<string, unknown>>("GET", "/v1/settings");
+    return { defaultRetentionDays, criticalRetentionDays, customRetention };
+  };
+  const before = await kept();
+  await app.ask("PATCH", "/v1/settings", { customRetention: [{ category: "debug", retentionDays: 7 }] });
+  const visitor = await Visitor.of(browser, app, { at: "/retention" });
+  const { page } = visitor;
+  await page.getByRole("button", { name: "Change" }).click();
+  const dialog = page.getByRole("dialog", { name: "How long events are kept" });
+  await dialog.getByLabel("Most events").fill("45");
+  await dialog.getByRole("button", { name: "Another category" }).click();
+  await dialog.getByLabel("Category", { exact: true }).last().fill("billing");
+  // Meanwhile somebody else sets what is not touched here.
+  await app.ask("PATCH", "/v1/settings", { criticalRetentionDays: "forever", customRetention: [{ category: "debug", retentionDays: 3 }, { category: "legal", retentionDays: null }] });
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await page.getByText("45 days").waitFor();
+  expect(await kept()).toEqual({
+    defaultRetentionDays: 45,
+    criticalRetentionDays: null,
+    customRetention: [{ category: "debug", retentionDays: 3 }, { category: "legal", retentionDays: null }, { category: "billing", retentionDays: 30 }],
+  });
+  await app.ask("PATCH", "/v1/settings", before);
+  await visitor.leave();
+});
+
 test("a report's preview is of what the report holds, and leaving the page ends its download", async () => {
   const visitor = await Visitor.of(browser, app, { at: `/reports?${DAY}&q=${encodeURIComponent("until:2026-03-02T10:00:00Z")}` });
   const { page } = visitor;

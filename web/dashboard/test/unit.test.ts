@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { differing } from "../src/events/proven";
 import { taken, tokens, withCondition, without, written, writingAt } from "../src/query";
+import { changesOf } from "../src/retention";
 import { ago, duration, rangeOf } from "../src/time";
 import { Timeline, type Source, type TimeRange } from "../src/timeline";
 import type { AuditLogEntry, AuditLogStats } from "../src/api";
@@ -54,6 +55,22 @@ test("what is shown is held against what was sealed, field by field", () => {
   expect(forged({ metadata: undefined })).toEqual(["metadata"]);
   expect(forged({ metadata: { ...shown.metadata, y: [{ d: 1, c: 2 }, 1] } })).toEqual(["metadata"]);
   expect(forged({ changes: [{ op: "add", path: "/a", value: 2 }] })).toEqual(["diff"]);
+});
+
+test("of how long events are kept only that is sent which somebody has changed", () => {
+  const loaded = { defaultRetentionDays: 90, criticalRetentionDays: null, customRetention: [{ category: "a", retentionDays: 1 }, { category: "b", retentionDays: 2 }, { category: "c", retentionDays: null }] };
+  expect(changesOf(loaded, structuredClone(loaded), loaded)).toEqual({});
+  expect(changesOf(loaded, { ...loaded, defaultRetentionDays: null }, loaded)).toEqual({ defaultRetentionDays: "forever" });
+  expect(changesOf(loaded, { ...loaded, criticalRetentionDays: 7 }, loaded)).toEqual({ criticalRetentionDays: 7 });
+  // Of the categories too: another has changed `a`, taken `c` away and made `d`; here `b` was changed, `a` stays, and `e` is new.
+  const now = { ...loaded, customRetention: [{ category: "d", retentionDays: 4 }, { category: "a", retentionDays: 9 }, { category: "b", retentionDays: 2 }] };
+  const own = [{ category: "a", retentionDays: 1 }, { category: "b", retentionDays: 3 }, { category: "c", retentionDays: null }, { category: "e", retentionDays: 5 }];
+  expect(changesOf(loaded, { ...loaded, customRetention: own }, now)).toEqual({
+    customRetention: [{ category: "d", retentionDays: 4 }, { category: "a", retentionDays: 9 }, { category: "b", retentionDays: 3 }, { category: "e", retentionDays: 5 }],
+  });
+  expect(changesOf(loaded, { ...loaded, customRetention: own.slice(1, 2) }, now)).toEqual({
+    customRetention: [{ category: "d", retentionDays: 4 }, { category: "b", retentionDays: 3 }],
+  });
 });
 
 test("a filter is written as it is read", () => {
