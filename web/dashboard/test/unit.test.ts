@@ -146,6 +146,14 @@ test("any row of a long list is found by a few questions, and it is the right on
   expect(asked.pages).toBeLessThan(20);
   expect(asked.stats).toBeLessThan(30);
   expect(timeline.rowOf("e-0")).toBe(59_999);
+  // Where an event is that is not there is known nearly by its time, and nearer each time that what is there was loaded.
+  for (const row of [150, 20_000, 31_000, 50_000]) {
+    const { id, timestamp } = newest[row]!;
+    for (let turns = 0; turns < 4 && timeline.rowOf(id) === undefined; turns++) {
+      await settled(timeline, timeline.near(timestamp));
+    }
+    expect(timeline.rowOf(id)).toBe(row);
+  }
   expect(timeline.length).toBe(60_000);
 });
 
