@@ -761,6 +761,42 @@ test("what was kept long enough goes after a preview, and leaves a receipt", asy
   await visitor.leave();
 });
 
+test("somebody is erased after a preview, and leaves a receipt that does not name them", async () => {
+  await app.ask("POST", "/v1/events", [1, 2].map((one) => ({ action: "profile.viewed", actorId: "u-forgotten", id: `forgotten-${one}` })));
+  const visitor = await Visitor.of(browser, app, { at: "/retention" });
+  const { page } = visitor;
+  await page.getByRole("button", { name: "Erase somebody" }).click();
+  const dialog = page.getByRole("dialog", { name: "Erase somebody’s data" });
+  await dialog.getByLabel("Which one").fill("u-forgotten");
+  await dialog.getByLabel("Why").fill("gdpr-23");
+  await dialog.getByRole("button", { name: "Preview" }).click();
+  await dialog.getByText("2 events would go").waitFor();
+  expect(app.run("search", "--log", app.log, "actor:u-forgotten", "--json")).not.toBe("");
+  expect(await visitor.axe()).toEqual([]);
+  await dialog.getByRole("button", { name: "Erase for good" }).click();
+  await dialog.waitFor({ state: "detached" });
+  const receipt = page.getByRole("region", { name: "Newest receipts" }).getByRole("row").filter({ hasText: "gdpr-23" });
+  await receipt.getByRole("link", { name: "Erasure" }).waitFor();
+  expect(await receipt.innerText()).not.toContain("u-forgotten");
+  expect(app.run("search", "--log", app.log, "actor:u-forgotten", "--json")).toBe("");
+  await visitor.leave();
+});
+
+test("witnesses tell what they have signed, and which has not yet", async () => {
+  const visitor = await Visitor.of(browser, { url: app.url, key: "" });
+  const { page } = visitor;
+  await page.route("**/v1/tree", async (route) => {
+    const answer = await route.fetch();
+    const tree = (await answer.json()) as Record<string, unknown>;
+    await route.fulfill({ response: answer, json: { ...tree, witnesses: [{ name: "first.example", size: 17, signedAt: Date.now() - 60_000 }, { name: "second.example" }] } });
+  });
+  await page.goto(`${app.url}/integrity#key=${app.key}`);
+  const witness = (name: string) => page.getByRole("listitem").filter({ hasText: name });
+  await witness("first.example").getByText(/signed 17, 1 min ago/).waitFor();
+  await witness("second.example").getByText("has not signed yet").waitFor();
+  await visitor.leave();
+});
+
 test("the whole log is verified, and held against a key that is kept elsewhere", async () => {
   const visitor = await Visitor.of(browser, app, { at: "/integrity" });
   const { page } = visitor;
