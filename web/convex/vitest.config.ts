@@ -26,6 +26,7 @@ export default defineConfig({
           alias: {
             "sealog-convex/convex.config.js": src("component/convex.config.ts"),
             "sealog-convex/test": src("test.ts"),
+            "sealog-convex/react": src("react/index.ts"),
             "sealog-convex": src("client/index.ts"),
           },
           testTimeout: 300_000,

@@ -14,6 +14,8 @@ export type ClientErrorCode =
   | "aborted"
   /** The proof does not show what it should. */
   | "invalid_proof"
+  /** It could not be checked: what it takes is not there, and says nothing of the proof. */
+  | "unsupported"
   /** What was passed cannot be sent. */
   | "invalid_argument";
 

@@ -27,9 +27,13 @@ const SIGNATURE_BYTES = 64;
  * Checks a proof file (C2SP tlog-proof) without the log: that its event was in the log when the log's key signed
  * the checkpoint. In browsers and in Node, by WebCrypto, with Ed25519 (Chrome 137, Firefox 129, Safari 17, Node 20).
  *
- * Throws a `SealogError` with the code `invalid_proof` where it does not hold.
+ * Throws a `SealogError` with the code `invalid_proof` where it does not hold, and with `unsupported` where WebCrypto or
+ * Ed25519 is not there, so that nothing is known.
  */
 export async function verifyProof(file: string, vkey: string): Promise<VerifiedEvent> {
+  if (!globalThis.crypto?.subtle) {
+    throw new SealogError("unsupported", "WebCrypto is not there: browsers have it over HTTPS and on localhost alone");
+  }
   const key = await readVkey(vkey);
   const split = file.indexOf("\n\n");
   check(split > 0, "there is no checkpoint");
@@ -83,7 +87,13 @@ async function readVkey(vkey: string): Promise<Vkey> {
     const key = await crypto.subtle.importKey("raw", bytes.slice(1), "Ed25519", false, ["verify"]);
     return { name: name!, id, key };
   } catch (cause) {
-    throw new SealogError("invalid_proof", "Ed25519 is not known here, or the key is none", { cause });
+    // Of bytes that are no key it is this error alone. Without Ed25519 it is another one, not the same everywhere.
+    check((cause as Error).name !== "DataError", "the key is none");
+    throw new SealogError(
+      "unsupported",
+      "Ed25519 is not known here: take Chrome 137, Firefox 129, Safari 17, Node 20 or newer, or `sealog verify-proof`",
+      { cause },
+    );
   }
 }
 

@@ -65,8 +65,10 @@ export function quoted(value: string): string {
 /** The text, and where the cursor is, after something has taken the place of what was begun. */
 export function taken(text: string, { start, end }: { start: number; end: number }, insert: string): { text: string; cursor: number } {
   const rest = text.slice(end);
+  // Further values of the condition follow without a space, and the cursor goes behind this one.
+  const whole = rest.startsWith(",") ? insert.trimEnd() : insert;
   // What ends a condition brings its own space; a key without a value yet keeps the one that is there.
-  return { text: text.slice(0, start) + insert + (insert.endsWith(" ") ? rest.trimStart() : rest), cursor: start + insert.length };
+  return { text: text.slice(0, start) + whole + (whole.endsWith(" ") ? rest.trimStart() : rest), cursor: start + whole.length };
 }
 
 /** The text without this token. */
@@ -105,13 +107,33 @@ export function writingAt(text: string, cursor: number): Writing {
   if (token.key !== undefined) {
     const begins = token.start + token.key.length + token.operator!.length;
     if (cursor >= begins) {
-      const before = text.slice(begins, cursor);
-      // Of several values it is the last one before the cursor.
-      const start = begins + before.lastIndexOf(",") + 1;
-      return { token, key: token.key, begun: text.slice(start, cursor).replace(/^"/, ""), start, end: token.end };
+      const [start, end] = valueAt(text, begins, token.end, cursor);
+      return { token, key: token.key, begun: text.slice(start, cursor).replace(/^"/, ""), start, end };
     }
   }
-  return { token, begun: text.slice(token.start, cursor), start: token.start, end: token.end };
+  // A key ends where its value begins.
+  const key = /^[a-z-]+(:|>=)/i.exec(token.text)?.[0] ?? token.text;
+  const end = cursor < token.start + key.length ? token.start + key.length : token.end;
+  return { token, begun: text.slice(token.start, cursor), start: token.start, end };
+}
+
+/** Of the values between commas, where the one begins and ends that the cursor is in. */
+function valueAt(text: string, begins: number, ends: number, cursor: number): [number, number] {
+  let start = begins;
+  let isQuoted = false;
+  for (let at = begins; at < ends; at++) {
+    if (text[at] === "\\") {
+      at++;
+    } else if (text[at] === '"') {
+      isQuoted = !isQuoted;
+    } else if (text[at] === "," && !isQuoted) {
+      if (at >= cursor) {
+        return [start, at];
+      }
+      start = at + 1;
+    }
+  }
+  return [start, ends];
 }
 
 const WRITTEN: [string, string][] = [

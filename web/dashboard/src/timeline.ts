@@ -83,6 +83,11 @@ export class Timeline {
     return this.#uncounted === undefined;
   }
 
+  /** As many of the newest as are there without asking, up to a number. */
+  newest(most: number): readonly AuditLogEntry[] {
+    return this.#head.slice(0, most);
+  }
+
   /** Why something that was looked at is not there. */
   get error(): unknown {
     return this.#countError ?? [...this.#failed.values()].at(-1)?.cause;
@@ -203,6 +208,30 @@ export class Timeline {
       return undefined;
     };
     return look(this.#rest);
+  }
+
+  /** As near as is known yet to the row of an event of this time. It is nearer when what is there has been loaded. */
+  near(timestamp: number): number {
+    const inHead = this.#head.findIndex((entry) => entry.timestamp <= timestamp);
+    if (inHead >= 0) {
+      return inHead;
+    }
+    let row = this.#head.length;
+    for (let stretch = this.#rest; stretch.parts; ) {
+      let next: Stretch | undefined;
+      for (const part of stretch.parts) {
+        if (part.from === undefined || part.from <= timestamp) {
+          next = part;
+          break;
+        }
+        row += part.count;
+      }
+      if (!next) {
+        break;
+      }
+      stretch = next;
+    }
+    return Math.min(row, this.length - 1);
   }
 
   /** Takes what was told live. Answers how many rows came in at the top. */

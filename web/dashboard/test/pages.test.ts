@@ -249,6 +249,16 @@ test("events are filtered by what people write, and an event tells all it knows,
   await page.getByRole("button", { name: "Remove action:record.updated" }).waitFor();
   expect(new URL(page.url()).searchParams.get("q")).toBe("action:record.updated");
   await page.waitForFunction(() => [...document.querySelectorAll(".rows .action")].every(({ textContent }) => textContent === "record.updated"));
+  // In the middle of several values, only the one that is being written gives way.
+  await bar.fill("severity:w,critical");
+  for (let left = ",critical".length; left > 0; left--) {
+    await bar.press("ArrowLeft");
+  }
+  await page.keyboard.type("a");
+  await page.getByRole("listbox", { name: "Suggestions" }).getByRole("option", { name: "warning" }).click();
+  expect(await bar.inputValue()).toBe("severity:warning,critical");
+  await bar.fill("action:record.updated");
+  await bar.press("Enter");
   await page.getByLabel("Severity").selectOption("critical");
   await page.getByText("Nothing matches").waitFor();
   await page.getByRole("button", { name: "Remove severity>=critical" }).click();
@@ -331,8 +341,21 @@ test("a proof is held against the key that somebody keeps, and what could not be
   await far.page.getByText("Could not copy").waitFor();
   await far.page.getByRole("button", { name: "Proof" }).click();
   await far.page.getByRole("button", { name: "Verify in this browser" }).click();
-  await far.page.getByRole("alert").getByText("This browser proves over HTTPS or on localhost alone.").waitFor();
+  await far.page.getByRole("alert").getByText("This browser cannot check it: WebCrypto is not there: browsers have it over HTTPS").waitFor();
   await far.leave();
+  // One that is too old says what would do, and nothing against the event.
+  const old = await Visitor.of(browser, { url: app.url, key: "" });
+  await old.page.addInitScript(() => {
+    crypto.subtle.importKey = () => Promise.reject(new DOMException("Algorithm: Unrecognized name", "NotSupportedError"));
+  });
+  await old.page.goto(`${app.url}/events?${DAY}#key=${app.key}`);
+  await old.page.reload();
+  await rows(old.page).first().click();
+  await old.page.getByRole("button", { name: "Proof" }).click();
+  await old.page.getByRole("button", { name: "Verify in this browser" }).click();
+  await old.page.getByRole("alert").getByText("This browser cannot check it: Ed25519 is not known here: take Chrome 137").waitFor();
+  expect(await old.page.getByText("Not proven").count()).toBe(0);
+  await old.leave();
 });
 
 test("a list that could not be had is asked for again by hand, live, paused or ended", async () => {
@@ -382,7 +405,7 @@ test("evidence that cannot be had is owned up to", async () => {
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByText(/could be loaded/).waitFor({ state: "detached" });
   away = Infinity;
-  await page.locator(".finding-list.wide > li > button").last().click();
+  await page.locator(".finding > button").last().click();
   await page.getByRole("alert").getByText("The server cannot be reached").waitFor();
   await visitor.leave();
 });
@@ -414,25 +437,121 @@ test("what is longer than a page goes on, and a version is found however old it 
   const version = page.getByLabel("Document", { exact: true });
   await version.waitFor();
   expect(JSON.parse(await version.innerText())).toEqual({ version: 3 });
-  expect(await page.locator(".history-list li").count()).toBe(200);
-  await page.getByRole("button", { name: "Show more" }).click();
-  await page.getByText("250 events, 250 versions").waitFor();
+  // However long the history is, only what is seen is there, and the one that the address names among it.
+  const history = page.getByRole("listbox", { name: "History, the newest first" });
+  await page.getByText("250 events").waitFor();
+  await history.locator('[aria-posinset="247"][aria-selected="true"]').waitFor();
+  expect(await history.getByRole("option").count()).toBeLessThan(60);
+  await history.focus();
+  await page.keyboard.press("Home");
+  await history.locator('[aria-posinset="1"]').waitFor();
+  await page.keyboard.press("End");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/version=long-0$/);
+  await page.waitForFunction(() => document.querySelector("[aria-label=Document]")?.textContent?.includes('"version": 0'));
+  expect(await visitor.axe()).toEqual([]);
+  // What comes in above leaves in sight what is looked at.
+  await app.ask("POST", "/v1/events", { id: "long-new", action: "long.changed", resourceType: "long", resourceId: "l-1", after: { version: 250 } });
+  await page.getByText("251 events").waitFor();
+  await history.locator('[aria-posinset="251"][aria-selected="true"]').waitFor();
   await page.goto(`${app.url}/resources/long/l-1?version=unknown`);
-  await page.getByRole("alert").waitFor();
+  await page.getByText("There is no such version").waitFor();
   await page.goto(`${app.url}/actors/busy?range=all`);
-  await page.locator(".feed li").first().waitFor();
-  for (const shown of [120, 180, 240, 250]) {
-    await page.getByRole("button", { name: "Show more" }).click();
-    await page.waitForFunction((shown) => document.querySelectorAll(".feed li").length === shown, shown);
-  }
-  expect(await page.getByRole("button", { name: "Show more" }).count()).toBe(0);
+  const done = page.getByRole("listbox", { name: "Newest events" });
+  await done.focus();
+  await page.keyboard.press("End");
+  await done.locator('[aria-posinset="250"] time').waitFor();
+  expect(await done.getByRole("option").count()).toBeLessThan(60);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/event=long-0/);
+  await page.getByRole("complementary", { name: "Event" }).getByText("same action").waitFor();
   await visitor.leave();
+});
+
+test("findings are many, and only those that are seen are there", async () => {
+  const many = await App.serve();
+  const HOUR = 3_600_000;
+  const start = Date.now() - 100 * HOUR;
+  await many.ask("PUT", "/v1/rules/each", { groupBy: "actor", threshold: 1, windowMs: 60_000 });
+  const events = (from: number, count: number) =>
+    Array.from({ length: count }, (_, index) => ({ action: "a.b", actorId: `u-${from + index}`, timestamp: start + (from + index) * 60_000 }));
+  await many.ask("POST", "/v1/events", events(0, 400));
+  const visitor = await Visitor.of(browser, many, { at: "/findings" });
+  const { page } = visitor;
+  const found = page.getByRole("list", { name: "Findings, the newest first" });
+  const items = found.getByRole("listitem");
+  const focused = () => page.evaluate(() => document.activeElement?.querySelector(".mono")?.textContent);
+  await page.getByText("400 findings").waitFor();
+  expect(await items.count()).toBeLessThan(60);
+  // By keyboard: one of them is reached by Tab, and the others from there.
+  expect(await found.locator('button[tabindex="0"]').count()).toBe(1);
+  await found.locator('button[tabindex="0"]').focus();
+  expect(await focused()).toBe("u-399");
+  await page.keyboard.press("End");
+  await page.waitForFunction(() => document.activeElement?.querySelector(".mono")?.textContent === "u-0");
+  await page.keyboard.press("PageUp");
+  await page.keyboard.press("ArrowDown");
+  const middle = (await focused())!;
+  expect(Number(middle.slice(2))).toBeGreaterThan(2);
+  expect(await items.count()).toBeLessThan(60);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/finding=/);
+  await page.getByRole("list", { name: "Evidence" }).getByRole("button").waitFor();
+  expect(await visitor.axe()).toEqual([]);
+  // What is found meanwhile comes in above: the focus and what is open stay where they are.
+  const placeOf = () => found.locator('[aria-expanded="true"]').evaluate((button) => button.getBoundingClientRect().y);
+  const place = await placeOf();
+  await many.ask("POST", "/v1/events", events(400, 5));
+  await page.getByText("405 findings").waitFor();
+  expect(await focused()).toBe(middle);
+  expect(Math.abs((await placeOf()) - place)).toBeLessThan(2);
+  // However far it is scrolled away, the focus is kept, and what was open is still.
+  await found.evaluate((list) => list.scrollTo(0, 0));
+  await found.locator('[aria-posinset="1"]').waitFor();
+  expect(await focused()).toBe(middle);
+  // An event of the evidence lies over all of the page, and not in the list.
+  await page.reload();
+  await page.getByRole("list", { name: "Evidence" }).getByRole("button").click();
+  const drawer = page.getByRole("complementary", { name: "Event" });
+  await drawer.getByText("same action").waitFor();
+  expect(await drawer.evaluate((drawer) => drawer.getBoundingClientRect().height === innerHeight)).toBe(true);
+  await page.keyboard.press("Escape");
+  await drawer.waitFor({ state: "detached" });
+  expect(await found.locator('[aria-expanded="true"] .mono').innerText()).toBe(middle);
+  await visitor.leave();
+  await many.close();
+});
+
+test("keys are many, and only those that are seen are there", async () => {
+  const many = await App.serve();
+  for (let made = 0; made < 150; made++) {
+    await many.ask("POST", "/v1/keys", { name: `k-${made}`, role: "writer" });
+  }
+  const visitor = await Visitor.of(browser, many, { at: "/settings" });
+  const { page } = visitor;
+  const table = page.getByRole("table", { name: "All keys" });
+  await table.getByRole("row", { name: /^k-149 / }).waitFor();
+  expect(await table.getAttribute("aria-rowcount")).toBe("152");
+  expect(await table.getByRole("row").count()).toBeLessThan(60);
+  // Tab goes through all of them.
+  await table.getByRole("button", { name: "Rotate k-149" }).focus();
+  for (let tabs = 0; tabs < 80; tabs++) {
+    await page.keyboard.press("Tab");
+  }
+  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Rotate k-109");
+  expect(await table.getByRole("row").count()).toBeLessThan(60);
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Rotate k-109?" }).getByRole("button", { name: "Cancel" }).click();
+  await page.waitForFunction(() => document.activeElement?.getAttribute("aria-label") === "Rotate k-109");
+  expect(await visitor.axe()).toEqual([]);
+  await visitor.leave();
+  await many.close();
 });
 
 test("a thing is shown as it was at any version", async () => {
   const visitor = await Visitor.of(browser, app, { at: `/resources/${resource.resourceType}/${resource.resourceId}` });
   const { page } = visitor;
-  const versions = page.locator(".history-list button");
+  const versions = page.getByRole("listbox", { name: "History, the newest first" }).getByRole("option");
   await versions.first().waitFor();
   await versions.last().click();
   await page.waitForURL(/version=/);
@@ -642,6 +761,42 @@ test("what was kept long enough goes after a preview, and leaves a receipt", asy
   await visitor.leave();
 });
 
+test("somebody is erased after a preview, and leaves a receipt that does not name them", async () => {
+  await app.ask("POST", "/v1/events", [1, 2].map((one) => ({ action: "profile.viewed", actorId: "u-forgotten", id: `forgotten-${one}` })));
+  const visitor = await Visitor.of(browser, app, { at: "/retention" });
+  const { page } = visitor;
+  await page.getByRole("button", { name: "Erase somebody" }).click();
+  const dialog = page.getByRole("dialog", { name: "Erase somebody’s data" });
+  await dialog.getByLabel("Which one").fill("u-forgotten");
+  await dialog.getByLabel("Why").fill("gdpr-23");
+  await dialog.getByRole("button", { name: "Preview" }).click();
+  await dialog.getByText("2 events would go").waitFor();
+  expect(app.run("search", "--log", app.log, "actor:u-forgotten", "--json")).not.toBe("");
+  expect(await visitor.axe()).toEqual([]);
+  await dialog.getByRole("button", { name: "Erase for good" }).click();
+  await dialog.waitFor({ state: "detached" });
+  const receipt = page.getByRole("region", { name: "Newest receipts" }).getByRole("row").filter({ hasText: "gdpr-23" });
+  await receipt.getByRole("link", { name: "Erasure" }).waitFor();
+  expect(await receipt.innerText()).not.toContain("u-forgotten");
+  expect(app.run("search", "--log", app.log, "actor:u-forgotten", "--json")).toBe("");
+  await visitor.leave();
+});
+
+test("witnesses tell what they have signed, and which has not yet", async () => {
+  const visitor = await Visitor.of(browser, { url: app.url, key: "" });
+  const { page } = visitor;
+  await page.route("**/v1/tree", async (route) => {
+    const answer = await route.fetch();
+    const tree = (await answer.json()) as Record<string, unknown>;
+    await route.fulfill({ response: answer, json: { ...tree, witnesses: [{ name: "first.example", size: 17, signedAt: Date.now() - 60_000 }, { name: "second.example" }] } });
+  });
+  await page.goto(`${app.url}/integrity#key=${app.key}`);
+  const witness = (name: string) => page.getByRole("listitem").filter({ hasText: name });
+  await witness("first.example").getByText(/signed 17, 1 min ago/).waitFor();
+  await witness("second.example").getByText("has not signed yet").waitFor();
+  await visitor.leave();
+});
+
 test("the whole log is verified, and held against a key that is kept elsewhere", async () => {
   const visitor = await Visitor.of(browser, app, { at: "/integrity" });
   const { page } = visitor;
@@ -759,6 +914,34 @@ test("what another administrator has set meanwhile stays", async () => {
   await page.getByText("second", { exact: true }).waitFor({ state: "detached" });
   expect(await fields()).toEqual(["first", "third", "fourth"]);
   await app.ask("PATCH", "/v1/settings", { policy: null });
+  await visitor.leave();
+});
+
+test("how long events are kept is changed setting by setting", async () => {
+  const kept = async () => {
+    const { defaultRetentionDays, criticalRetentionDays, customRetention } = await app.ask<Record<string, unknown>>("GET", "/v1/settings");
+    return { defaultRetentionDays, criticalRetentionDays, customRetention };
+  };
+  const before = await kept();
+  await app.ask("PATCH", "/v1/settings", { customRetention: [{ category: "debug", retentionDays: 7 }] });
+  const visitor = await Visitor.of(browser, app, { at: "/retention" });
+  const { page } = visitor;
+  await page.getByRole("button", { name: "Change" }).click();
+  const dialog = page.getByRole("dialog", { name: "How long events are kept" });
+  await dialog.getByLabel("Most events").fill("45");
+  await dialog.getByRole("button", { name: "Another category" }).click();
+  await dialog.getByLabel("Category", { exact: true }).last().fill("billing");
+  // Meanwhile somebody else sets what is not touched here.
+  await app.ask("PATCH", "/v1/settings", { criticalRetentionDays: "forever", customRetention: [{ category: "debug", retentionDays: 3 }, { category: "legal", retentionDays: null }] });
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await page.getByText("45 days").waitFor();
+  expect(await kept()).toEqual({
+    defaultRetentionDays: 45,
+    criticalRetentionDays: null,
+    customRetention: [{ category: "debug", retentionDays: 3 }, { category: "legal", retentionDays: null }, { category: "billing", retentionDays: 30 }],
+  });
+  await app.ask("PATCH", "/v1/settings", before);
   await visitor.leave();
 });
 

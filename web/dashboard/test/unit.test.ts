@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { differing } from "../src/events/proven";
 import { taken, tokens, withCondition, without, written, writingAt } from "../src/query";
+import { changesOf } from "../src/retention";
 import { ago, duration, rangeOf } from "../src/time";
 import { Timeline, type Source, type TimeRange } from "../src/timeline";
 import type { AuditLogEntry, AuditLogStats } from "../src/api";
@@ -25,6 +26,9 @@ test("what is being written is known by where the cursor stands", () => {
   expect(writingAt("acti", 4)).toMatchObject({ begun: "acti", start: 0, end: 4 });
   expect(writingAt("action:user.l x", 13)).toMatchObject({ key: "action", begun: "user.l", start: 7, end: 13 });
   expect(writingAt("actor:a,be", 10)).toMatchObject({ key: "actor", begun: "be", start: 8, end: 10 });
+  expect(writingAt("severity:in,error x", 11)).toMatchObject({ key: "severity", begun: "in", start: 9, end: 11 });
+  expect(writingAt('actor:"a, b",c', 9)).toMatchObject({ begun: "a,", start: 6, end: 12 });
+  expect(writingAt('actor:"a, b",c', 14)).toMatchObject({ begun: "c", start: 13, end: 14 });
   expect(writingAt("a  b", 2)).toMatchObject({ begun: "", start: 2, end: 2 });
 });
 
@@ -33,6 +37,13 @@ test("what is taken leaves the conditions around it as they are", () => {
   expect(take("acti severity:info", 4, "action:")).toEqual({ text: "action: severity:info", cursor: 7 });
   expect(take("actor:a severity:in x", 19, "info ")).toEqual({ text: "actor:a severity:info x", cursor: 22 });
   expect(take("out", 3, "outcome:")).toEqual({ text: "outcome:", cursor: 8 });
+  // Of several values only the one that is being written.
+  expect(take("severity:in,error x", 11, "info ")).toEqual({ text: "severity:info,error x", cursor: 13 });
+  expect(take("severity:warning,cri", 12, "warning ")).toEqual({ text: "severity:warning,cri", cursor: 16 });
+  expect(take("severity:info,err", 17, "error ")).toEqual({ text: "severity:info,error ", cursor: 20 });
+  // And of a condition only its key, whether it is one already or not.
+  expect(take("sev:a,b x", 3, "severity:")).toEqual({ text: "severity:a,b x", cursor: 9 });
+  expect(take("actor:a", 3, "action:")).toEqual({ text: "action:a", cursor: 7 });
 });
 
 test("what is shown is held against what was sealed, field by field", () => {
@@ -44,6 +55,22 @@ test("what is shown is held against what was sealed, field by field", () => {
   expect(forged({ metadata: undefined })).toEqual(["metadata"]);
   expect(forged({ metadata: { ...shown.metadata, y: [{ d: 1, c: 2 }, 1] } })).toEqual(["metadata"]);
   expect(forged({ changes: [{ op: "add", path: "/a", value: 2 }] })).toEqual(["diff"]);
+});
+
+test("of how long events are kept only that is sent which somebody has changed", () => {
+  const loaded = { defaultRetentionDays: 90, criticalRetentionDays: null, customRetention: [{ category: "a", retentionDays: 1 }, { category: "b", retentionDays: 2 }, { category: "c", retentionDays: null }] };
+  expect(changesOf(loaded, structuredClone(loaded), loaded)).toEqual({});
+  expect(changesOf(loaded, { ...loaded, defaultRetentionDays: null }, loaded)).toEqual({ defaultRetentionDays: "forever" });
+  expect(changesOf(loaded, { ...loaded, criticalRetentionDays: 7 }, loaded)).toEqual({ criticalRetentionDays: 7 });
+  // Of the categories too: another has changed `a`, taken `c` away and made `d`; here `b` was changed, `a` stays, and `e` is new.
+  const now = { ...loaded, customRetention: [{ category: "d", retentionDays: 4 }, { category: "a", retentionDays: 9 }, { category: "b", retentionDays: 2 }] };
+  const own = [{ category: "a", retentionDays: 1 }, { category: "b", retentionDays: 3 }, { category: "c", retentionDays: null }, { category: "e", retentionDays: 5 }];
+  expect(changesOf(loaded, { ...loaded, customRetention: own }, now)).toEqual({
+    customRetention: [{ category: "d", retentionDays: 4 }, { category: "a", retentionDays: 9 }, { category: "b", retentionDays: 3 }, { category: "e", retentionDays: 5 }],
+  });
+  expect(changesOf(loaded, { ...loaded, customRetention: own.slice(1, 2) }, now)).toEqual({
+    customRetention: [{ category: "d", retentionDays: 4 }, { category: "b", retentionDays: 3 }],
+  });
 });
 
 test("a filter is written as it is read", () => {
@@ -119,6 +146,14 @@ test("any row of a long list is found by a few questions, and it is the right on
   expect(asked.pages).toBeLessThan(20);
   expect(asked.stats).toBeLessThan(30);
   expect(timeline.rowOf("e-0")).toBe(59_999);
+  // Where an event is that is not there is known nearly by its time, and nearer each time that what is there was loaded.
+  for (const row of [150, 20_000, 31_000, 50_000]) {
+    const { id, timestamp } = newest[row]!;
+    for (let turns = 0; turns < 4 && timeline.rowOf(id) === undefined; turns++) {
+      await settled(timeline, timeline.near(timestamp));
+    }
+    expect(timeline.rowOf(id)).toBe(row);
+  }
   expect(timeline.length).toBe(60_000);
 });
 

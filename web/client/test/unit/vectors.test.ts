@@ -1,5 +1,5 @@
 // The vectors that the Rust side runs as well.
-import { expect, test, describe } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { generateDiff, readableDiff } from "../../src/diff.js";
 import { canonicalJson } from "../../src/json.js";
 import { FrameParser } from "../../src/live/frames.js";
@@ -115,5 +115,26 @@ describe("proof.json", () => {
   test("with another log's key", async () => {
     const other = "other.example+285dc161+Af+HoLCjx8DOgn6craX/eedaRKBjO/y1tQ+ZMH3bJrM3";
     await expect(verifyProof(files[0].file, other)).rejects.toMatchObject({ code: "invalid_proof" });
+  });
+
+  test("where it cannot be checked, that is said, and not that it is wrong", async () => {
+    try {
+      const importKey = vi.spyOn(crypto.subtle, "importKey");
+      // What Chrome 136 says; older browsers have other words for it.
+      importKey.mockRejectedValueOnce(new DOMException("Algorithm: Unrecognized name", "NotSupportedError"));
+      const unknown = { name: "SealogError", code: "unsupported", message: expect.stringContaining("take Chrome 137") };
+      await expect(verifyProof(files[0].file, vkey)).rejects.toMatchObject(unknown);
+      importKey.mockRejectedValueOnce(new DOMException("", "SyntaxError"));
+      await expect(verifyProof(files[0].file, vkey)).rejects.toMatchObject(unknown);
+      importKey.mockRejectedValueOnce(new DOMException("", "DataError"));
+      await expect(verifyProof(files[0].file, vkey)).rejects.toMatchObject({ code: "invalid_proof" });
+      // A page over plain HTTP has none of it.
+      vi.stubGlobal("crypto", {});
+      const insecure = { code: "unsupported", message: expect.stringContaining("over HTTPS") };
+      await expect(verifyProof(files[0].file, vkey)).rejects.toMatchObject(insecure);
+    } finally {
+      vi.unstubAllGlobals();
+      vi.restoreAllMocks();
+    }
   });
 });

@@ -305,5 +305,6 @@ export class SealogQuestions {
 }
 
 function listOf<T>({ items, complete }: { items: T[]; complete: boolean }): ListOf<T> {
-  return Object.assign(items, { complete });
+  // Not enumerable: to whoever compares or copies it, it is the plain array that it always was.
+  return Object.defineProperty(items, "complete", { value: complete }) as ListOf<T>;
 }

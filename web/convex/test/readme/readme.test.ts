@@ -1,12 +1,15 @@
 // The examples of the README of convex-audit-log, and of our own, with the package's name changed, a missing import and a
 // missing `await` added, and what they leave out left out: they compile, and do what they say. They are read where they
 // are installed, written down as modules of an application, and compiled by TypeScript, strictly; then they are run.
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { convexTest } from "convex-test";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { getFunctionName, type FunctionReference } from "convex/server";
+import { Window } from "happy-dom";
+import { createElement, type FunctionComponent } from "react";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { register } from "../../src/test.js";
 
 const HERE = import.meta.dirname;
@@ -43,6 +46,20 @@ ${bodies.join("\n")}
 `;
 }
 
+/** The example of a test with something where it says that a test goes. */
+function used(example: string): string {
+  const place = "// Test your audit log functionality";
+  expect(example).toContain(place);
+  return example
+    .replace(
+      place,
+      `await auditLog.log(ctx, { action: "user.login", actorId: "ada", severity: "info" });
+    expect(await auditLog.queryByActor(ctx, { actorId: "ada" })).toMatchObject([{ action: "user.login", severity: "info" }]);`,
+    )
+    .replace('{ test } from "vitest"', '{ expect, test } from "vitest"')
+    .replace(/^/, 'import { auditLog } from "./auditLog";\n');
+}
+
 beforeAll(() => {
   rmSync(WRITTEN, { recursive: true, force: true });
   write("convex/convex.config.ts", theirs[0]!);
@@ -54,12 +71,14 @@ beforeAll(() => {
   );
   write("convex/documents.ts", `import { v } from "convex/values";\n${theirs[3]}`);
   write("convex/examples.ts", functions([...theirs.slice(4, 15), theirs[16]!]));
-  write("src/history.tsx", theirs[15]!);
+  // A page of theirs is of a module that shows it.
+  write("src/history.tsx", `${theirs[15]}\nexport { DocumentHistory };\n`);
   write(
     "convex/audit.ts",
     `import type { Auth } from "convex/server";\n${theirs[17]}\nasync function getAuthUserId(ctx: { auth: Auth }) { return (await ctx.auth.getUserIdentity())?.subject ?? null; }\n`,
   );
-  write("convex/testing.ts", theirs[18]!);
+  write("convex/theirs.test.ts", theirs[18]!);
+  write("convex/used.test.ts", used(theirs[18]!));
   for (const [at, text] of ours.entries()) {
     const [, name = `ours${at}.ts`] = /^\/\/ (\S+\.tsx?)\n/.exec(text) ?? [];
     write(name.endsWith("migrate.ts") ? `migrating/${name}` : `ours/${name}`, text);
@@ -148,7 +167,8 @@ async function application() {
   const [schema, users, documents, audit, { auditLog }, examples, { components }] = await Promise.all(
     ["schema", "users", "documents", "audit", "auditLog", "examples", "_generated/api"].map(load),
   );
-  const modules = { users, documents, audit };
+  // What is exposed stands in the README as another part of `auditLog.ts`, and the page asks it there.
+  const modules = { users, documents, audit, auditLog: audit };
   const t = convexTest(schema.default, {
     "./convex/_generated/api.ts": async () => ({}),
     ...Object.fromEntries(Object.entries(modules).map(([name, module]) => [`./convex/${name}.ts`, async () => module])),
@@ -247,6 +267,12 @@ test("our own examples do what they say", async () => {
   expect(await ada.query(anyApi.audit!.queryByResource as any, { resourceType: "notes", resourceId: noteId })).toMatchObject([
     { action: "record.updated", actorId: "ada", diff: '~ title: "Plan" → "A better plan"' },
   ]);
+  const client = clientOf((query, args) => ada.query(query, args));
+  const { History } = await import(/* @vite-ignore */ join(WRITTEN, "ours/src/history.tsx"));
+  const { place, close } = await drawn<{ noteId: string }>(History, { noteId }, client);
+  await vi.waitFor(() => expect(place.querySelector("li")?.textContent).toMatch(/^record\.updated by ada, /));
+  expect(place.querySelector("pre")!.textContent).toBe('~ title: "Plan" → "A better plan"');
+  await close();
   await expect(t.query(anyApi.audit!.getStats as any, {})).rejects.toThrow("Unauthorized");
   await expect(t.action(anyApi.history!.search as any, { filters: {}, pagination: { limit: 1 } })).rejects.toThrow(
     "Unauthorized",
@@ -270,30 +296,144 @@ test("our example of a migration copies the history", async () => {
   expect(items).toMatchObject([{ action: "user.login", id: expect.stringMatching(/^convex-audit-log:/) }]);
 });
 
-test("our example of a test passes", () => {
+/** Runs the test files of a folder, as whoever has written them would. */
+function passed(root: string, files: string[]): object {
   const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
-  const root = join(HERE, "../..");
+  const component = join(HERE, "../..");
   write(
     "vitest.config.ts",
     `import { join } from "node:path";
-const src = (path: string) => join(${JSON.stringify(root)}, "src", path);
+const src = (path: string) => join(${JSON.stringify(component)}, "src", path);
 export default {
-  root: ${JSON.stringify(join(WRITTEN, "ours"))},
+  root: ${JSON.stringify(root)},
   test: {
     environment: "edge-runtime",
-    include: ["convex/notes.test.ts"],
+    include: ${JSON.stringify(files)},
     server: { deps: { inline: ["convex-test"] } },
     alias: { "sealog-convex/test": src("test.ts"), "sealog-convex": src("client/index.ts") },
   },
 };
 `,
   );
-  const said = execFileSync(process.execPath, [vitest, "run", "--config", join(WRITTEN, "vitest.config.ts"), "--reporter=json"], {
-    cwd: root,
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "pipe"],
+  const { stdout } = spawnSync(
+    process.execPath,
+    [vitest, "run", "--config", join(WRITTEN, "vitest.config.ts"), "--reporter=json"],
+    {
+      cwd: component,
+      encoding: "utf8",
+    },
+  );
+  const { numPassedTests, numTotalTests, testResults } = JSON.parse(stdout.slice(stdout.indexOf("{"))) as Record<string, any>;
+  const failures = testResults.flatMap(({ message, assertionResults }: any) => [
+    ...(message ? [message] : []),
+    ...assertionResults.flatMap(({ failureMessages }: any) => failureMessages),
+  ]);
+  return { numPassedTests, numTotalTests, failures };
+}
+
+test("our example of a test passes", () => {
+  expect(passed(join(WRITTEN, "ours"), ["convex/notes.test.ts"])).toEqual({ numPassedTests: 1, numTotalTests: 1, failures: [] });
+});
+
+test("their testing setup works, as it stands and with a test in it", () => {
+  // It says nothing of where functions are: `convex-test` looks for them beside the `node_modules` that it is in.
+  const installed = "node_modules/convex-test";
+  cpSync(join(HERE, "../..", installed), join(WRITTEN, installed), { recursive: true });
+  const files = ["convex/theirs.test.ts", "convex/used.test.ts"];
+  expect(passed(WRITTEN, files)).toEqual({ numPassedTests: 2, numTotalTests: 2, failures: [] });
+});
+
+/** What stands in for the client of Convex: `again` asks all that is watched once more, as Convex does after a mutation. */
+function clientOf(ask: (query: FunctionReference<"query">, args: object) => Promise<unknown>) {
+  class Watched {
+    value: unknown;
+    readonly told = new Set<() => void>();
+    constructor(readonly question: Parameters<typeof ask>) {}
+    async again() {
+      this.value = await ask(...this.question);
+      this.told.forEach((listener) => listener());
+    }
+  }
+  const watched = new Map<string, Watched>();
+  return {
+    watchQuery(query: FunctionReference<"query">, args: object) {
+      const key = `${getFunctionName(query)} ${JSON.stringify(args)}`;
+      const known = watched.get(key);
+      const one = known ?? new Watched([query, args]);
+      if (!known) {
+        watched.set(key, one);
+        void one.again();
+      }
+      return {
+        onUpdate: (listener: () => void) => (one.told.add(listener), () => one.told.delete(listener)),
+        localQueryResult: () => one.value,
+        journal: () => undefined,
+      };
+    },
+    again: () => Promise.all([...watched.values()].map((one) => one.again())),
+  };
+}
+
+/** Draws a component in a window of its own. */
+async function drawn<Props extends object>(component: FunctionComponent<Props>, props: Props, client: object) {
+  const window = new Window();
+  vi.stubGlobal("window", window);
+  vi.stubGlobal("document", window.document);
+  vi.stubGlobal("navigator", window.navigator);
+  const { createRoot } = await import("react-dom/client");
+  const { ConvexProvider } = await import("convex/react");
+  const place = window.document.createElement("div");
+  window.document.body.append(place);
+  const root = createRoot(place as unknown as Element);
+  root.render(createElement(ConvexProvider, { client: client as never }, createElement(component, props)));
+  return {
+    place,
+    close: async () => {
+      root.unmount();
+      await window.happyDOM.close();
+      vi.unstubAllGlobals();
+    },
+  };
+}
+
+test("their page shows a history, and what comes while it is looked at", async () => {
+  const { t, inside, auditLog } = await application();
+  const changed = (action: string, resourceId = "d-1") => ({
+    action,
+    severity: "critical",
+    resourceType: "documents",
+    resourceId,
   });
-  expect(JSON.parse(said.slice(said.indexOf("{")))).toMatchObject({ numPassedTests: 1, numTotalTests: 1, success: true });
+  await inside((ctx) =>
+    auditLog.logBulk(ctx, [
+      changed("document.created"),
+      changed("other.document", "d-2"),
+      { ...changed("other.type"), resourceType: "notes" },
+    ]),
+  );
+  let answer = () => {};
+  const mayAnswer = new Promise<void>((resolve) => (answer = resolve));
+  const client = clientOf((query, args) => mayAnswer.then(() => t.query(query, args)));
+  const { DocumentHistory } = await import(/* @vite-ignore */ join(WRITTEN, "src/history.tsx"));
+  const { place, close } = await drawn<{ documentId: string }>(DocumentHistory, { documentId: "d-1" }, client);
+  const actions = () => [...place.querySelectorAll("li strong")].map((action) => action.textContent);
+  await vi.waitFor(() => expect(place.textContent).toBe("Loading..."));
+  answer();
+  await vi.waitFor(() => expect(actions()).toEqual(["document.created"]));
+  const { formatTimestamp, getSeverityColor } = await import("../../src/react/index.js");
+  const [event] = await inside<any[]>((ctx) => auditLog.queryByResource(ctx, { resourceType: "documents", resourceId: "d-1" }));
+  expect(place.querySelector("li span")!.textContent).toBe(formatTimestamp(event!.timestamp));
+  expect((place.querySelector("li") as any).style.borderLeftColor).toBe(getSeverityColor("critical"));
+  // The newest first, and as many as it asks for.
+  await inside((ctx) =>
+    auditLog.logBulk(
+      ctx,
+      Array.from({ length: 20 }, (_, at) => changed(`document.updated.${at}`)),
+    ),
+  );
+  await client.again();
+  await vi.waitFor(() => expect(actions()).toEqual(Array.from({ length: 20 }, (_, at) => `document.updated.${19 - at}`)));
+  await close();
 });
 
 test("the component is installed by its configuration", async () => {

@@ -1,7 +1,8 @@
-import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import type { AuditLogEntry } from "../api";
 import { narrow, useMedia } from "../media";
 import type { Timeline } from "../timeline";
-import { Rows, type RowsHandle } from "../rows";
+import { Rows, stepOf, type RowsHandle } from "../rows";
 import { count } from "../ui";
 import { EventLine } from "./Row";
 
@@ -12,18 +13,25 @@ export function useRowHeight(): number {
   return useMedia(narrow) ? NARROW_ROW : ROW;
 }
 
-/** All events of a timeline, by keyboard and mouse. What is selected is told by its id. */
-export function EventList(props: {
+interface Props {
   timeline: Timeline;
   selected: string | null;
+  /** What is brought into sight when it is another one; what is selected unless given. Of one with its time it is found wherever it is. */
+  reveal?: { id: string; timestamp?: number | undefined } | null;
   onOpen: (id: string) => void;
-  onTop: (isAtTop: boolean) => void;
+  onTop?: (isAtTop: boolean) => void;
   handle: React.RefObject<RowsHandle | null>;
   label: string;
-}) {
-  const { timeline, selected, onOpen, onTop, handle, label } = props;
+  /** How an event is drawn, and how tall: as a line unless given. */
+  draw?: { row: (event: AuditLogEntry) => ReactNode; height: number; className: string };
+  isFitting?: boolean;
+}
+
+/** All events of a timeline, by keyboard and mouse. What is selected is told by its id. */
+export function EventList({ timeline, selected, reveal = selected === null ? null : { id: selected }, onOpen, onTop, handle, label, draw, isFitting }: Props) {
   useSyncExternalStore(timeline.subscribe, timeline.version);
-  const rowHeight = useRowHeight();
+  const lineHeight = useRowHeight();
+  const rowHeight = draw?.height ?? lineHeight;
   const [focused, setFocused] = useState<{ row: number; id?: string | undefined }>({ row: 0 });
   const total = timeline.length;
   // What came in above moves the row that is focused.
@@ -38,12 +46,25 @@ export function EventList(props: {
     },
     [timeline, handle],
   );
+  const revealed = useRef<string>(undefined);
   useEffect(() => {
-    const at = selected === null ? undefined : timeline.rowOf(selected);
-    if (at !== undefined) {
-      go(at);
+    if (reveal === null || reveal.id === revealed.current) {
+      revealed.current = reveal?.id;
+      return;
     }
-  }, [selected, timeline, go]);
+    const found = timeline.rowOf(reveal.id);
+    if (found !== undefined) {
+      revealed.current = reveal.id;
+      go(found);
+    } else if (reveal.timestamp !== undefined && timeline.isCounted) {
+      // What is drawn is loaded, and then it is known better where it is, or that it is gone.
+      const near = timeline.near(reveal.timestamp);
+      if (timeline.at(near)) {
+        revealed.current = reveal.id;
+      }
+      handle.current?.show(near);
+    }
+  });
 
   return (
     <Rows
@@ -53,12 +74,10 @@ export function EventList(props: {
       aria-label={label}
       active={row}
       onKeyDown={(pressed) => {
-        const page = handle.current?.page() ?? 10;
-        const steps: Record<string, number> = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
-        const step = steps[pressed.key];
+        const step = stepOf(pressed.key, row, total, handle.current?.page() ?? 10);
         if (step !== undefined && !pressed.ctrlKey && !pressed.metaKey && !pressed.altKey) {
           pressed.preventDefault();
-          go(step === -Infinity ? 0 : step === Infinity ? total - 1 : row + step);
+          go(step);
         } else if (pressed.key === "Enter" || pressed.key === " ") {
           pressed.preventDefault();
           const event = timeline.at(row);
@@ -70,7 +89,8 @@ export function EventList(props: {
       count={total}
       rowHeight={rowHeight}
       handle={handle}
-      onTop={onTop}
+      {...(onTop ? { onTop } : {})}
+      isFitting={isFitting ?? false}
       row={(index) => {
           const event = timeline.at(index);
           return (
@@ -80,7 +100,7 @@ export function EventList(props: {
               aria-selected={event !== undefined && event.id === selected}
               aria-setsize={total}
               aria-posinset={index + 1}
-              className={`event-row ${event?.severity ?? "unknown"} ${index === row ? "focused" : ""}`}
+              className={`${draw?.className ?? "event-row"} ${event?.severity ?? "unknown"} ${index === row ? "focused" : ""}`}
               onClick={() => {
                 if (event) {
                   setFocused({ row: index, id: event.id });
@@ -88,7 +108,7 @@ export function EventList(props: {
                 }
               }}
             >
-              {event ? <EventLine event={event} /> : <span className="row-loading"><span className="unseen">Event {count(index + 1)} is loading</span></span>}
+              {event ? draw?.row(event) ?? <EventLine event={event} /> : <span className="row-loading"><span className="unseen">Event {count(index + 1)} is loading</span></span>}
             </div>
           );
       }}

@@ -22,11 +22,6 @@ let kept = "";
 export function Proof({ event }: { event: AuditLogEntry }) {
   const [state, setState] = useState<State>({ name: "idle" });
   const check = async () => {
-    // What browsers check signatures with is there on pages that nobody could have changed on the way.
-    if (!isSecureContext) {
-      setState({ name: "unknown", why: "This browser proves over HTTPS or on localhost alone." });
-      return;
-    }
     setState({ name: "checking" });
     try {
       const [{ verifyProof }, file, vkey] = await Promise.all([
@@ -43,8 +38,9 @@ export function Proof({ event }: { event: AuditLogEntry }) {
       );
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      const isRefuted = cause instanceof SealogError && cause.code === "invalid_proof";
-      setState(isRefuted ? { name: "fails", why } : { name: "unknown", why: `It could not be checked: ${why}.` });
+      const code = cause instanceof SealogError ? cause.code : undefined;
+      const unknown = code === "unsupported" ? "This browser cannot check it" : "It could not be checked";
+      setState(code === "invalid_proof" ? { name: "fails", why } : { name: "unknown", why: `${unknown}: ${why}.` });
     }
   };
   const own = (

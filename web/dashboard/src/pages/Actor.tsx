@@ -1,15 +1,16 @@
-import { lazy, Suspense, useMemo, useState } from "react";
-import { useAuditLogQuery, useAuditLogSearch } from "sealog/react";
+import { lazy, Suspense, useMemo } from "react";
+import { useAuditLogQuery } from "sealog/react";
 import { live } from "../api";
-import { EventLine } from "../events/Row";
+import { EventList } from "../events/List";
+import { useTimeline } from "../events/useTimeline";
 import { RangePicker } from "../picker";
 import { quoted } from "../query";
-import { Link, to, useParams } from "../router";
-import { date, rangeOf, rangeParams, timesOf } from "../time";
-import { Bar, Button, Card, Copy, count, Empty, Failed, Loading, Page, SEVERITIES, SeverityMark } from "../ui";
+import { Link, navigate, to, useParams } from "../router";
+import { rangeOf, rangeParams, timesOf } from "../time";
+import { Bar, Card, Copy, count, Empty, Failed, Loading, Page, SEVERITIES, SeverityMark } from "../ui";
 
-/** So many events are shown at first, and more of them at a time. */
-const PORTION = 60;
+/** Of so many events it is told to what they were done. */
+const LATELY = 200;
 const Chart = lazy(() => import("../chart"));
 
 /** Somebody: what they do, how often, and to what. */
@@ -19,16 +20,9 @@ export default function Actor({ id }: { id: string }) {
   const range = useMemo(() => rangeOf(params, Date.now(), "30d"), [name, first, last]);
   const within = timesOf(range);
   const stats = useAuditLogQuery(live().getStats, { ...within, actorIds: [id], top: 10 });
-  const newest = useAuditLogSearch(live().search, { filters: { ...within, actorIds: [id] }, pageSize: PORTION });
-  const [portion, setPortion] = useState(PORTION);
-  const events = newest.events?.slice(0, portion);
-  const hasMore = newest.hasMore || (newest.events?.length ?? 0) > portion;
-  const more = () => {
-    setPortion(portion + PORTION);
-    if ((newest.events?.length ?? 0) < portion + PORTION) {
-      newest.loadMore();
-    }
-  };
+  const filter = useMemo(() => ({ ...timesOf(range), actorIds: [id] }), [range, id]);
+  const newest = useTimeline(filter, range.to === undefined);
+  const events = newest.isReady ? newest.timeline.newest(LATELY) : undefined;
   const same = rangeParams(range);
   const known = events?.find(({ actorName }) => actorName);
   const resources = new Map<string, { type: string; id: string; count: number }>();
@@ -39,14 +33,14 @@ export default function Actor({ id }: { id: string }) {
     }
   }
   const data = stats.data;
-  const failed = [stats, newest].find(({ status }) => status === "failed");
+  const failed = stats.status === "failed" ? stats.error : newest.failed;
   return (
     <Page
       title={known?.actorName ?? id}
       kicker={<>{events?.[0]?.actorType ?? "actor"} <code className="mono">{id}</code> <Copy text={id} label="Copy actor" /></>}
       aside={<><RangePicker range={range} withAll /><Link className="button plain" href={to.events(`actor:${quoted(id)}`, same)}><span>Show in events</span></Link></>}
     >
-      {failed?.error && <Failed error={failed.error} retry={() => [stats, newest].forEach(({ status, retry }) => status === "failed" && retry())} />}
+      {failed && <Failed error={failed} retry={() => (stats.status === "failed" && stats.retry(), newest.failed && newest.retry())} />}
       {failed && !data && !events ? null : data?.totalCount === 0 ? (
         <Empty title="Nothing in this time" icon="search"><p>They did nothing {range.name === "all" ? "that is known here" : "in this time; look at a longer one"}.</p></Empty>
       ) : (
@@ -89,20 +83,17 @@ export default function Actor({ id }: { id: string }) {
                 )}
               </Card>
             </div>
-            <Card title="Newest events" className="feed-card">
-              {!events ? <Loading lines={8} /> : events.length === 0 ? <Empty title="None in this time" /> : (
-                <ol className="feed" aria-label="Newest events">
-                  {events.map((event, index) => (
-                    <li key={event.id}>
-                      {(index === 0 || date(events[index - 1]!.timestamp) !== date(event.timestamp)) && <h3 className="day-head">{date(event.timestamp)}</h3>}
-                      <Link href={to.event(event.id, `actor:${quoted(id)}`, same)} className={`event-row ${event.severity}`}>
-                        <EventLine event={event} withDate={false} />
-                      </Link>
-                    </li>
-                  ))}
-                </ol>
+            <Card title="Newest events" className="feed-card of-actor">
+              {!events ? <Loading lines={8} /> : newest.timeline.length === 0 ? <Empty title="None in this time" /> : (
+                <EventList
+                  timeline={newest.timeline}
+                  selected={null}
+                  onOpen={(event) => navigate(to.event(event, `actor:${quoted(id)}`, same))}
+                  handle={newest.handle}
+                  label="Newest events"
+                  isFitting
+                />
               )}
-              {hasMore && <p className="actions"><Button disabled={newest.isLoadingMore} onClick={more}>{newest.isLoadingMore ? "Loading…" : "Show more"}</Button></p>}
             </Card>
           </div>
         </>

@@ -1,19 +1,14 @@
-import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import { asError } from "sealog/live";
-import { events, get, stats, useLoaded, type QueryFilters } from "../api";
+import { useCallback, useMemo, useState } from "react";
+import { get, useLoaded, type QueryFilters } from "../api";
 import { Drawer } from "../events/Drawer";
 import { FilterBar } from "../events/FilterBar";
 import { EventList } from "../events/List";
-import { useEvents } from "../live";
+import { useTimeline } from "../events/useTimeline";
 import { RangePicker } from "../picker";
 import { useParams } from "../router";
-import type { RowsHandle } from "../rows";
 import { earlier, later, rangeOf, timesOf } from "../time";
-import { Timeline, type TimeRange } from "../timeline";
 import { Button, count, Empty, Failed, Loading, Page } from "../ui";
 import { LiveMark } from "../shell";
-
-const FIRST_EVENTS = 200;
 
 export default function Events() {
   const [params, change] = useParams();
@@ -68,44 +63,11 @@ interface ListedProps {
 }
 
 function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
-  const timeline = useMemo(() => {
-    const within = (range: TimeRange) => ({ ...filter, ...timesOf(range) });
-    return new Timeline({
-      page: (range, limit, cursor) => events({ ...within(range), limit, ...(cursor === null ? {} : { cursor }) }),
-      stats: (range, bucketMs) => stats({ ...within(range), top: 1, ...(bucketMs === null ? {} : { bucketMs }) }),
-    });
-  }, [filter]);
-  useEffect(() => () => timeline.close(), [timeline]);
-  const handle = useRef<RowsHandle | null>(null);
-  const [isReady, setReady] = useState(false);
   const [waiting, setWaiting] = useState(0);
   const [isAtTop, setAtTop] = useState(true);
-  useSyncExternalStore(timeline.subscribe, timeline.version);
-  const begin = useCallback(
-    (items: Parameters<Timeline["begin"]>[1], hasMore: boolean) => {
-      void timeline.begin(filter.fromTimestamp == null ? {} : { from: filter.fromTimestamp }, items, hasMore);
-      setReady(true);
-      setWaiting(0);
-    },
-    [timeline, filter],
+  const { timeline, handle, isReady, line, failed, retry } = useTimeline(filter, isLive, (added) =>
+    setWaiting((waiting) => (added > 0 && handle.current?.isAtTop() === false ? waiting + added : 0)),
   );
-  const { line, error, again } = useEvents(isLive ? { ...filter, limit: FIRST_EVENTS } : null, {
-    onSnapshot: ({ items, hasMore }) => begin(items, hasMore),
-    onEvents: (told) => {
-      const added = timeline.add(told);
-      if (added > 0) {
-        handle.current?.shift(added);
-        setWaiting((waiting) => (handle.current?.isAtTop() === false ? waiting + added : 0));
-      }
-    },
-  });
-  // A range that has ended, or a list that is paused, is asked for once.
-  const once = useLoaded(isLive || isReady ? null : "once", (signal) => events({ ...filter, limit: FIRST_EVENTS }, signal));
-  useEffect(() => {
-    if (once.data) {
-      begin(once.data.items, once.data.hasMore);
-    }
-  }, [once.data, begin]);
 
   const onTop = useCallback((isAtTop: boolean) => {
     setAtTop(isAtTop);
@@ -115,12 +77,6 @@ function Listed({ filter, isLive, id, change, hasFilter }: ListedProps) {
   }, []);
   const open = useCallback((event: string) => change({ event }), [change]);
   const row = id === null ? undefined : timeline.rowOf(id);
-  const failed = timeline.error === undefined ? (isReady ? undefined : (once.error ?? (line === "failed" ? error : undefined))) : asError(timeline.error);
-  const retry = () => {
-    timeline.retry();
-    once.reload();
-    again();
-  };
   const total = timeline.length;
   return (
     <div className={`split ${id === null ? "" : "open"}`}>

@@ -1,20 +1,24 @@
-import { lazy, Suspense, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { createPortal } from "react-dom";
 import { asError, type SealogError } from "sealog/live";
 import { event as loadEvent, get, keyOf, send, stats, useLoaded, type AuditLogEntry, type Caller, type Finding, type Findings, type QueryFilters, type Rule } from "../api";
 import { useNow } from "../clock";
 import { Drawer } from "../events/Drawer";
 import { EventLine } from "../events/Row";
+import { narrow, useMedia } from "../media";
 import { RangePicker } from "../picker";
 import { quoted, written } from "../query";
 import { Link, to, useParams } from "../router";
+import { Rows, type RowsHandle } from "../rows";
 import { ago, clock, date, duration, exact, rangeOf } from "../time";
 import { Button, Card, count, Dialog, Empty, Failed, Field, Loading, Mono, Page, plural, submitted } from "../ui";
 
 const Chart = lazy(() => import("../chart"));
 const GROUPS = ["actor", "ipAddress", "resource", "session", "tenant"];
 const REFRESH_MS = 5_000;
-/** So many findings are drawn at first, and more of them at a time. */
-const PORTION = 100;
+/** As tall as they are in the style sheet, in one line and in two. */
+const ROW = 41;
+const NARROW_ROW = 61;
 /** So many events of a finding are loaded at first, and more of them at a time. */
 const EVIDENCE = 30;
 const named = (rule: string) => rule.replace(/-/g, " ");
@@ -29,14 +33,11 @@ export default function FindingsPage({ caller }: { caller: Caller }) {
   const query = { from: range.from ?? 0, ...(range.to === undefined ? {} : { to: range.to }) };
   const found = useLoaded(JSON.stringify(query), (signal) => get<Findings>("/v1/anomalies", query, signal), range.to === undefined ? REFRESH_MS : undefined);
   const kept = found.data;
-  const [portion, setPortion] = useState(PORTION);
   const [edited, setEdited] = useState<Rule | "new">();
   const only = params.get("rule");
   const chosen = params.get("finding");
   const shown = kept?.findings.filter(({ rule }) => only === null || rule === only);
   const finding = shown?.find((finding) => keyOf(finding) === chosen);
-  // The one that the address names is among those that are drawn.
-  const drawn = Math.max(portion, finding ? shown!.indexOf(finding) + 1 : 0);
   const counts = new Map<string, number>();
   kept?.findings.forEach(({ rule }) => counts.set(rule, (counts.get(rule) ?? 0) + 1));
   return (
@@ -70,26 +71,62 @@ export default function FindingsPage({ caller }: { caller: Caller }) {
           {!shown ? (!found.error && <Loading lines={8} />) : shown.length === 0 ? (
             <Empty title="Nothing unusual" icon="integrity"><p>{only === null ? "No rule" : "This rule"} has found anything in this time.</p></Empty>
           ) : (
-            <ol className="finding-list wide">
-              {shown.slice(0, drawn).map((found) => (
-                <li key={keyOf(found)}>
-                  <button type="button" aria-expanded={found === finding} onClick={() => change({ finding: found === finding ? null : keyOf(found) }, { replace: true })}>
-                    <b>{named(found.rule)}</b>
-                    <Mono>{found.group ?? "everybody"}</Mono>
-                    <span>{plural(found.count, "event")} in {duration(Math.max(1, found.last.timestamp - found.first.timestamp))}</span>
-                    <time className="dim" dateTime={exact(found.last.timestamp)}>{ago(found.last.timestamp, now)}</time>
-                  </button>
-                  {found === finding && <Evidence finding={found} />}
-                </li>
-              ))}
-            </ol>
+            <Found
+              key={`${JSON.stringify(query)} ${only}`}
+              findings={shown}
+              open={finding}
+              now={now}
+              onOpen={(found) => change({ finding: found === finding ? null : keyOf(found) }, { replace: true })}
+            />
           )}
-          {shown && shown.length > drawn && <p className="actions"><Button onClick={() => setPortion(drawn + PORTION)}>Show more</Button></p>}
           {kept && kept.findings.length < kept.total && <p className="hint">The newest {count(kept.findings.length)} are listed. A shorter time shows the others.</p>}
         </Card>
       </div>
       {edited && <Editor rule={edited === "new" ? undefined : edited} canSave={caller.isAdmin} onClose={(saved) => (setEdited(undefined), saved && (rules.reload(), found.reload()))} />}
     </Page>
+  );
+}
+
+/** Findings, of which one is open. New ones come in at the top. */
+function Found({ findings, open, now, onOpen }: { findings: Finding[]; open: Finding | undefined; now: number; onOpen: (finding: Finding) => void }) {
+  const handle = useRef<RowsHandle | null>(null);
+  const rowHeight = useMedia(narrow) ? NARROW_ROW : ROW;
+  const top = useRef<string>(undefined);
+  const newest = keyOf(findings[0]!);
+  useLayoutEffect(() => {
+    const added = top.current === undefined ? 0 : findings.findIndex((finding) => keyOf(finding) === top.current);
+    if (added > 0) {
+      handle.current?.shift(added);
+    }
+    top.current = newest;
+  }, [newest]);
+  return (
+    <Rows
+      className="finding-list wide"
+      role="list"
+      aria-label="Findings, the newest first"
+      count={findings.length}
+      rowHeight={rowHeight}
+      handle={handle}
+      rowKey={(index) => keyOf(findings[index]!)}
+      open={open && findings.indexOf(open)}
+      isRoving
+      isFitting
+      row={(index, tabIndex) => {
+        const found = findings[index]!;
+        return (
+          <div role="listitem" className="finding" aria-setsize={findings.length} aria-posinset={index + 1}>
+            <button type="button" tabIndex={tabIndex} aria-expanded={found === open} onClick={() => onOpen(found)}>
+              <b>{named(found.rule)}</b>
+              <Mono>{found.group ?? "everybody"}</Mono>
+              <span>{plural(found.count, "event")} in {duration(Math.max(1, found.last.timestamp - found.first.timestamp))}</span>
+              <time className="dim" dateTime={exact(found.last.timestamp)}>{ago(found.last.timestamp, now)}</time>
+            </button>
+            {found === open && <Evidence finding={found} />}
+          </div>
+        );
+      }}
+    />
   );
 }
 
@@ -141,7 +178,7 @@ function Evidence({ finding }: { finding: Finding }) {
       )}
       {loaded.data !== undefined && finding.ids.length > portion && <p className="actions"><Button onClick={() => setPortion(portion + EVIDENCE)}>Show more</Button></p>}
       {finding.count > ids.length && <p className="hint">The first {count(ids.length)} of {plural(finding.count, "event")}{ids.length === finding.ids.length && ": a finding names no more of them"}.</p>}
-      {id !== undefined && <div className="over"><Drawer id={id} known={known.current.get(id)} onClose={() => setId(undefined)} /></div>}
+      {id !== undefined && createPortal(<div className="over"><Drawer id={id} known={known.current.get(id)} onClose={() => setId(undefined)} /></div>, document.querySelector("main")!)}
     </div>
   );
 }

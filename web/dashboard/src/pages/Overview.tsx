@@ -18,6 +18,8 @@ const MORE_PAGES = 5;
 const PAGE_EVENTS = 200;
 /** How long the feed gathers, in milliseconds: all of it is new at each turn when much happens. */
 const GATHER_MS = 250;
+/** So many that come in at once are shown to be new. Of more it says nothing, and colours that fade are drawn anew in each frame. */
+const MAX_FRESH = 8;
 const FINDINGS_EVERY_MS = 10_000;
 /** The log's own reads are events too; what happens is not that somebody looked. */
 const OWN_READS = "sealog.read";
@@ -150,11 +152,34 @@ function OpenFindings({ range }: { range: Range }) {
   );
 }
 
+/**
+ * A number for each of those that are shown, which it keeps for as long as it is; who comes takes that of one that has gone. So
+ * what is drawn for the one is drawn over for the other: to make all of it anew some times a second is what a browser feels.
+ */
+function useSlots(events: readonly AuditLogEntry[]): ReadonlyMap<number, number> {
+  const before = useRef<ReadonlyMap<number, number>>(new Map());
+  return useMemo(() => {
+    const slots = new Map<number, number>();
+    const free = new Set(Array.from(events, (_, slot) => slot));
+    for (const { seq } of events) {
+      const slot = before.current.get(seq);
+      if (slot !== undefined && free.delete(slot)) {
+        slots.set(seq, slot);
+      }
+    }
+    const left = free.values();
+    events.forEach(({ seq }) => slots.has(seq) || slots.set(seq, left.next().value!));
+    before.current = slots;
+    return slots;
+  }, [events]);
+}
+
 const isOwnRead = ({ action }: AuditLogEntry) => action === OWN_READS;
 
 function Feed() {
   const [events, setEvents] = useState<AuditLogEntry[]>();
   const fresh = useMemo(() => new Set<number>(), []);
+  const slots = useSlots(events ?? []);
   const abort = useRef<AbortController>(undefined);
   useEffect(() => () => abort.current?.abort(), []);
   const merge = (told: AuditLogEntry[], before: AuditLogEntry[]) => {
@@ -186,7 +211,9 @@ function Feed() {
         setEvents((before = []) => {
           const { added, all } = merge(told, before);
           fresh.clear();
-          added.forEach(({ seq }) => fresh.add(seq));
+          if (added.length <= MAX_FRESH) {
+            added.forEach(({ seq }) => fresh.add(seq));
+          }
           return all;
         }),
     },
@@ -201,7 +228,7 @@ function Feed() {
       ) : (
         <ol className="feed" aria-label="Newest events">
           {events.map((event) => (
-            <li key={event.seq} className={fresh.has(event.seq) ? "fresh" : ""}>
+            <li key={slots.get(event.seq)} className={fresh.has(event.seq) ? "fresh" : ""}>
               <Link href={to.event(event.id)} className={`event-row ${event.severity}`}>
                 <EventLine event={event} withDate={false} />
               </Link>

@@ -1,28 +1,48 @@
-import { useAuditLogSearch } from "sealog/react";
-import { event as load, get, live, useLoaded, type AuditLogEntry } from "../api";
+import { useMemo } from "react";
+import { asError } from "sealog/live";
+import { event as load, get, useLoaded, type AuditLogEntry } from "../api";
 import { Diff } from "../events/Diff";
+import { EventList } from "../events/List";
+import { useTimeline } from "../events/useTimeline";
 import { quoted } from "../query";
 import { Link, to, useParams } from "../router";
 import { clock, date, exact } from "../time";
-import { Button, Card, Copy, count, Empty, Failed, Loading, Mono, Page, SeverityMark } from "../ui";
+import { Card, Copy, Empty, Failed, Loading, Mono, Page, plural, SeverityMark } from "../ui";
 
-/** So many events are shown at first, and more of them at a time. */
-const PORTION = 200;
+/** As tall as two lines are in the style sheet. */
+const HISTORY = { row: inHistory, height: 57, className: "history-row" };
+
+function inHistory({ severity, action, actorName, actorId, timestamp, changes }: AuditLogEntry) {
+  return (
+    <>
+      <SeverityMark severity={severity} withName={false} />
+      <span className="action">{action}</span>
+      <span className="actor">{actorName ?? actorId ?? "nobody"}</span>
+      <time dateTime={exact(timestamp)}>{date(timestamp)} {clock(timestamp)}</time>
+      {changes && changes.length > 0 && <b className="changes">±{changes.length}</b>}
+    </>
+  );
+}
 
 /** A thing: who did what to it, and what it was at any time. */
 export default function Resource({ type, id }: { type: string; id: string }) {
   const [params, change] = useParams();
-  const { events, hasMore, isLoadingMore, loadMore, status, error, retry } = useAuditLogSearch(live().search, {
-    filters: { resource: { type, id } },
-    pageSize: PORTION,
-  });
-  const versions = (events ?? []).filter((event) => event.before !== undefined || event.after !== undefined);
+  const filter = useMemo(() => ({ resource: { type, id } }), [type, id]);
+  const { timeline, handle, isReady, failed, retry } = useTimeline(filter, true);
   const chosen = params.get("version");
-  const listed = chosen === null ? versions[0] : events?.find((event) => event.id === chosen);
-  // One that is older than those that are listed is looked up by itself.
-  const older = useLoaded(events && chosen !== null && !listed ? chosen : null, async (signal) => {
-    const event = await load(chosen!, signal);
-    return event.resourceType === type && event.resourceId === id ? event : null;
+  const row = chosen === null ? undefined : timeline.rowOf(chosen);
+  const listed = chosen === null
+    ? timeline.newest(Infinity).find((event) => event.before !== undefined || event.after !== undefined)
+    : row === undefined ? undefined : timeline.at(row);
+  // One that is older than those that are there is looked up by itself.
+  const older = useLoaded(isReady && chosen !== null && !listed ? chosen : null, async (signal) => {
+    const event = await load(chosen!, signal).catch((cause: unknown) => {
+      if (asError(cause).code === "not_found") {
+        return null;
+      }
+      throw cause;
+    });
+    return event?.resourceType === type && event.resourceId === id ? event : null;
   });
   const shown = listed ?? older.data ?? undefined;
   return (
@@ -31,35 +51,34 @@ export default function Resource({ type, id }: { type: string; id: string }) {
       kicker={<><Link href={to.events(`resource-type:${quoted(type)}`)}>{type}</Link> <Copy text={`${type}/${id}`} label="Copy resource" /></>}
       aside={<Link className="button plain" href={to.events(`resource:${quoted(`${type}:${id}`)}`)}><span>Show in events</span></Link>}
     >
-      {!events ? (
-        status === "failed" && error ? <Failed error={error} retry={retry} /> : <Loading lines={8} />
-      ) : events.length === 0 ? (
+      {failed && <Failed error={failed} retry={retry} />}
+      {!isReady ? (
+        !failed && <Loading lines={8} />
+      ) : timeline.length === 0 ? (
         <Empty title="Nothing is known of it" icon="search">
           <p>No event names <Mono>{type}/{id}</Mono>, or none that you may see.</p>
         </Empty>
       ) : (
         <div className="history">
-          <Card title="History" aside={<span className="dim">{count(events.length)}{hasMore ? "+" : ""} events, {count(versions.length)}{hasMore ? "+" : ""} versions</span>}>
-            <ol className="history-list">
-              {events.map((event) => (
-                <li key={event.id}>
-                  <button type="button" aria-pressed={event === shown} onClick={() => change({ version: event.id }, { replace: true })}>
-                    <SeverityMark severity={event.severity} withName={false} />
-                    <span className="action">{event.action}</span>
-                    <span className="actor">{event.actorName ?? event.actorId ?? "nobody"}</span>
-                    <time dateTime={exact(event.timestamp)}>{date(event.timestamp)} {clock(event.timestamp)}</time>
-                    {event.changes && event.changes.length > 0 && <b className="changes">±{event.changes.length}</b>}
-                  </button>
-                </li>
-              ))}
-            </ol>
-            {hasMore && <Button onClick={loadMore} disabled={isLoadingMore}>{isLoadingMore ? "Loading…" : "Show more"}</Button>}
+          <Card title="History" aside={timeline.isCounted ? <span className="dim">{plural(timeline.length, "event")}</span> : <i className="wait" />}>
+            <div className="history-list">
+              <EventList
+                timeline={timeline}
+                selected={shown?.id ?? null}
+                reveal={chosen === null ? null : { id: chosen, timestamp: shown?.timestamp }}
+                onOpen={(version) => change({ version }, { replace: true })}
+                handle={handle}
+                label="History, the newest first"
+                draw={HISTORY}
+                isFitting
+              />
+            </div>
           </Card>
           {shown ? <Version key={shown.id} type={type} id={id} event={shown} />
             : older.error ? <Card title="Document"><Failed error={older.error} retry={older.reload} /></Card>
             : older.isLoading ? <Card title="Document"><Loading lines={5} /></Card>
             : chosen !== null ? <Card title="Document"><Empty title="There is no such version" icon="search"><p>The event that the address names is not one of this resource.</p></Empty></Card>
-            : <Card title="Document"><Empty title="No version is known"><p>Its events carry no states.</p></Empty></Card>}
+            : <Card title="Document"><Empty title="No version is known"><p>{timeline.newest(Infinity).length < timeline.length ? "The newest of its events carry no states. Choose an older one." : "Its events carry no states."}</p></Empty></Card>}
         </div>
       )}
     </Page>

@@ -2,15 +2,11 @@ import { useState, type ReactNode } from "react";
 import { asError, type SealogError } from "sealog/live";
 import { events, get, send, useLoaded, type Caller, type QueryFilters } from "../api";
 import { written } from "../query";
+import { changesOf, type Kept } from "../retention";
 import { Link, to, useParams } from "../router";
 import { clock, date } from "../time";
 import { Button, Card, count, Dialog, Empty, Failed, Field, Loading, Mono, Page, plural, SEVERITIES, SeverityMark, submitted, Volatile } from "../ui";
 
-interface Kept {
-  defaultRetentionDays: number | null;
-  criticalRetentionDays: number | null;
-  customRetention: { category: string; retentionDays: number | null }[];
-}
 interface Removed { removed: number; held: number; bySeverity: Record<string, number>; byCategory: Record<string, number>; oldest?: number; newest?: number; dryRun: boolean }
 interface Erased { removed: number; reduced: number; held: number; kept: number; dryRun: boolean; subject: string }
 interface Hold { id: string; filter: QueryFilters; reason: string; owner?: string; placedAt: number }
@@ -248,21 +244,26 @@ function Erase({ onClose }: { onClose: (isDone?: boolean) => void }) {
 }
 
 function Policy({ kept, onClose }: { kept: Kept; onClose: (isDone?: boolean) => void }) {
-  const [rows, setRows] = useState(kept.customRetention.map((row, key) => ({ ...row, key })));
-  const daysOf = (data: FormData, name: string) => (String(data.get(name)) === "" ? "forever" : Number(data.get(name)));
+  const [loaded] = useState(kept);
+  const [rows, setRows] = useState(loaded.customRetention.map((row, key) => ({ ...row, key })));
+  const daysOf = (data: FormData, name: string) => (String(data.get(name)) === "" ? null : Number(data.get(name)));
   return (
     <Doing title="How long events are kept" onClose={onClose} name="Save" take={async (data) => {
-      await send("PATCH", "/v1/settings", {
+      const own = {
         defaultRetentionDays: daysOf(data, "default"),
         criticalRetentionDays: daysOf(data, "critical"),
-        customRetention: rows.map(({ key }) => ({ category: String(data.get(`category ${key}`)), retentionDays: String(data.get(`days ${key}`)) === "" ? null : Number(data.get(`days ${key}`)) })),
-      });
+        customRetention: rows.map(({ key }) => ({ category: String(data.get(`category ${key}`)), retentionDays: daysOf(data, `days ${key}`) })),
+      };
+      const changes = changesOf(loaded, own, await get<Kept>("/v1/settings"));
+      if (Object.keys(changes).length > 0) {
+        await send("PATCH", "/v1/settings", changes);
+      }
       onClose(true);
     }}>
       <p className="dim">In days; empty is for ever. It holds from the next clean-up on.</p>
       <div className="form-row">
-        <Field label="Most events">{(ids) => <input {...ids} name="default" type="number" min={1} defaultValue={kept.defaultRetentionDays ?? ""} />}</Field>
-        <Field label="Critical events">{(ids) => <input {...ids} name="critical" type="number" min={1} defaultValue={kept.criticalRetentionDays ?? ""} />}</Field>
+        <Field label="Most events">{(ids) => <input {...ids} name="default" type="number" min={1} defaultValue={loaded.defaultRetentionDays ?? ""} />}</Field>
+        <Field label="Critical events">{(ids) => <input {...ids} name="critical" type="number" min={1} defaultValue={loaded.criticalRetentionDays ?? ""} />}</Field>
       </div>
       {rows.map(({ category, retentionDays, key }) => (
         <div className="form-row" key={key}>

@@ -1,8 +1,9 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { asError, type SealogError } from "sealog/live";
 import { get, send, useLoaded, type Caller, type QueryFilters } from "../api";
 import { useNow } from "../clock";
 import { written } from "../query";
+import { Rows, type RowsHandle } from "../rows";
 import { ago, date, dateTime } from "../time";
 import { Button, Card, Copy, Dialog, Empty, Failed, Field, Loading, Mono, Page, submitted, Volatile } from "../ui";
 
@@ -10,6 +11,10 @@ interface Key { id: string; name: string; role: "admin" | "reader" | "writer"; s
 interface Rule { name: string; mode?: string }
 interface Policy { redactFields?: Rule[]; redactPaths?: { path: string; mode?: string }[]; detectors?: string[]; ipAddress?: string; sampling?: number; [name: string]: unknown }
 interface Kept { policy?: Policy }
+
+/** As tall as a row is in the style sheet. */
+const ROW = 43;
+const COLUMNS = ["Name", "Role", "Scope", "Made", "Last used", "State"];
 
 /** Keys and tokens, and what is hidden and left out. */
 export default function Settings({ caller }: { caller: Caller }) {
@@ -33,6 +38,7 @@ type Loaded = ReturnType<typeof useLoaded<Kept>>;
 function Keys({ caller }: { caller: Caller }) {
   const now = useNow();
   const keys = useLoaded(caller.isAdmin ? "keys" : null, (signal) => get<{ keys: Key[] }>("/v1/keys", {}, signal));
+  const handle = useRef<RowsHandle | null>(null);
   const [isMaking, setMaking] = useState(false);
   const [secret, setSecret] = useState<{ name: string; key: string }>();
   const [asked, setAsked] = useState<{ key: Key; what: "revoke" | "rotate" }>();
@@ -60,29 +66,44 @@ function Keys({ caller }: { caller: Caller }) {
     <Card title="API keys" aside={caller.isAdmin && <Button kind="primary" icon="plus" onClick={() => setMaking(true)}>New key</Button>}>
       {!caller.isAdmin ? <Empty title="Only administrators see keys" icon="lock" /> : keys.error && !keys.data ? <Failed error={keys.error} retry={keys.reload} /> : !keys.data ? <Loading lines={4} /> : (
         <div className="table-box" tabIndex={0} role="region" aria-label="All keys">
-          <table className="table">
-            <thead><tr><th scope="col">Name</th><th scope="col">Role</th><th scope="col">Scope</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col">State</th><th scope="col"><span className="unseen">Do</span></th></tr></thead>
-            <tbody>
-              {[...keys.data.keys].reverse().map((key) => (
-                <tr key={key.id} className={state(key) === "valid" ? "" : "ended"}>
-                  <th scope="row">{key.name} <Mono className="dim"><Volatile>{key.id}</Volatile></Mono></th>
-                  <td><b className={`role ${key.role}`}>{key.role}</b></td>
-                  <td>{key.scope ? <Mono>{written(key.scope)}</Mono> : <span className="dim">everything</span>}</td>
-                  <td><Volatile>{date(key.createdAt)}</Volatile></td>
-                  <td><Volatile>{key.lastUsedAt === undefined ? "never" : ago(key.lastUsedAt, now)}</Volatile></td>
-                  <td>{state(key)}{state(key) === "valid" && key.expiresAt !== undefined && `, until ${date(key.expiresAt)}`}</td>
-                  <td className="tools">
-                    {state(key) === "valid" && (
-                      <>
-                        <Button kind="quiet" onClick={() => ask({ key, what: "rotate" })} aria-label={`Rotate ${key.name}`}>Rotate</Button>
-                        <Button kind="quiet" onClick={() => ask({ key, what: "revoke" })} aria-label={`Take back ${key.name}`}>Take back</Button>
-                      </>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <div className="table grid-table" role="table" aria-label="All keys" aria-rowcount={keys.data.keys.length + 1}>
+            <div role="rowgroup">
+              <div role="row" aria-rowindex={1}>
+                {COLUMNS.map((column) => <span key={column} role="columnheader">{column}</span>)}
+                <span role="columnheader"><span className="unseen">Do</span></span>
+              </div>
+            </div>
+            <Rows
+              role="rowgroup"
+              count={keys.data.keys.length}
+              rowHeight={ROW}
+              handle={handle}
+              isFitting
+              rowKey={(index) => keys.data!.keys.at(-1 - index)!.id}
+              row={(index) => {
+                // The newest comes first.
+                const key = keys.data!.keys.at(-1 - index)!;
+                return (
+                  <div role="row" aria-rowindex={index + 2} className={state(key) === "valid" ? "" : "ended"}>
+                    <span role="rowheader">{key.name} <Mono className="dim"><Volatile>{key.id}</Volatile></Mono></span>
+                    <span role="cell"><b className={`role ${key.role}`}>{key.role}</b></span>
+                    <span role="cell">{key.scope ? <Mono>{written(key.scope)}</Mono> : <span className="dim">everything</span>}</span>
+                    <span role="cell"><Volatile>{date(key.createdAt)}</Volatile></span>
+                    <span role="cell"><Volatile>{key.lastUsedAt === undefined ? "never" : ago(key.lastUsedAt, now)}</Volatile></span>
+                    <span role="cell">{state(key)}{state(key) === "valid" && key.expiresAt !== undefined && `, until ${date(key.expiresAt)}`}</span>
+                    <span role="cell" className="tools">
+                      {state(key) === "valid" && (
+                        <>
+                          <Button kind="quiet" onClick={() => ask({ key, what: "rotate" })} aria-label={`Rotate ${key.name}`}>Rotate</Button>
+                          <Button kind="quiet" onClick={() => ask({ key, what: "revoke" })} aria-label={`Take back ${key.name}`}>Take back</Button>
+                        </>
+                      )}
+                    </span>
+                  </div>
+                );
+              }}
+            />
+          </div>
         </div>
       )}
       {isMaking && <NewKey onClose={() => setMaking(false)} onMade={(made) => (setMaking(false), setSecret(made), keys.reload())} />}
