@@ -107,11 +107,19 @@ impl Chunk {
         each: &mut dyn FnMut(u64, &Entry) -> bool,
     ) -> Result<()> {
         let at = |seq: u64| (seq.saturating_sub(self.first_seq) as usize).min(self.entries.len());
+        // Most often there is one key with one value, and most events have another one.
+        let first = scan.hashes.first().and_then(|(key, wanted)| match wanted[..] {
+            [wanted] => Some((&self.hashes[*key as usize][..], wanted)),
+            _ => None,
+        });
         for index in at(seqs.start)..at(seqs.end) {
+            if first.is_some_and(|(hashes, wanted)| hashes[index] != wanted) {
+                continue;
+            }
             let in_columns = scan.severities.is_none_or(|wanted| wanted[self.severities[index] as usize])
                 && scan.hashes.iter().all(|(key, wanted)| wanted.contains(&self.hashes[*key as usize][index]));
-            let Some(entry) = &self.entries[index] else { continue };
-            if in_columns
+            if let Some(entry) = &self.entries[index]
+                && in_columns
                 && scan.selection.facts(&entry.facts)
                 && scan.selection.documents(entry.body())?
                 && !each(self.first_seq + index as u64, entry)
