@@ -49,17 +49,22 @@ impl Pending {
 
     /// What the receipts before `seq` cover.
     pub(super) fn before(&self, seq: u64) -> Ranges {
-        self.covered_by(|receipt| receipt < seq)
+        self.covered_by(|noted| noted.receipt < seq)
+    }
+
+    /// Of that, the events of which something is left.
+    pub(super) fn remaining_before(&self, seq: u64) -> Ranges {
+        self.covered_by(|noted| noted.receipt < seq && noted.remains)
     }
 
     /// What receipts from `seq` on cover.
     pub(super) fn since(&self, seq: u64) -> Ranges {
-        self.covered_by(|receipt| receipt >= seq)
+        self.covered_by(|noted| noted.receipt >= seq)
     }
 
-    fn covered_by(&self, wanted: impl Fn(u64) -> bool) -> Ranges {
+    fn covered_by(&self, wanted: impl Fn(&Noted) -> bool) -> Ranges {
         let mut seqs = Ranges::default();
-        self.noted.iter().filter(|noted| wanted(noted.receipt)).for_each(|noted| seqs.add_all(&noted.seqs));
+        self.noted.iter().filter(|noted| wanted(noted)).for_each(|noted| seqs.add_all(&noted.seqs));
         seqs
     }
 

@@ -56,14 +56,13 @@ impl NewSegment {
 /// A segment that is to be replaced.
 pub(super) struct Old {
     pub(super) id: SegmentId,
-    pub(super) seqs: Range<u64>,
     pub(super) docs: u64,
 }
 
 impl Old {
     pub(super) fn of(segment: &Segment) -> Self {
         let docs = u64::from(segment.reader.num_docs());
-        Self { id: segment.reader.segment_id(), seqs: segment.first_seq()..segment.end_seq(), docs }
+        Self { id: segment.reader.segment_id(), docs }
     }
 }
 
@@ -100,21 +99,24 @@ pub(super) struct Rewrite {
     pub(super) index: tantivy::Index,
     pub(super) fields: Arc<Fields>,
     pub(super) full_text: bool,
-    /// What each segment holds.
-    pub(super) seqs: Vec<Range<u64>>,
+    /// What comes into each new segment, in order.
+    pub(super) seqs: Vec<Vec<Range<u64>>>,
 }
 
 impl Rewrite {
     /// The new segments, where anything is left.
     pub(super) fn run(mut self) -> Result<Vec<Option<SegmentMeta>>> {
         let mut written = Vec::with_capacity(self.seqs.len());
-        for seqs in std::mem::take(&mut self.seqs) {
+        for ranges in std::mem::take(&mut self.seqs) {
             let mut new: Option<NewSegment> = None;
-            for from in seqs.clone().step_by(STRIDE_EVENTS as usize) {
+            let strides = ranges.into_iter().flat_map(|seqs| {
+                let end = seqs.end;
+                seqs.step_by(STRIDE_EVENTS as usize).map(move |from| (from, end.min(from + STRIDE_EVENTS)))
+            });
+            for (from, to) in strides {
                 if self.stop.load(Ordering::Acquire) {
                     return Err(Error::new(ErrorKind::Closed, "the index is written by nobody any more"));
                 }
-                let to = seqs.end.min(from + STRIDE_EVENTS);
                 for (seq, entry) in (from..).zip(entries(&mut self.journal, from, to)?) {
                     let Some(entry) = entry else { continue };
                     let segment = NewSegment::begun(&mut new, &self.index)?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{OwnKind, Reader};
 use crate::log::joined;
+use crate::ranges::Ranges;
 
 /// A segment is written once its events have so many bytes of canonical JSON, however few they are.
 const COMMIT_BYTES: usize = 32 * 1024 * 1024;
@@ -100,6 +102,34 @@ struct Worker<'s> {
     /// What is on show no more. To free it takes longer than to answer a question, so no lock is held meanwhile, and
     /// questions under way are not the last ones to hold it.
     retired: (Vec<Arc<Chunk>>, Option<Arc<Generation>>),
+}
+
+/// The segments that hold some of `seqs`, and for each new one the events to read.
+///
+/// When an event was removed before it came into a segment, it is in none, and what is left of it (`remaining`) comes
+/// into the one beside it.
+fn affected(generation: &Generation, seqs: &Ranges, remaining: &Ranges) -> (Vec<Old>, Vec<Vec<Range<u64>>>) {
+    let remaining = |gap: Range<u64>| -> Vec<Range<u64>> {
+        let inside = remaining.within(&gap).iter().map(|range| range.start.max(gap.start)..range.end.min(gap.end));
+        inside.filter(|range| !range.is_empty()).collect()
+    };
+    let (mut old, mut rewritten) = (Vec::new(), Vec::new());
+    let mut end = 0;
+    for segment in &generation.segments {
+        let own = segment.first_seq()..segment.end_seq();
+        let mut read = remaining(end..own.start);
+        end = own.end;
+        if !read.is_empty() || seqs.overlaps(&own) {
+            old.push(Old::of(segment));
+            read.push(own);
+            rewritten.push(read);
+        }
+    }
+    let rest = remaining(end..generation.next_seq);
+    if !rest.is_empty() {
+        rewritten.push(rest);
+    }
+    (old, rewritten)
 }
 
 /// What the one has that writes the segments.
@@ -391,9 +421,8 @@ impl<'s> Worker<'s> {
             }
         }
         let Some(generation) = self.shared.lock().generation.clone() else { return Ok(()) };
-        let segments =
-            generation.segments.iter().filter(|segment| seqs.overlaps(&(segment.first_seq()..segment.end_seq())));
-        let old: Vec<_> = segments.map(|segment| Old::of(segment)).collect();
+        let remaining = self.shared.lock().removals.remaining_before(removed_to);
+        let (old, rewritten) = affected(&generation, &seqs, &remaining);
         let stop = Arc::new(AtomicBool::new(false));
         let work = Rewrite {
             stop: stop.clone(),
@@ -401,7 +430,7 @@ impl<'s> Worker<'s> {
             index: self.index.clone(),
             fields: self.fields.clone(),
             full_text: self.full_text,
-            seqs: old.iter().map(|old| old.seqs.clone()).collect(),
+            seqs: rewritten,
         };
         let thread = std::thread::Builder::new().name("sealog-purge".to_owned()).spawn(move || work.run());
         let thread = thread.map_err(|error| {

@@ -252,6 +252,20 @@ async fn what_is_left_of_an_event_is_sealed_by_the_receipt() {
     assert_eq!(all(&log).await, [65, 66]);
 }
 
+#[tokio::test]
+async fn what_is_left_of_an_event_is_found_that_no_segment_had_yet() {
+    let fixture = Fixture::new();
+    // So many that nothing is on its way into a segment when the erasure comes.
+    let log = fixture.builder().tail_events(64 * 1024).open().await.unwrap();
+    for round in 0..3 {
+        log.log_bulk((0..3).map(|_| Event::new("user.login").actor("ada")).collect()).await.unwrap();
+        let erasure = Erasure::new(Subject::actor("ada"), "gdpr-17").mode(ErasureMode::Fields);
+        assert_eq!(log.erase(&erasure).await.unwrap().reduced, 3);
+        assert_eq!(log.count(&Filter::new().actor("[ERASED]")).await.unwrap(), 3 * (round + 1));
+        check(&log).await;
+    }
+}
+
 /// Two handles are as two processes to each other: one writes the index, the other one follows.
 #[tokio::test]
 async fn whoever_removes_it_is_gone_for_all() {
