@@ -434,8 +434,8 @@ test("what is longer than a page goes on, and a version is found however old it 
   await app.ask("POST", "/v1/events", made);
   const visitor = await Visitor.of(browser, app, { at: "/resources/long/l-1?version=long-3" });
   const { page } = visitor;
-  const version = page.getByLabel("Document", { exact: true });
-  await version.waitFor();
+  // While it loads, the card is named so too.
+  const version = page.locator("pre[aria-label=Document]");
   expect(JSON.parse(await version.innerText())).toEqual({ version: 3 });
   // However long the history is, only what is seen is there, and the one that the address names among it.
   const history = page.getByRole("listbox", { name: "History, the newest first" });
@@ -448,7 +448,7 @@ test("what is longer than a page goes on, and a version is found however old it 
   await page.keyboard.press("End");
   await page.keyboard.press("Enter");
   await page.waitForURL(/version=long-0$/);
-  await page.waitForFunction(() => document.querySelector("[aria-label=Document]")?.textContent?.includes('"version": 0'));
+  await page.waitForFunction(() => document.querySelector("pre[aria-label=Document]")?.textContent?.includes('"version": 0'));
   expect(await visitor.axe()).toEqual([]);
   // What comes in above leaves in sight what is looked at.
   await app.ask("POST", "/v1/events", { id: "long-new", action: "long.changed", resourceType: "long", resourceId: "l-1", after: { version: 250 } });
@@ -559,7 +559,7 @@ test("a thing is shown as it was at any version", async () => {
   const event = await app.ask<{ after?: unknown; timestamp: number }>("GET", `/v1/events/${id}`);
   const { state } = await app.ask<{ state?: unknown }>("GET", `/v1/resources/${resource.resourceType}/${resource.resourceId}/state?at=${event.timestamp}`);
   await isLoaded(page);
-  expect(JSON.parse(await page.getByLabel("Document", { exact: true }).innerText())).toEqual(event.after ?? state);
+  expect(JSON.parse(await page.locator("pre[aria-label=Document]").innerText())).toEqual(event.after ?? state);
   await visitor.leave();
 });
 
