@@ -18,7 +18,7 @@ NPM_CI := npm ci --no-audit --no-fund --prefer-offline
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
 BENCH_NEEDS := embedded-postgres sqlite3
-BENCH ?= ingest query report cleanup rules serve track
+BENCH ?= ingest query report cleanup rules serve track standing
 BENCH_ARGS ?=
 
 help: ## Show this

@@ -14,6 +14,7 @@ mod report;
 mod reports;
 mod rules;
 mod serve;
+mod standing;
 mod tracking;
 
 use std::path::{Path, PathBuf};
@@ -76,6 +77,8 @@ enum Name {
     Rules,
     /// Changes of a table in PostgreSQL, tracked and not, and events in transactions.
     Track,
+    /// In PostgreSQL, while another transaction stays open: batches, and rows through the inbox.
+    Standing,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -150,6 +153,14 @@ fn run(args: &Args) -> Result<bool> {
                 return Err("track makes its own rows; --input is for ingest, report and rules".into());
             }
             let report = tracking::run(args.scale, &dir)?;
+            print(args, &report)?;
+            Ok(report.holds())
+        }
+        Name::Standing => {
+            if args.input != "generator" {
+                return Err("standing makes its own events; --input is for ingest, report and rules".into());
+            }
+            let report = standing::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }

@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
-use self::copies::{Computed, Content};
+use self::copies::{Computed, Content, Row};
 use self::crew::Crew;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::Reader;
@@ -465,9 +465,10 @@ impl Check {
     }
 
     /// Checks each row for itself, what is entered for its id, and appends it to the tree.
-    fn rows(&mut self, snapshot: &mut dyn Snapshot, rows: Vec<Computed>, total: u64) -> Result<()> {
-        let mut ids = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
-        for Computed { seq, stored, leaf, event } in rows {
+    fn rows(&mut self, snapshot: &mut dyn Snapshot, computed: Computed, total: u64) -> Result<()> {
+        let Computed { rows, ids: all_ids } = computed;
+        let (mut seqs, mut ids) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for Row { seq, stored, leaf, event } in rows {
             self.missing_before(seq);
             // Each event once, whatever a damaged file gives.
             if seq < self.frontier.size() {
@@ -494,8 +495,8 @@ impl Check {
                             if says.seq != seq {
                                 self.report(seq, "column", "the event belongs to another place", seq, says.seq);
                             }
-                            ids.0.push(seq);
-                            ids.1.push(says.id);
+                            seqs.push(seq);
+                            ids.push(&all_ids[says.id]);
                         }
                         Err(found) => {
                             let expected = "canonical JSON with action, id and seq";
@@ -506,7 +507,7 @@ impl Check {
                 }
             }
         }
-        self.ids(snapshot, &ids, total)
+        self.ids(snapshot, &seqs, &ids, total)
     }
 
     /// Is what the row holds what was sealed?
@@ -549,10 +550,10 @@ impl Check {
     }
 
     /// Checks what is entered for the ids of events.
-    fn ids(&mut self, snapshot: &mut dyn Snapshot, ids: &(Vec<u64>, Vec<String>), total: u64) -> Result<()> {
-        match snapshot.entered(&ids.1) {
+    fn ids(&mut self, snapshot: &mut dyn Snapshot, seqs: &[u64], ids: &[&str], total: u64) -> Result<()> {
+        match snapshot.entered(ids) {
             Ok(entered) => {
-                for ((seq, id), entered) in ids.0.iter().zip(&ids.1).zip(entered) {
+                for ((seq, id), entered) in seqs.iter().zip(ids).zip(entered) {
                     match entered {
                         Some(Entered { seq: place, .. }) if place != *seq => {
                             self.report(*seq, "column", "the id is entered for another event", seq, place);
@@ -578,14 +579,14 @@ impl Check {
                     }
                 }
             }
-            Err(error) if error.kind() == ErrorKind::Integrity && ids.0.len() == 1 => {
-                let expected = format!("an entry for {:?}", ids.1[0]);
-                self.report(ids.0[0], "column", "what is entered for the id cannot be read", expected, error.message());
+            Err(error) if error.kind() == ErrorKind::Integrity && ids.len() == 1 => {
+                let expected = format!("an entry for {:?}", ids[0]);
+                self.report(seqs[0], "column", "what is entered for the id cannot be read", expected, error.message());
             }
             // One of them cannot be read: find out which.
             Err(error) if error.kind() == ErrorKind::Integrity => {
-                for (seq, id) in ids.0.iter().zip(&ids.1) {
-                    self.ids(snapshot, &(vec![*seq], vec![id.clone()]), total)?;
+                for (seq, id) in seqs.iter().zip(ids) {
+                    self.ids(snapshot, &[*seq], &[id], total)?;
                 }
             }
             Err(error) => return Err(error),

@@ -7,26 +7,37 @@ use std::borrow::Cow;
 
 /// Values within values; no event has more.
 const MAX_DEPTH: u32 = u128::BITS;
+/// So many bytes are looked through at once for what ends strings.
+const BLOCK: usize = u64::BITS as usize;
 
 /// Goes over bytes from one value to the next. Whatever is no JSON gives `None`, and ends the scan.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// The block that was looked through last, and where in it quotes and backslashes are.
+    block: usize,
+    marks: u64,
 }
 
 /// A string as it is written, without its quotes.
 #[derive(Clone, Copy)]
 pub(crate) struct Quoted<'a> {
-    pub(crate) raw: &'a str,
+    text: &'a str,
+    start: usize,
+    end: usize,
     escapes: bool,
 }
 
 impl<'a> Quoted<'a> {
+    pub(crate) fn raw(self) -> &'a str {
+        &self.text[self.start..self.end]
+    }
+
     pub(crate) fn unescaped(self) -> Option<Cow<'a, str>> {
         if !self.escapes {
-            return Some(self.raw.into());
+            return Some(self.raw().into());
         }
-        serde_json::from_str(&["\"", self.raw, "\""].concat()).ok().map(Cow::Owned)
+        serde_json::from_str(&["\"", self.raw(), "\""].concat()).ok().map(Cow::Owned)
     }
 }
 
@@ -35,7 +46,7 @@ impl<'a> Scanner<'a> {
         // They stand nowhere in canonical JSON, so that no string needs to be looked at for them.
         let has_controls = bytes.iter().copied().fold(u8::MAX, u8::min) < b' ';
         let text = std::str::from_utf8(bytes).ok()?;
-        (!has_controls).then_some(Self { text, at: 0 })
+        (!has_controls).then_some(Self { text, at: 0, block: usize::MAX, marks: 0 })
     }
 
     pub(crate) fn is_at_end(&self) -> bool {
@@ -84,7 +95,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A value of any kind; its names and strings go to `text`.
-    pub(crate) fn value(&mut self, text: &mut dyn FnMut(Quoted<'a>) -> Option<()>) -> Option<()> {
+    pub(crate) fn value(&mut self, mut text: impl FnMut(Quoted<'a>) -> Option<()>) -> Option<()> {
         // Which of the values around this one are objects, the innermost last.
         let (mut depth, mut objects) = (0, 0_u128);
         loop {
@@ -124,22 +135,64 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn string(&mut self) -> Option<Quoted<'a>> {
         self.expect(b'"')?;
         let start = self.at;
         let mut escapes = false;
         loop {
-            self.at += memchr::memchr2(b'"', b'\\', self.rest())?;
+            self.seek_mark()?;
             if self.next()? == b'"' {
-                return Some(Quoted { raw: self.text.get(start..self.at - 1)?, escapes });
+                return Some(Quoted { text: self.text, start, end: self.at - 1, escapes });
             }
             escapes = true;
-            match self.next()? {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                b'u' if self.rest().get(..4)?.iter().all(u8::is_ascii_hexdigit) => self.at += 4,
-                _ => return None,
-            }
+            self.escape()?;
         }
+    }
+
+    /// What follows a backslash.
+    #[cold]
+    fn escape(&mut self) -> Option<()> {
+        match self.next()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+            b'u' if self.rest().get(..4)?.iter().all(u8::is_ascii_hexdigit) => self.at += 4,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Goes on to the next quote or backslash.
+    #[inline]
+    fn seek_mark(&mut self) -> Option<()> {
+        loop {
+            let (block, place) = (self.at / BLOCK, self.at % BLOCK);
+            if block == self.block {
+                let marks = self.marks >> place;
+                if marks != 0 {
+                    self.at += marks.trailing_zeros() as usize;
+                    return Some(());
+                }
+                self.at += BLOCK - place;
+            }
+            self.look_through()?;
+        }
+    }
+
+    /// Finds the quotes and backslashes of a block at once, which costs least where strings are short.
+    #[inline(never)]
+    fn look_through(&mut self) -> Option<()> {
+        let block = self.at / BLOCK;
+        let rest = self.text.as_bytes().get(block * BLOCK..).filter(|rest| !rest.is_empty())?;
+        let marks = rest.first_chunk().map_or_else(
+            || {
+                let mut padded = [0; BLOCK];
+                padded[..rest.len()].copy_from_slice(rest);
+                marks(&padded)
+            },
+            marks,
+        );
+        (self.block, self.marks) = (block, marks);
+        Some(())
     }
 
     /// A number that is none of the fractional ones.
@@ -176,12 +229,16 @@ impl<'a> Scanner<'a> {
 
     /// A number, `true`, `false` or `null`.
     fn scalar(&mut self) -> Option<()> {
-        for word in [&b"true"[..], b"false", b"null"] {
-            if self.rest().starts_with(word) {
-                self.at += word.len();
-                return Some(());
-            }
-        }
+        let word: &[u8] = match self.peek()? {
+            b't' => b"true",
+            b'f' => b"false",
+            b'n' => b"null",
+            _ => return self.number(),
+        };
+        self.rest().starts_with(word).then(|| self.at += word.len())
+    }
+
+    fn number(&mut self) -> Option<()> {
         let _ = self.passes(|byte| byte == b'-', 1);
         if self.passes(|byte| byte == b'0', 1) == 0 {
             self.digits()?;
@@ -208,6 +265,22 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Which of the bytes are quotes or backslashes, a bit each, the first the lowest.
+fn marks(block: &[u8; BLOCK]) -> u64 {
+    const fn eight(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    // The highest bit of each byte that is not zero.
+    let nonzero = |word: u64| ((word & eight(0x7f)) + eight(0x7f)) | word;
+    block.as_chunks::<8>().0.iter().rfold(0, |marks, word| {
+        let word = u64::from_le_bytes(*word);
+        let others = nonzero(word ^ eight(b'"')) & nonzero(word ^ eight(b'\\'));
+        // The product has the lowest bit of each byte in its highest byte, side by side.
+        let found = ((!others & eight(0x80)) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        marks << 8 | found
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -217,7 +290,7 @@ mod tests {
     use crate::policy::arbitrary;
 
     fn passes(json: &[u8]) -> bool {
-        Scanner::new(json).is_some_and(|mut scanner| scanner.value(&mut |_| Some(())).is_some() && scanner.is_at_end())
+        Scanner::new(json).is_some_and(|mut scanner| scanner.value(|_| Some(())).is_some() && scanner.is_at_end())
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn members<'b>(sink: &mut dyn Sink<'b>) -> impl FnMut(&mut Scanner<'b>, Quoted<'
     // The names are sorted: "after" comes before "before".
     let mut has_after = false;
     move |scanner, name| {
-        match name.raw {
+        match name.raw() {
             "actorId" | "id" | "requestId" | "resourceId" | "sessionId" => {
                 sink.id(&scanner.string()?.unescaped()?);
                 return Some(());
@@ -64,7 +64,7 @@ fn members<'b>(sink: &mut dyn Sink<'b>) -> impl FnMut(&mut Scanner<'b>, Quoted<'
 
 /// One step of the diff.
 fn step<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
-    scanner.object(&mut |scanner, name| match name.raw {
+    scanner.object(&mut |scanner, name| match name.raw() {
         "old" => texts(scanner, sink),
         "path" => {
             let path = scanner.string()?.unescaped()?;
@@ -77,14 +77,14 @@ fn step<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
 }
 
 fn texts<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
-    scanner.value(&mut |text| {
+    scanner.value(|text| {
         sink.text(text.unescaped()?);
         Some(())
     })
 }
 
 fn pass(scanner: &mut Scanner<'_>) -> Option<()> {
-    scanner.value(&mut |_| Some(()))
+    scanner.value(|_| Some(()))
 }
 
 #[cfg(test)]

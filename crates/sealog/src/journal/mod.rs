@@ -271,7 +271,7 @@ pub(crate) trait Snapshot {
     fn place(&mut self, id: &str) -> Result<Option<u64>>;
 
     /// For each of these ids, what is entered for it.
-    fn entered(&mut self, ids: &[String]) -> Result<Vec<Option<Entered>>>;
+    fn entered(&mut self, ids: &[&str]) -> Result<Vec<Option<Entered>>>;
 
     /// Gives `each` the seq of each entry of a removed event, and whether it is as such an entry is: under a keyed
     /// hash, and without a digest.

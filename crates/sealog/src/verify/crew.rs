@@ -12,15 +12,20 @@ use crate::journal::{Stretch, Unpacker};
 
 /// More threads wait for the one that reads.
 const MAX_THREADS: usize = 8;
+/// So much stands ready for each thread, to last it while the one that reads looks at what is done.
+const QUEUED_PER_THREAD: usize = 4;
+
+type Queue = Receiver<(u64, Copies)>;
 
 /// Copies rows, unpacks and computes them, and gives back what they are in the order in which they came.
 pub(super) struct Crew {
     copies: Copies,
     unpacker: Unpacker,
     queue: SyncSender<(u64, Copies)>,
-    done: Receiver<(u64, Copies, thread::Result<Vec<Computed>>)>,
+    queued: Arc<Mutex<Queue>>,
+    done: Receiver<(u64, Copies, thread::Result<Computed>)>,
     /// Done, and others before them are not.
-    waiting: BTreeMap<u64, Vec<Computed>>,
+    waiting: BTreeMap<u64, Computed>,
     handed_over: u64,
     taken: u64,
     spare: Vec<Copies>,
@@ -32,7 +37,7 @@ impl Crew {
         // One core is reading.
         let cores = thread::available_parallelism().map_or(1, usize::from).saturating_sub(1);
         let threads = cores.clamp(1, MAX_THREADS);
-        let (queue, queued) = mpsc::sync_channel(threads);
+        let (queue, queued) = mpsc::sync_channel(threads * QUEUED_PER_THREAD);
         let queued = Arc::new(Mutex::new(queued));
         let (sender, done) = mpsc::channel();
         for _ in 0..threads {
@@ -45,8 +50,17 @@ impl Crew {
                 }
             });
         }
-        let (copies, waiting, spare) = (Copies::default(), BTreeMap::new(), Vec::new());
-        Ok(Self { copies, unpacker: Unpacker::new()?, queue, done, waiting, handed_over: 0, taken: 0, spare })
+        Ok(Self {
+            copies: Copies::default(),
+            unpacker: Unpacker::new()?,
+            queue,
+            queued,
+            done,
+            waiting: BTreeMap::new(),
+            handed_over: 0,
+            taken: 0,
+            spare: Vec::new(),
+        })
     }
 
     /// Copies some more rows.
@@ -74,32 +88,39 @@ impl Crew {
     }
 
     /// The next rows, if they are computed.
-    pub(super) fn next_done(&mut self) -> Option<Vec<Computed>> {
+    pub(super) fn next_done(&mut self) -> Option<Computed> {
         while let Ok((number, copies, computed)) = self.done.try_recv() {
             self.put(number, copies, computed);
         }
         self.take()
     }
 
-    /// The next rows, once they are computed; `None` when there are none to be.
-    pub(super) fn next(&mut self) -> Option<Vec<Computed>> {
+    /// The next rows, once they are computed, by the caller too; `None` when there are none to be.
+    pub(super) fn next(&mut self) -> Option<Computed> {
         while self.taken < self.handed_over {
-            if let Some(computed) = self.take() {
+            if let Some(computed) = self.next_done() {
                 return Some(computed);
             }
-            let (number, copies, computed) = self.done.recv().ok()?;
-            self.put(number, copies, computed);
+            // It is locked while a thread waits for more, and then there is nothing in it.
+            let queued = self.queued.try_lock().ok().and_then(|queued| queued.try_recv().ok());
+            if let Some((number, copies)) = queued {
+                let computed = copies.computed(&mut self.unpacker);
+                self.put(number, copies, Ok(computed));
+            } else {
+                let (number, copies, computed) = self.done.recv().ok()?;
+                self.put(number, copies, computed);
+            }
         }
         None
     }
 
-    fn put(&mut self, number: u64, mut copies: Copies, computed: thread::Result<Vec<Computed>>) {
+    fn put(&mut self, number: u64, mut copies: Copies, computed: thread::Result<Computed>) {
         copies.clear();
         self.spare.push(copies);
         self.waiting.insert(number, computed.unwrap_or_else(|panic| resume_unwind(panic)));
     }
 
-    fn take(&mut self) -> Option<Vec<Computed>> {
+    fn take(&mut self) -> Option<Computed> {
         let computed = self.waiting.remove(&self.taken)?;
         self.taken += 1;
         Some(computed)

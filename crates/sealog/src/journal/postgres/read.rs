@@ -151,7 +151,7 @@ impl Snapshot for View<'_> {
         rows.first().map(|row| number(row, 0)).transpose()
     }
 
-    fn entered(&mut self, ids: &[String]) -> Result<Vec<Option<Entered>>> {
+    fn entered(&mut self, ids: &[&str]) -> Result<Vec<Option<Entered>>> {
         let rows = self.link.query(include_str!("queries/entered.sql"), &[&ids])?;
         let mut found = HashMap::with_capacity(rows.len());
         for row in &rows {
@@ -159,7 +159,7 @@ impl Snapshot for View<'_> {
             let entered = Entered { seq, tree_size: tree_size(row, 2, seq)?, removed: column(row, 3)? };
             found.insert(column::<&str>(row, 0)?, entered);
         }
-        Ok(ids.iter().map(|id| found.get(&**id).copied()).collect())
+        Ok(ids.iter().map(|id| found.get(id).copied()).collect())
     }
 
     fn removed_entries(&mut self, each: &mut dyn FnMut(u64, bool)) -> Result<()> {

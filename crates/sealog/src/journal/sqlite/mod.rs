@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use uuid::Uuid;
 
@@ -290,18 +291,21 @@ fn is_value(error: &rusqlite::Error) -> bool {
     matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
 }
 
-/// An id as it is stored: 16 bytes for a UUID in its usual form, text for anything else.
+/// An id as it is stored: 16 bytes for a UUID in its usual form, text for anything else. In the order of SQLite's
+/// index, where text comes before bytes.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum IdKey<'a> {
-    Uuid([u8; 16]),
     Text(&'a str),
+    Uuid([u8; 16]),
 }
 
-impl IdKey<'_> {
-    /// Where it stands in the order of SQLite's index: text before bytes.
-    fn order(&self) -> (u8, &[u8]) {
-        match self {
-            Self::Text(text) => (0, text.as_bytes()),
-            Self::Uuid(bytes) => (1, bytes),
+impl<'a> IdKey<'a> {
+    /// As it is stored; `None` for what is stored for no id.
+    fn stored(value: ValueRef<'a>) -> Option<Self> {
+        match value {
+            ValueRef::Text(text) => std::str::from_utf8(text).ok().map(Self::Text),
+            ValueRef::Blob(bytes) => bytes.try_into().ok().map(Self::Uuid),
+            _ => None,
         }
     }
 }

@@ -93,27 +93,25 @@ impl Snapshot for View<'_> {
         Ok(find_id(self.connection, id)?.map(|(seq, ..)| seq))
     }
 
-    fn entered(&mut self, ids: &[String]) -> Result<Vec<Option<Entered>>> {
-        let keys: Vec<_> = ids.iter().map(|id| IdKey::from(&**id)).collect();
-        let mut order: Vec<_> = (0..keys.len()).collect();
-        order.sort_unstable_by(|a, b| keys[*a].order().cmp(&keys[*b].order()));
+    fn entered(&mut self, ids: &[&str]) -> Result<Vec<Option<Entered>>> {
+        let mut keys: Vec<_> = ids.iter().enumerate().map(|(index, id)| (IdKey::from(*id), index)).collect();
+        keys.sort_unstable();
         let mut found = vec![None; keys.len()];
         let mut statement = self.connection.prepare_cached(include_str!("queries/ids.sql")).map_err(storage)?;
-        let mut wanted = &order[..];
+        let mut wanted = &keys[..];
         // Ids that were drawn one after the other stand in a row, and walking along them is cheaper than looking for
         // each. Where others stand between, the next one is looked for.
-        while let (Some(first), Some(last)) = (wanted.first(), wanted.last()) {
-            let mut rows = statement.query(params![keys[*first], keys[*last]]).map_err(storage)?;
+        while let (Some((first, _)), Some((last, _))) = (wanted.first(), wanted.last()) {
+            let mut rows = statement.query(params![first, last]).map_err(storage)?;
             let mut passed = 0;
             while let Some(row) = rows.next().map_err(storage)? {
-                let id = row.get_ref(0).map_err(storage)?;
-                let place = order_of(id);
+                let stored = IdKey::stored(row.get_ref(0).map_err(storage)?);
                 // Most often the very next one is found.
-                let before = wanted.iter().take_while(|index| Some(keys[**index].order()) < place).count();
+                let before = wanted.iter().take_while(|(key, _)| Some(key) < stored.as_ref()).count();
                 wanted = &wanted[before..];
-                let same = wanted.iter().take_while(|index| Some(keys[**index].order()) == place).count();
+                let same = wanted.iter().take_while(|(key, _)| Some(key) == stored.as_ref()).count();
                 passed = if same == 0 { passed + 1 } else { 0 };
-                for index in &wanted[..same] {
+                for (_, index) in &wanted[..same] {
                     let (seq, tree): (u64, u64) = (row.get(1).map_err(storage)?, row.get(2).map_err(storage)?);
                     // For whoever is sent an id again, so it is read as it is then.
                     let _: Option<[u8; 16]> = row.get(3).map_err(storage)?;
@@ -257,15 +255,6 @@ pub(super) fn read_head(connection: &Connection) -> Result<Head> {
         Ok(Head { checkpoint: read_checkpoint(row)?, vkey: row.get(3)?, settings: row.get(4)?, removal: row.get(5)? })
     }))?;
     head.ok_or_else(no_checkpoint)
-}
-
-/// Where a stored id stands in the order of SQLite's index; `None` when it is none.
-fn order_of(id: ValueRef<'_>) -> Option<(u8, &[u8])> {
-    match id {
-        ValueRef::Text(text) => Some((0, text)),
-        ValueRef::Blob(bytes) => Some((1, bytes)),
-        _ => None,
-    }
 }
 
 /// The seq, the size of the tree counted from it, the digest, and the timestamp where the event was removed.
