@@ -184,13 +184,20 @@ impl Server {
         self.stop.clone()
     }
 
-    /// Makes the first key that may do everything, where there is none that is valid, and answers it. It is not
-    /// kept anywhere, and nobody can be told it again.
+    /// Makes the first key that may do everything, where there is none that is valid, and answers what `hand_over`
+    /// makes of it. Nobody can be told it again, so it holds only once it was handed over.
+    ///
+    /// ```no_run
+    /// # async fn first(server: &sealog_server::Server) -> Result<(), String> {
+    /// let key: Option<String> = server.first_key(|key| Ok(key.to_owned())).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// What the log says, in words.
-    pub async fn first_key(&self) -> Result<Option<String>, String> {
+    /// What `hand_over` says; or what the log says, in words. Either way there is no key, and one that was handed over
+    /// does not hold.
+    pub async fn first_key<T>(&self, hand_over: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
         let keys = auth::keys::Keys::new(self.log.clone());
         let told = |problem: Problem| problem.told().to_owned();
         if keys.has_admin().await.map_err(told)? {
@@ -198,7 +205,10 @@ impl Server {
         }
         let new = NewKey { name: "first".to_owned(), role: Role::Admin, scope: None, expires_at: None };
         let by = auth::Actor { id: "sealog-server".to_owned(), kind: "service", name: None };
-        keys.create(new, &by).await.map(|(key, _)| Some(key)).map_err(told)
+        let key = keys.draw(&new).await.map_err(told)?;
+        let handed_over = hand_over(&key.text())?;
+        keys.keep(&key, new, &by).await.map_err(told)?;
+        Ok(Some(handed_over))
     }
 
     fn into_parts(self) -> (Router, Arc<App>) {

@@ -149,9 +149,17 @@ impl Inbox {
         }
     }
 
+    /// Has what is committed by now drained without a rest. An application's file is looked at all the time.
+    pub(crate) fn hurry(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+
     /// Drains what is committed by now, and ends.
     pub(crate) fn close(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Release);
+        self.hurry();
         match self.thread.take() {
             Some(thread) => joined(thread, "the inbox's thread").map_err(|error| {
                 let message = format!(
@@ -169,6 +177,7 @@ impl Inbox {
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
+        self.hurry();
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn run(kind: Kind, dir: &Path) -> Result<()> {
             let mut options = Options::default();
             options.limits = Limits { max_streams_per_caller: 2_000, ..Limits::default() };
             let server = router(log.clone()).options(options);
-            let key = server.first_key().await?.ok_or("a new log has no key")?;
+            let key = server.first_key(|key| Ok(key.to_owned())).await?.ok_or("a new log has no key")?;
             let running = serve(server, TcpListener::bind("127.0.0.1:0").await?, None)?;
             println!("{} {key}", running.address());
             until_input_ends().await;

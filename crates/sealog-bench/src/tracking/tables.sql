@@ -30,3 +30,6 @@ BEGIN
 END
 $$;
 CREATE TRIGGER versions AFTER INSERT OR UPDATE OR DELETE ON versioned FOR EACH ROW EXECUTE FUNCTION keep_version();
+
+-- An event is written down, and nobody looks for it.
+CREATE TABLE by_hand (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event json NOT NULL);

@@ -2,10 +2,11 @@
 
 mod settings;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sealog::Location;
 use sealog_server::{Tls, router, serve};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -105,10 +106,20 @@ impl Serve {
         let shared = settings.shared(shared);
         let writing = Writing { policy: settings.policy.clone(), anchor: settings.anchor.clone() };
         let log = shared.open_to_write(true, &writing, settings.inbox.as_deref()).await?;
+        if let Some(log) = Location::of(&shared.log).ok().filter(|log| !log.is_file) {
+            // The folder of the server's own files may not be there yet. What is wrong with it is told where they are
+            // written.
+            let _ = log.local.parent().map(std::fs::create_dir_all);
+        }
         let served = async {
             let server = router(log.clone()).options(options).pages(dashboard::pages());
-            let first = server.first_key().await.map_err(Failure::File)?;
-            let first = first.map(|key| hand_over(&key, &settings)).transpose()?;
+            let mut file = None;
+            let first = server.first_key(|key| hand_over(key, &settings).map(|path| file = path)).await;
+            if let (Err(_), Some(file)) = (&first, &file) {
+                // The key in it is none.
+                let _ = std::fs::remove_file(file);
+            }
+            first.map_err(Failure::File)?;
             let listener = TcpListener::bind(&settings.listen).await;
             let listener =
                 listener.map_err(|error| Failure::Usage(format!("cannot listen on {}: {error}", settings.listen)))?;
@@ -117,7 +128,7 @@ impl Serve {
                 .map_err(|error| Failure::File(format!("cannot listen on {}: {error}", settings.listen)))?;
             let url = format!("{scheme}://{}", running.address());
             if out.json {
-                output::document(&json!({"url": url, "log": shared.location().name, "adminKeyFile": first.flatten()}))?;
+                output::document(&json!({"url": url, "log": shared.location().name, "adminKeyFile": file}))?;
             } else {
                 let log = shared.location().name;
                 output::note(&format!("{GOOD}Serving{GOOD:#} {log} at {url} {DIM}(Ctrl-C ends it){DIM:#}"));
@@ -137,13 +148,23 @@ impl Serve {
 
 /// Gives the first key to whoever started the server: to a terminal, or to a file of theirs, which is answered.
 /// Never where it would be gathered with other output.
-fn hand_over(key: &str, settings: &Settings) -> Result<Option<PathBuf>, Failure> {
+fn hand_over(key: &str, settings: &Settings) -> Result<Option<PathBuf>, String> {
     if std::io::stdout().is_terminal() && !settings.admin_key_file_is_named {
-        output::write(&format!("This key may do everything. It is shown this once, so keep it well:\n\n  {key}\n\n"))?;
+        let text = format!("This key may do everything. It is shown this once, so keep it well:\n\n  {key}\n\n");
+        output::write(&text).map_err(|_| "cannot show the first key: standard output is closed".to_owned())?;
         return Ok(None);
     }
     let path = &settings.admin_key_file;
-    write_secret(path, key).map_err(|error| Failure::file("write the first key to", path, &error))?;
+    write_secret(path, key).map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::AlreadyExists => {
+                "it is of another log, or of a start that did not get through: move it away, or name another file by \
+                 --admin-key-file"
+            }
+            _ => "name another file by --admin-key-file",
+        };
+        format!("cannot write the first key to {}: {error}; {advice}", path.display())
+    })?;
     output::note(&format!("A key that may do everything is in {}; keep it well.", path.display()));
     Ok(Some(path.clone()))
 }
@@ -155,8 +176,9 @@ fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    file.write_all(format!("{secret}\n").as_bytes())?;
-    file.sync_all()
+    let written = file.write_all(format!("{secret}\n").as_bytes()).and_then(|()| file.sync_all());
+    // A part of it would be in the way of the next one.
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
 /// Starts to tell on standard error what happens.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,10 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(folder: &Folder, arguments: &[&str]) -> Self {
-        let mut command = folder.command(&[&["serve", "--json"], arguments].concat());
+        Self::of(folder.command(&[&["serve", "--json"], arguments].concat()))
+    }
+
+    pub(crate) fn of(mut command: Command) -> Self {
         command.env("SEALOG_LOG_LEVEL", "error");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
@@ -38,7 +41,7 @@ impl Serving {
 
     /// Ends it as service managers do, and answers what it said on standard error.
     pub(crate) fn terminate(mut self) -> String {
-        let kill = std::process::Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(kill.success());
         let mut error = String::new();
         self.child.stderr.take().expect("its errors are piped").read_to_string(&mut error).expect("text");
@@ -127,6 +130,37 @@ fn the_first_key_goes_into_a_file_of_its_owner_and_nowhere_else() {
     drop(client);
     serving.terminate();
     assert!(!folder.path("audit.db.admin-key").exists());
+}
+
+#[test]
+fn a_first_key_that_cannot_be_handed_over_is_none() {
+    let folder = Folder::new();
+    folder.write("audit.db.admin-key", "of another log");
+    let said = folder.said(9, &["serve", "--listen", "127.0.0.1:0"]);
+    assert!(said.contains("move it away"), "{said}");
+    std::fs::remove_file(folder.path("audit.db.admin-key")).expect("it is moved away");
+    let serving = Serving::start(&folder, &["--listen", "127.0.0.1:0"]);
+    let mut client = Client::connect(&serving.address, &first_key(&folder)).expect("it listens");
+    let (status, keys) = client.ask("GET /v1/keys", "").expect("it answers");
+    assert_eq!((status, keys.matches("\"name\"").count()), (200, 1), "{keys}");
+    drop(client);
+    serving.terminate();
+}
+
+#[test]
+fn the_servers_own_files_of_a_log_in_a_database_find_a_folder() {
+    let folder = Folder::with_database();
+    let mut command = folder.command(&["serve", "--json", "--listen", "127.0.0.1:0"]);
+    command.env("XDG_CACHE_HOME", folder.path("cache"));
+    let serving = Serving::of(command);
+    let files = std::fs::read_dir(folder.path("cache/sealog")).expect("a folder");
+    let key_file =
+        files.map(|file| file.expect("a file").path()).find(|path| path.extension() == Some("admin-key".as_ref()));
+    let key = std::fs::read_to_string(key_file.expect("the first key")).expect("a file");
+    let mut client = Client::connect(&serving.address, key.trim()).expect("it listens");
+    assert_eq!(client.ask("GET /v1/keys", "").expect("it answers").0, 200);
+    drop(client);
+    serving.terminate();
 }
 
 #[test]

@@ -263,17 +263,27 @@ impl Keys {
 
     /// Makes a key. Answers its text, which nobody can be told again.
     pub(crate) async fn create(&self, new: NewKey, by: &Actor) -> Result<(String, KeyInfo), Problem> {
+        let key = self.draw(&new).await?;
+        let info = self.keep(&key, new, by).await?;
+        Ok((key.text(), info))
+    }
+
+    /// A key that may be kept, and is not yet.
+    pub(crate) async fn draw(&self, new: &NewKey) -> Result<ApiKey, Problem> {
         self.load().await?;
         new.check(self.log.clock().now_ms())?;
         if locked(&self.ring).keys.values().filter(|known| known.info.revoked_at.is_none()).count() >= MAX_KEYS {
             return Err(Problem::new(Code::Conflict, format!("there are {MAX_KEYS} keys; revoke one first")));
         }
-        let key = ApiKey::new(&**self.log.clock());
+        Ok(ApiKey::new(&**self.log.clock()))
+    }
+
+    /// From here on the key that was drawn holds.
+    pub(crate) async fn keep(&self, key: &ApiKey, new: NewKey, by: &Actor) -> Result<KeyInfo, Problem> {
         let NewKey { name, role, scope, expires_at } = new;
         let sha256 = Some(hex(&key.digest()));
         let told = Told { name: Some(name), role: Some(role), scope, expires_at, previous_until: None, sha256 };
-        let info = self.say(CREATED, &key.id, &told, by).await?;
-        Ok((key.text(), info))
+        self.say(CREATED, &key.id, &told, by).await
     }
 
     /// Gives a key another secret. The one before works on until `previous_until`.

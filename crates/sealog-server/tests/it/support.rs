@@ -23,7 +23,7 @@ impl Served {
         let dir = tempfile::tempdir().expect("a folder");
         let log = AuditLog::open(dir.path().join("audit.db")).await.expect("the log opens");
         let server = router(log.clone()).options(options);
-        let key = server.first_key().await.expect("a key").expect("it is the first");
+        let key = server.first_key(|key| Ok(key.to_owned())).await.expect("a key").expect("it is the first");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
         let running = serve(server, listener, None).expect("it runs");
         Self { _dir: dir, log, running, key }

@@ -207,7 +207,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn rest(&self) -> &'a [u8] {
-        &self.text.as_bytes()[self.at..]
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     fn expect(&mut self, byte: u8) -> Option<()> {
@@ -346,6 +346,30 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn marks_are_where_quotes_and_backslashes_are(
+            block in prop::array::uniform32(prop_oneof![Just(b'"'), Just(b'\\'), any::<u8>()]),
+            other in prop::array::uniform32(any::<u8>()),
+        ) {
+            let bytes: [u8; BLOCK] = [block, other].concat().try_into().unwrap();
+            let is_mark = |index: usize| matches!(bytes[index], b'"' | b'\\');
+            let expected = (0..BLOCK).fold(0, |marks, index| marks | u64::from(is_mark(index)) << index);
+            prop_assert_eq!(marks(&bytes), expected);
+        }
+
+        #[test]
+        fn strings_are_read_wherever_they_stand(before in 0..140_usize, text in "[a\"\\\\\n\u{e9}]{0,140}") {
+            let json = serde_json::to_vec(&["-".repeat(before), text.clone()]).unwrap();
+            let mut scanner = Scanner::new(&json).unwrap();
+            let mut found = Vec::new();
+            scanner.array(&mut |scanner| {
+                found.push(scanner.string()?.unescaped()?.into_owned());
+                Some(())
+            });
+            prop_assert_eq!(found, ["-".repeat(before), text]);
+            prop_assert!(scanner.is_at_end());
+        }
+
         #[test]
         fn canonical_json_passes_and_what_passes_can_be_parsed(
             document in arbitrary::value(),

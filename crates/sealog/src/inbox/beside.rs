@@ -18,9 +18,9 @@ use crate::settings::Current;
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Once so many rows were there at once, more are drained without a rest.
 const MANY_ROWS: u64 = 500;
-/// After fewer it rests for so many times as long as they took: each drain is a commit, which those of the
-/// application wait for, and what comes meanwhile is drained by one.
-const RESTS: u32 = 4;
+/// After fewer it rests for so many times as long as they took, or until somebody begins to wait for an event: each
+/// drain is a commit, which those of the application wait for, and what comes meanwhile is drained by one.
+const RESTS: u32 = 9;
 /// The longest rest.
 const MAX_REST: Duration = Duration::from_millis(100);
 /// How long it waits after something failed.
@@ -52,8 +52,9 @@ impl Worker {
                 Ok(_) => (polling.elapsed() * RESTS).clamp(POLL_INTERVAL, MAX_REST),
                 Err(_) => RETRY_INTERVAL,
             };
+            let rest = if polled.is_ok() { std::thread::park_timeout } else { std::thread::sleep };
             *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = polled.err();
-            std::thread::sleep(pause);
+            rest(pause);
         }
         // One batch more: an application that goes on holds up nobody who closes, and other nodes drain too.
         if self.queue.is_closed() { Ok(()) } else { self.poll(&mut reader, false).map(drop) }

@@ -104,34 +104,6 @@ struct Worker<'s> {
     retired: (Vec<Arc<Chunk>>, Option<Arc<Generation>>),
 }
 
-/// The segments that hold some of `seqs`, and for each new one the events to read.
-///
-/// When an event was removed before it came into a segment, it is in none, and what is left of it (`remaining`) comes
-/// into the one beside it.
-fn affected(generation: &Generation, seqs: &Ranges, remaining: &Ranges) -> (Vec<Old>, Vec<Vec<Range<u64>>>) {
-    let remaining = |gap: Range<u64>| -> Vec<Range<u64>> {
-        let inside = remaining.within(&gap).iter().map(|range| range.start.max(gap.start)..range.end.min(gap.end));
-        inside.filter(|range| !range.is_empty()).collect()
-    };
-    let (mut old, mut rewritten) = (Vec::new(), Vec::new());
-    let mut end = 0;
-    for segment in &generation.segments {
-        let own = segment.first_seq()..segment.end_seq();
-        let mut read = remaining(end..own.start);
-        end = own.end;
-        if !read.is_empty() || seqs.overlaps(&own) {
-            old.push(Old::of(segment));
-            read.push(own);
-            rewritten.push(read);
-        }
-    }
-    let rest = remaining(end..generation.next_seq);
-    if !rest.is_empty() {
-        rewritten.push(rest);
-    }
-    (old, rewritten)
-}
-
 /// What the one has that writes the segments.
 struct Writer {
     tantivy: IndexWriter<IndexDocument>,
@@ -649,6 +621,34 @@ fn neighbours_to_merge(sizes: &[u64], small: u64) -> Option<std::ops::Range<usiz
         limit *= MERGE_SEGMENTS as u64;
     }
     None
+}
+
+/// The segments that hold some of `seqs`, and for each new one the events to read.
+///
+/// When an event was removed before it came into a segment, it is in none, and what is left of it (`remaining`) comes
+/// into the one beside it.
+fn affected(generation: &Generation, seqs: &Ranges, remaining: &Ranges) -> (Vec<Old>, Vec<Vec<Range<u64>>>) {
+    let remaining = |gap: Range<u64>| -> Vec<Range<u64>> {
+        let inside = remaining.within(&gap).iter().map(|range| range.start.max(gap.start)..range.end.min(gap.end));
+        inside.filter(|range| !range.is_empty()).collect()
+    };
+    let (mut old, mut rewritten) = (Vec::new(), Vec::new());
+    let mut end = 0;
+    for segment in &generation.segments {
+        let own = segment.first_seq()..segment.end_seq();
+        let mut read = remaining(end..own.start);
+        end = own.end;
+        if !read.is_empty() || seqs.overlaps(&own) {
+            old.push(Old::of(segment));
+            read.push(own);
+            rewritten.push(read);
+        }
+    }
+    let rest = remaining(end..generation.next_seq);
+    if !rest.is_empty() {
+        rewritten.push(rest);
+    }
+    (old, rewritten)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use super::{AuditLog, closed, find, read_records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Logged, Receipt};
+use crate::inbox::Inbox;
 use crate::journal::{Place, sqlite};
 use crate::policy::{Applied, dismantle};
 
@@ -240,6 +241,7 @@ impl AuditLog {
 
     async fn awaited(&self, id: &str, digests: Option<&Digests>) -> Result<Receipt> {
         let mut size = self.shared.size.clone();
+        let mut is_first = true;
         loop {
             size.mark_unchanged();
             let (wanted, digests, scope) = (id.to_owned(), digests.cloned(), self.scope.clone());
@@ -285,9 +287,19 @@ impl AuditLog {
                     ));
                 }
                 (None, None) => {
+                    if std::mem::take(&mut is_first) {
+                        self.hurry_inboxes();
+                    }
                     self.news(&mut size).await?;
                 }
             }
+        }
+    }
+
+    /// Somebody waits for what is in an inbox.
+    fn hurry_inboxes(&self) {
+        if let Some(writer) = &self.shared.writer {
+            writer.inboxes.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Inbox::hurry);
         }
     }
 }

@@ -92,6 +92,8 @@ impl Copies {
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
+        // One large document, and it would stay so large.
+        self.bytes.shrink_to(2 * FULL_BYTES);
         self.places.clear();
     }
 
@@ -131,7 +133,6 @@ fn compute(seq: u64, row: StoredRow<'_>, names: &Names, ids: &mut String) -> Row
     } else {
         let salt = row.salt.try_into().map_err(|_| row.salt.len());
         let commitment = salt.map(|salt| tree::commitment(salt, row.body));
-        // What is as it was sealed was canonical JSON then.
         let members = if commitment == Ok(stored) { names.members(row.body) } else { None };
         let says = members.map_or_else(|| scan(row.body), Ok).map(|Members { action, id, seq }| {
             let start = ids.len();
@@ -152,43 +153,51 @@ struct Members<'a> {
     seq: u64,
 }
 
-/// Finds members by their names, without going over the others.
+/// Finds members by their names, without going over what else a body holds.
 struct Names {
+    action: memmem::Finder<'static>,
     id: memmem::Finder<'static>,
     seq: memmem::Finder<'static>,
 }
 
 impl Names {
     fn new() -> Self {
-        Self { id: memmem::Finder::new(br#","id":"#), seq: memmem::Finder::new(br#","seq":"#) }
+        let [action, id, seq] = [r#","action":"#, r#","id":"#, r#","seq":"#].map(memmem::Finder::new);
+        Self { action, id, seq }
     }
 
     /// The members of an event in canonical JSON; `None` where a scan is needed to tell them.
     ///
-    /// No name of an event comes before `action`, so a comma stands before the others. In JSON a comma and a quote
-    /// begin a string, never end one, and only a name has a colon behind it. So where this stands once in all, it is
-    /// the event's own member, and none of what it holds.
+    /// No name of an event comes before `action`, so a comma stands before the others. Within a string no quote stands
+    /// without a backslash, and behind one that ends it comes none of these letters: so the quotes found are around a
+    /// string, and the colon makes it a name. Where it stands once in all, it is the event's own, and of nothing that
+    /// the event holds.
     fn members<'a>(&self, body: &'a [u8]) -> Option<Members<'a>> {
-        let action = string(body.strip_prefix(br#"{"action":"#)?)?.into();
-        let id = string(&body[only(&self.id, body)?..])?.into();
-        let seq = &body[only(&self.seq, body)?..];
-        let digits = seq.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let seq = std::str::from_utf8(&seq[..digits]).ok()?.parse().ok()?;
-        Some(Members { action, id, seq })
+        let body = std::str::from_utf8(body).ok().filter(|body| body.ends_with('}'))?;
+        let (action, _) = string(body.strip_prefix(r#"{"action":"#)?)?;
+        if self.action.find(body.as_bytes()).is_some() {
+            return None;
+        }
+        let (id, rest) = string(only(&self.id, body)?)?;
+        let seq = only(&self.seq, body)?;
+        let (seq, end) = seq.split_at(seq.find([',', '}'])?);
+        let is_number = seq.bytes().all(|byte| byte.is_ascii_digit());
+        let is_whole = rest.starts_with(',') && (end.starts_with(',') || end == "}") && is_number;
+        is_whole.then_some(Members { action: action.into(), id: id.into(), seq: seq.parse().ok()? })
     }
 }
 
-/// Where what `name` finds ends, if it is there once.
-fn only(name: &memmem::Finder<'_>, body: &[u8]) -> Option<usize> {
-    let end = name.find(body)? + name.needle().len();
-    name.find(&body[end..]).is_none().then_some(end)
+/// What stands behind the one place where `name` is.
+fn only<'a>(name: &memmem::Finder<'_>, body: &'a str) -> Option<&'a str> {
+    let rest = &body[name.find(body.as_bytes())? + name.needle().len()..];
+    name.find(rest.as_bytes()).is_none().then_some(rest)
 }
 
-/// The string that begins here, if nothing is escaped in it.
-fn string(json: &[u8]) -> Option<&str> {
-    let json = json.strip_prefix(b"\"")?;
-    let end = memchr::memchr2(b'"', b'\\', json).filter(|end| json[*end] == b'"')?;
-    std::str::from_utf8(&json[..end]).ok()
+/// The string that begins here, if nothing is escaped in it, and what stands behind it.
+fn string(json: &str) -> Option<(&str, &str)> {
+    let json = json.strip_prefix('"')?;
+    let (string, rest) = json.split_at(memchr::memchr2(b'"', b'\\', json.as_bytes())?);
+    Some((string, rest.strip_prefix('"')?))
 }
 
 /// The same of any body, or why there are none.
@@ -220,37 +229,94 @@ mod tests {
 
     use super::*;
     use crate::canonical;
-    use crate::policy::arbitrary;
 
-    fn body(id: &str, metadata: &Value) -> Vec<u8> {
-        canonical::to_vec(&json!({"action": "a.b", "id": id, "metadata": metadata, "seq": 7, "tags": ["x"]}))
+    fn body(id: &str, held: &Value) -> Vec<u8> {
+        let (before, after) = (held, json!({"id": held, "seq": 1}));
+        let metadata = json!({"action": held, "id": "other", "seq": held});
+        let event =
+            json!({"action": "a.b", "after": after, "before": before, "id": id, "metadata": metadata, "seq": 7});
+        canonical::to_vec(&event)
+    }
+
+    fn found(body: &[u8]) -> Option<Members<'_>> {
+        Names::new().members(body)
     }
 
     #[test]
     fn members_are_told_from_those_of_what_the_event_holds() {
-        let names = Names::new();
-        let event = body("e-1", &json!({"id": "other", "note": ",\"id\":\"x\",\"seq\":1"}));
-        let found = names.members(&event).unwrap();
-        assert_eq!((found.action.as_ref(), found.id.as_ref(), found.seq), ("a.b", "e-1", 7));
+        // In what this one holds, the names are the first of their objects, or stand in texts.
+        let event = canonical::to_vec(&json!({
+            "action": "a.b", "after": {"id": "other"}, "id": "e-1", "metadata": {"note": ",\"id\":\"x\",\"seq\":1"}, "seq": 7, "tags": [],
+        }));
+        assert_eq!(found(&event), Some(Members { action: "a.b".into(), id: "e-1".into(), seq: 7 }));
         // Two that could be it, and one that is escaped, take a scan.
-        for (id, metadata) in
-            [("e-1", json!({"a": 1, "id": 2})), ("e-1", json!({"a": {"b": 1, "seq": 2}})), ("\"", json!({}))]
-        {
-            let body = body(id, &metadata);
-            assert_eq!(names.members(&body), None);
-            assert_eq!(scan(&body).unwrap().id, id);
+        for (id, held) in [
+            ("e-1", json!({"action": {"a": 1, "id": "x"}})),
+            ("e-1", json!({"a": {"b": 1, "seq": 2}})),
+            ("e-1", json!({"a": 1, "action": "x"})),
+            ("\"", json!({"a": 1})),
+        ] {
+            let body = body(id, &held);
+            assert_eq!(found(&body), None, "{held}");
+            assert_eq!(scan(&body), Ok(Members { action: "a.b".into(), id: id.into(), seq: 7 }));
         }
-        assert_eq!(names.members(b"[]"), None);
+    }
+
+    #[test]
+    fn what_is_no_event_is_not_taken_for_one() {
+        for body in [
+            r#"{"action":"a","id":"x","seq":0"#,
+            r#"{"action":"a","id":"x","seq":0garbage}"#,
+            r#"{"action":"a","id":"x","seq":0.5}"#,
+            r#"{"action":"a","id":"x","seq":}"#,
+            r#"{"action":"a","id":"x","seq":0}}"#,
+            r#"{"action":"a","id":"x"garbage,"seq":0}"#,
+            r#"{"action":"a","action":"b","id":"x","seq":0}"#,
+            r#"{"action":"a","id":"x","id":"y","seq":0}"#,
+            r#"{"id":"x","seq":0}"#,
+            r#"{"action":"a"}"#,
+            "[]",
+            "",
+        ] {
+            assert_eq!(found(body.as_bytes()), None, "{body}");
+            assert!(scan(body.as_bytes()).is_err(), "{body}");
+        }
+        assert_eq!(found(b"{\"action\":\"a\",\"actorId\":\"\xff\",\"id\":\"x\",\"seq\":0}"), None);
+    }
+
+    /// Documents whose names and texts look like what is searched for.
+    fn held() -> impl Strategy<Value = Value> {
+        let text = || {
+            prop_oneof![
+                Just("id"),
+                Just("seq"),
+                Just("action"),
+                Just(",\"id\":\"x\""),
+                Just(","),
+                Just("\\"),
+                Just("a")
+            ]
+        };
+        let leaf = prop_oneof![text().prop_map(Value::from), (0..9).prop_map(Value::from)];
+        leaf.prop_recursive(3, 12, 3, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map(text(), inner, 0..3)
+                    .prop_map(|map| map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            ]
+        })
     }
 
     proptest! {
         #[test]
-        fn what_is_found_by_name_is_what_a_scan_finds(id in ".{1,9}", metadata in arbitrary::value()) {
-            let body = body(&id, &metadata);
-            let scanned = scan(&body).unwrap();
-            prop_assert_eq!(&scanned.id, &id);
-            if let Some(found) = Names::new().members(&body) {
-                prop_assert_eq!(found, scanned);
+        fn what_is_found_by_name_is_what_a_scan_finds(id in "[a-z,\"\\\\:]{1,9}", held in held()) {
+            let bodies = [body(&id, &held), canonical::to_vec(&json!({"action": "a.b", "after": held, "id": id, "seq": 7, "tags": []}))];
+            for body in bodies {
+                let scanned = scan(&body);
+                prop_assert_eq!(scanned.as_ref().map(|found| (&*found.id, found.seq)), Ok((&*id, 7)));
+                if let Some(found) = found(&body) {
+                    prop_assert_eq!(Ok(found), scanned);
+                }
             }
         }
     }

@@ -101,7 +101,7 @@ impl Crew {
             if let Some(computed) = self.next_done() {
                 return Some(computed);
             }
-            // It is locked while a thread waits for more, and then there is nothing in it.
+            // It is locked while a thread waits for more, or takes some.
             let queued = self.queued.try_lock().ok().and_then(|queued| queued.try_recv().ok());
             if let Some((number, copies)) = queued {
                 let computed = copies.computed(&mut self.unpacker);

@@ -345,6 +345,7 @@ async fn what_cannot_be_read_is_reported() {
         "UPDATE signer SET since = -1",
         "DELETE FROM signer",
         "UPDATE event_id SET seq = -5 WHERE seq = 598",
+        "UPDATE event_id SET id = CAST(id || x'00' AS BLOB)",
         "UPDATE event_id SET digest = x'00' WHERE seq = 598",
         "UPDATE frame SET count = -1 WHERE seq = 199",
         "UPDATE checkpoint SET note = CAST(x'ff' AS TEXT) WHERE size = 598",

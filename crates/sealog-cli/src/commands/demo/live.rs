@@ -89,7 +89,7 @@ impl Demo {
         options.witnesses = vec![Witness::parse(&Witness::vkey_of(WITNESS.0, &WITNESS.1))?];
         let (scenes, asked) = mpsc::channel(8);
         let server = router(log.clone()).options(options);
-        let admin = server.first_key().await.map_err(Failure::File)?;
+        let admin = server.first_key(|key| Ok(key.to_owned())).await.map_err(Failure::File)?;
         let admin = admin.ok_or_else(|| Failure::File("the log has a key already".to_owned()))?;
         let stage = Arc::new(Stage { key: format!("Bearer {admin}"), scenes });
         let pages = dashboard::pages().merge(axum::Router::new().route("/demo/scenes", post(play)).with_state(stage));

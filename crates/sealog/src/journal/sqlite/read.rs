@@ -110,7 +110,8 @@ impl Snapshot for View<'_> {
                 let before = wanted.iter().take_while(|(key, _)| Some(key) < stored.as_ref()).count();
                 wanted = &wanted[before..];
                 let same = wanted.iter().take_while(|(key, _)| Some(key) == stored.as_ref()).count();
-                passed = if same == 0 { passed + 1 } else { 0 };
+                // What is no id stands nowhere in their order, so that passing it brings nobody further.
+                passed = if same == 0 { passed + usize::from(stored.is_some()) } else { 0 };
                 for (_, index) in &wanted[..same] {
                     let (seq, tree): (u64, u64) = (row.get(1).map_err(storage)?, row.get(2).map_err(storage)?);
                     // For whoever is sent an id again, so it is read as it is then.
