@@ -90,19 +90,14 @@ impl App {
             burst: limits.max_refusals_per_minute,
         };
         let client = client_of(parts, &self.options.trusted_proxies).map(|client| format!("address {client}"));
-        if let Some(client) = &client
-            && self.rates.is_spent(client, refusals)
-        {
-            return Err(too_soon(refusals.within / refusals.requests.max(1)));
-        }
-        let admitted = self.identify(parts, &operation).await;
-        let caller = match admitted {
+        let caller = match self.identify(parts, &operation).await {
             Ok(caller) => caller,
+            // Who shares an address with somebody who is refused, and has a key, is let in all the same.
             Err(problem) => {
                 if problem.code() == Code::Unauthenticated.as_str()
                     && let Some(client) = &client
                 {
-                    let _ = self.rates.count(client, refusals);
+                    self.rates.count(client, refusals).map_err(too_soon)?;
                 }
                 return Err(problem);
             }

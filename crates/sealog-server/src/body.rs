@@ -257,11 +257,14 @@ pub(crate) fn filter(raw: &RawValue, place: &str) -> Result<Filter, Problem> {
 
 /// What the document says, or what is wrong with it and where.
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        if error.is_data() {
-            Problem::of_kind(sealog::ErrorKind::InvalidArgument, format!("this is not what is asked for here: {error}"))
-        } else {
-            Problem::new(Code::Malformed, format!("the body is no JSON: {error}"))
+    let malformed = |error: &serde_json::Error| Problem::new(Code::Malformed, format!("the body is no JSON: {error}"));
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let document = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match error.inner() {
+        inner if inner.is_data() => {
+            Problem::from(sealog::Error::of_document("this is not what is asked for here", &error))
         }
-    })
+        inner => malformed(inner),
+    })?;
+    deserializer.end().map_err(|error| malformed(&error))?;
+    Ok(document)
 }

@@ -52,14 +52,6 @@ impl Rates {
         next.insert(caller.to_owned(), after);
         Ok(())
     }
-
-    /// Whether another request would come too soon, without counting one.
-    pub(crate) fn is_spent(&self, caller: &str, pace: Pace) -> bool {
-        let step = pace.within / pace.requests.max(1);
-        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        next.get(caller).is_some_and(|known| *known + step > now + step * pace.burst.max(1))
-    }
 }
 
 /// The refusal of one that comes too soon.
@@ -127,7 +119,6 @@ mod tests {
         for _ in 0..3 {
             rates.count("a", pace).unwrap();
         }
-        assert!(rates.is_spent("a", pace) && !rates.is_spent("b", pace));
         assert_eq!(rates.count("a", pace), Err(Duration::from_millis(100)));
         rates.count("b", pace).unwrap();
         tokio::time::advance(Duration::from_millis(100)).await;

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use sealog::{AuditLog, Event, Filter};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::auth::{Actor, Caller};
 use crate::problem::Problem;
@@ -33,7 +34,7 @@ struct Window {
     last: i64,
     /// Reads after the one that was logged.
     more: u64,
-    filters: Vec<Filter>,
+    filters: Vec<Value>,
     scopes: Vec<Filter>,
 }
 
@@ -42,12 +43,18 @@ impl Reads {
         Self { log, is_on, window_ms, windows: Mutex::default() }
     }
 
-    /// Notes that a caller reads what `filter` selects.
-    pub(crate) async fn note(&self, caller: &Caller, kind: &'static str, filter: &Filter) -> Result<(), Problem> {
+    /// Notes that a caller reads what `filter` selects: a filter, or the id of one event.
+    pub(crate) async fn note(
+        &self,
+        caller: &Caller,
+        kind: &'static str,
+        filter: &(impl Serialize + Sync),
+    ) -> Result<(), Problem> {
         // What people did themselves they may see without that being anybody's concern.
         if !self.is_on || caller.sees_only_own() {
             return Ok(());
         }
+        let filter = json!(filter);
         let now = self.log.clock().now_ms();
         let key = (caller.counted.clone(), kind);
         let mut due = Vec::new();
@@ -63,7 +70,7 @@ impl Reads {
                 Some(window) if now < window.began + self.window_ms => {
                     window.more += 1;
                     window.last = now;
-                    if window.filters.len() < MAX_FILTERS && !window.filters.contains(filter) {
+                    if window.filters.len() < MAX_FILTERS && !window.filters.contains(&filter) {
                         window.filters.push(filter.clone());
                     }
                     false

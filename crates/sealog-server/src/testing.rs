@@ -2,7 +2,7 @@
 //! answers is told as text and compared with a file: `SEALOG_WRITE_SNAPSHOTS=1` writes it.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -23,7 +23,7 @@ use crate::{Options, Server, Stop, router};
 pub(crate) const NOW_MS: i64 = 1_767_225_600_000;
 
 pub(crate) struct Fixture {
-    _dir: TempDir,
+    dir: TempDir,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) log: AuditLog,
     pub(crate) app: Arc<App>,
@@ -71,7 +71,7 @@ impl Fixture {
         let server = make(router(log.clone()).options(options));
         let stop = server.stopper();
         let (router, app) = server.into_parts();
-        Self { _dir: dir, clock, log, app, stop, router, keys: Vec::new(), transcript: String::new() }
+        Self { dir, clock, log, app, stop, router, keys: Vec::new(), transcript: String::new() }
     }
 
     /// An empty log, and a key of each role: `admin`, `writer`, `reader`, and `acme` and `globex`, which read
@@ -124,6 +124,11 @@ impl Fixture {
             Event::new("user.login").actor("grace").tenant("globex").timestamp(at(3)).id("e-3").tag("beta"),
         ];
         self.log.log_bulk(events).await.expect("the events are logged");
+    }
+
+    /// The journal's file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("audit.db")
     }
 
     fn secret(&self, who: &str) -> String {

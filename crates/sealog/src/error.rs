@@ -120,6 +120,22 @@ impl Error {
         Self(Box::new(Inner { kind, message: message.into(), pointer: None, source: None }))
     }
 
+    /// A document is not what it is to be, and where in it.
+    #[doc(hidden)]
+    pub fn of_document(what: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
+        use serde_path_to_error::Segment;
+        let pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
+            Segment::Seq { index } => format!("{pointer}/{index}"),
+            Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { .. } | Segment::Unknown => pointer,
+        });
+        let message = format!("{what}: {}", error.inner());
+        if pointer.is_empty() {
+            return Self::new(ErrorKind::InvalidArgument, message);
+        }
+        Self::field(ErrorKind::InvalidArgument, pointer, message)
+    }
+
     /// The event's field at `pointer` (RFC 6901) is wrong.
     pub(crate) fn field(kind: ErrorKind, pointer: impl Into<String>, message: impl Into<String>) -> Self {
         let mut error = Self::new(kind, message);

@@ -105,8 +105,8 @@ impl Settings {
         if let Some(rules) = value.get("rules") {
             Rule::list_from_json(&rules.to_string()).map_err(|error| error.inside("/rules"))?;
         }
-        let settings: Self = serde_json::from_value(value)
-            .map_err(|error| Error::new(ErrorKind::InvalidArgument, format!("these are no settings: {error}")))?;
+        let settings: Self = serde_path_to_error::deserialize(value)
+            .map_err(|error| Error::of_document("these are no settings", &error))?;
         settings.check()?;
         Ok(settings)
     }
@@ -334,7 +334,11 @@ mod tests {
             ),
             (json!({"policy": {"sampling": 2.0}}), Some("/policy")),
             (json!({"rules": [{"action": "a", "threshold": 0, "windowMs": 1}]}), Some("/rules/0/threshold")),
-            (json!({"retention": 3}), None),
+            (json!({"retention": 3}), Some("/retention")),
+            (
+                json!({"customRetention": [{"category": "a", "retentionDays": "x"}]}),
+                Some("/customRetention/0/retentionDays"),
+            ),
             (json!([]), None),
         ] {
             let error = settings.patched(patch.clone()).unwrap_err();

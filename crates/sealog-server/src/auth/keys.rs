@@ -27,6 +27,8 @@ const REVOKED: &str = "sealog.api_key.revoked";
 const ACTIONS: &str = "sealog.api_key.*";
 /// The kind of resource that a key is.
 const RESOURCE_TYPE: &str = "api_key";
+/// So many of a key's secrets before the newest work at once.
+const MAX_PREVIOUS_SECRETS: usize = 8;
 /// How long keys wait before they are followed again, after the log could not be read.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -53,7 +55,7 @@ pub(crate) struct KeyInfo {
     /// When its secret was last replaced, in milliseconds since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rotated_at: Option<i64>,
-    /// Until when the secret before that works as well, in milliseconds since the Unix epoch.
+    /// Until when the secrets before that may work as well, in milliseconds since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) previous_until: Option<i64>,
     /// When it was taken back, in milliseconds since the Unix epoch.
@@ -86,8 +88,13 @@ struct Told {
 struct Known {
     info: KeyInfo,
     digest: [u8; 32],
-    /// The one before it, as long as it works.
-    previous: Option<[u8; 32]>,
+    /// Those before it that still work, the newest last.
+    previous: Vec<Previous>,
+}
+
+struct Previous {
+    digest: [u8; 32],
+    until: i64,
 }
 
 impl Known {
@@ -208,14 +215,14 @@ impl Keys {
         let (now, digest) = (self.log.clock().now_ms(), key.digest());
         let mut ring = locked(&self.ring);
         let known = ring.keys.get_mut(&key.id).filter(|known| known.is_live(now)).ok_or_else(not_valid)?;
-        let previous = known.previous.filter(|_| known.info.previous_until.is_some_and(|until| now < until));
-        let is_new = known.digest.ct_eq(&digest);
-        let is_previous = previous.unwrap_or_default().ct_eq(&digest) & u8::from(previous.is_some()).into();
-        if !bool::from(is_new | is_previous) {
+        let is_new = bool::from(known.digest.ct_eq(&digest));
+        let previous = known.previous.iter().find(|previous| bool::from(previous.digest.ct_eq(&digest)));
+        let previous_until = previous.map(|previous| previous.until).filter(|until| now < *until);
+        if !is_new && previous_until.is_none() {
             return Err(not_valid());
         }
         known.info.last_used_at = Some(now);
-        let until = if bool::from(is_new) { known.info.expires_at } else { known.info.previous_until };
+        let until = if is_new { known.info.expires_at } else { previous_until };
         Ok(Shown {
             actor: Actor { id: key.id.clone(), kind: RESOURCE_TYPE, name: Some(known.info.name.clone()) },
             role: known.info.role,
@@ -286,7 +293,7 @@ impl Keys {
         self.say(CREATED, &key.id, &told, by).await
     }
 
-    /// Gives a key another secret. The one before works on until `previous_until`.
+    /// Gives a key another secret. Those before work on until `previous_until`, if they did not end sooner.
     pub(crate) async fn rotate(&self, id: &str, previous_until: i64, by: &Actor) -> Result<(String, KeyInfo), Problem> {
         self.must_be_live(id).await?;
         let key = ApiKey::of_id(id.to_owned(), &**self.log.clock());
@@ -397,10 +404,17 @@ impl Ring {
                     revoked_at: None,
                     last_used_at: None,
                 };
-                self.keys.insert(id, Known { info, digest, previous: None });
+                self.keys.insert(id, Known { info, digest, previous: Vec::new() });
             }
             (ROTATED, Some(known), Some(digest)) => {
-                known.previous = Some(std::mem::replace(&mut known.digest, digest));
+                let until = told.previous_until.unwrap_or(at);
+                known.previous.push(Previous { digest: std::mem::replace(&mut known.digest, digest), until: i64::MAX });
+                // Nobody may have got the secret of a rotation whose answer was lost, so those before it work on; and
+                // who wants them to end sooner says so by rotating once more.
+                known.previous.iter_mut().for_each(|previous| previous.until = previous.until.min(until));
+                known.previous.retain(|previous| at < previous.until);
+                let too_many = known.previous.len().saturating_sub(MAX_PREVIOUS_SECRETS);
+                known.previous.drain(..too_many);
                 known.info.rotated_at = Some(at);
                 known.info.previous_until = told.previous_until;
             }

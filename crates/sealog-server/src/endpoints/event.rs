@@ -4,7 +4,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use sealog::Filter;
+use serde_json::json;
 
 use super::{json_text, path};
 use crate::app::Shared;
@@ -35,7 +35,7 @@ pub(super) async fn get_event(
     Query::without_filter(&parts, &[])?;
     let view = caller.view(&app.log)?;
     let record = app.in_time(find(&view, &id)).await?;
-    app.reads.note(&caller, "event", &Filter::new()).await?;
+    app.reads.note(&caller, "event", &json!({"id": record.id()})).await?;
     Ok(json_text(record.canonical_json().to_owned()))
 }
 
@@ -64,6 +64,12 @@ mod tests {
         let hidden = fixture.tell("globex", "GET /v1/events/e-1", "").await;
         let absent = fixture.tell("globex", "GET /v1/events/e-7", "").await;
         assert_eq!(hidden.text().replace("e-1", "e-7"), absent.text());
+        // What was read is an event, and says which one.
+        let reads = fixture.ask("reader", "GET /v1/events?actions=sealog.read&order=oldestFirst&limit=1", "").await;
+        assert_eq!(
+            reads.json()["events"][0]["metadata"],
+            serde_json::json!({"kind": "event", "filter": {"id": "e-1"}})
+        );
         fixture.tell("globex", "GET /v1/events/seq:7", "").await;
         fixture.tell("reader", "GET /v1/events/seq:99", "").await;
         fixture.tell("reader", "GET /v1/events/%FF", "").await;

@@ -6,18 +6,21 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{FuturesOrdered, StreamExt as _, unfold};
 use sealog::{ErrorKind, Event, Logged};
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::events_log::{NDJSON, event, told_within};
 use crate::app::{App, Shared};
 use crate::body::{Incoming, Room};
 use crate::metrics::count;
 use crate::problem::{Code, Problem};
+use crate::until_stopped;
 
 /// So many lines are logged together at the most…
 const BATCH_LINES: usize = 1_000;
@@ -25,6 +28,9 @@ const BATCH_LINES: usize = 1_000;
 const BATCH_BYTES: usize = 1024 * 1024;
 /// So many batches are on their way at once, so that the next are read while one is made durable.
 const BATCHES_AHEAD: usize = 4;
+/// A client that is told that nothing more is taken has so long to hear it: a connection that is closed over what it
+/// still sends may lose what it was sent.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Lines that are logged together, as they were sent.
 struct Batch {
@@ -61,11 +67,14 @@ struct Lines {
     is_read: bool,
     failed: Option<Problem>,
     is_over: bool,
+    /// Turns true when the server stops.
+    stop: watch::Receiver<bool>,
 }
 
 /// The answer to a body of lines.
 pub(super) fn answer(app: Shared, incoming: Incoming, tenant: Option<String>, only_errors: bool) -> Response {
     let lines = Lines {
+        stop: app.stop.clone(),
         app,
         tenant,
         only_errors,
@@ -99,6 +108,10 @@ impl Lines {
                 continue;
             }
             if self.is_over {
+                if self.failed.is_some() {
+                    let rest = async { while let Ok(Some(_)) = self.incoming.next().await {} };
+                    let _ = tokio::time::timeout(LINGER, rest).await;
+                }
                 return None;
             }
             if self.is_read && self.batches.is_empty() {
@@ -109,6 +122,11 @@ impl Lines {
             tokio::select! {
                 biased;
                 Some(answered) = self.batches.next(), if !self.batches.is_empty() => self.take(answered),
+                () = until_stopped(&mut self.stop), if !self.is_read => {
+                    self.is_read = true;
+                    let text = "the server is stopping; send what has no answer to the one that comes after";
+                    self.failed.get_or_insert_with(|| Problem::new(Code::Stopping, text));
+                }
                 more = self.incoming.next(), if may_read => {
                     if let Err(problem) = self.hear(more) {
                         self.is_read = true;
@@ -297,6 +315,7 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
     use serde_json::json;
 
     use crate::testing::Fixture;
@@ -336,6 +355,27 @@ mod tests {
         let mut seqs = answer.lines().take(5000).map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         assert!((1..).zip(seqs.by_ref()).all(|(number, line)| line["line"] == number && line["seq"] == number + 5));
         fixture.check().await;
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_told_that_the_server_stops() {
+        let fixture = Fixture::new().await;
+        let (sender, pieces) = tokio::sync::mpsc::channel::<Result<&str, std::io::Error>>(8);
+        let pieces = futures_util::stream::unfold(pieces, |mut pieces| async { Some((pieces.recv().await?, pieces)) });
+        let ndjson = "POST /v1/events\ncontent-type: application/x-ndjson";
+        let request = fixture.request("writer", ndjson, axum::body::Body::from_stream(pieces));
+        sender.send(Ok("{\"action\":\"x\"}\n")).await.unwrap();
+        let mut answers = fixture.send(request).await.into_body().into_data_stream();
+        let logged = answers.next().await.unwrap().unwrap();
+        assert!(logged.starts_with(b"{\"line\":1,"), "{logged:?}");
+        fixture.stop.stop();
+        let end: serde_json::Value = serde_json::from_slice(&answers.next().await.unwrap().unwrap()).unwrap();
+        assert_eq!((&end["end"]["logged"], &end["end"]["error"]["code"]), (&json!(1), &json!("stopping")));
+        // What comes now is not logged.
+        let _ = sender.send(Ok("{\"action\":\"y\"}\n")).await;
+        drop(sender);
+        assert!(answers.next().await.is_none());
+        assert_eq!(fixture.log.count(&sealog::Filter::new().action("y")).await.unwrap(), 0);
     }
 
     #[tokio::test]

@@ -41,6 +41,10 @@ pub(crate) struct Readiness {
     sequencer: &'static str,
     /// `ok`, `behind` while the index is being made, or `failed`.
     index: &'static str,
+    /// Of how many events the index has all, tail included.
+    indexed: u64,
+    /// How many there are.
+    events: u64,
     /// `yes` when the server is about to stop.
     stopping: &'static str,
 }
@@ -94,17 +98,18 @@ async fn look(app: &App) -> Readiness {
         }
         Err(_) => sequencer = "held",
     }
-    let index = match app.log.index_progress() {
-        Ok(progress) if progress.borrow().events >= progress.borrow().total => "ok",
-        Ok(_) => "behind",
+    let events = app.log.head().await.map_or(0, |head| head.size);
+    let (index, indexed) = match app.log.index_progress().map(|progress| *progress.borrow()) {
+        Ok(progress) if progress.events >= progress.total => ("ok", events),
+        Ok(progress) => ("behind", progress.events),
         Err(error) => {
             tracing::error!(%error, "the index cannot be used");
-            "failed"
+            ("failed", 0)
         }
     };
     let stopping = if app.is_stopping() { "yes" } else { "no" };
     let ready = journal != "failed" && sequencer == "ok" && index == "ok" && stopping == "no";
-    Readiness { ready, journal, sequencer, index, stopping }
+    Readiness { ready, journal, sequencer, index, indexed, events, stopping }
 }
 
 #[cfg(test)]

@@ -188,6 +188,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_rotation_that_is_repeated_leaves_no_gap() {
+        let mut fixture = Fixture::new().await;
+        let id = fixture.key("again", crate::Role::Reader, None).await;
+        let mut keys = vec![fixture.keys.last().unwrap().1.clone()];
+        let mut rotate = async |grace: u64| {
+            let line = format!("POST /v1/keys/{id}/rotate\ncontent-type: application/json");
+            let answer = fixture.ask("admin", &line, format!(r#"{{"graceMs": {grace}}}"#)).await;
+            keys.push(answer.json()["key"].as_str().unwrap().to_owned());
+            let mut statuses = Vec::new();
+            for key in &keys {
+                statuses.push(fixture.ask(key, "GET /v1/events", "").await.status.as_u16());
+            }
+            statuses
+        };
+        // The answer of the first one may have been lost.
+        assert_eq!(rotate(60_000).await, [200, 200]);
+        assert_eq!(rotate(60_000).await, [200, 200, 200]);
+        // Without a grace, all before it end at once, those of a longer one too.
+        assert_eq!(rotate(0).await, [401, 401, 401, 200]);
+        fixture.check().await;
+    }
+
+    #[tokio::test]
     async fn wrong_keys_are_not_made() {
         let mut fixture = Fixture::new().await;
         for body in [

@@ -36,7 +36,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Info, OpenApi as Document};
+use utoipa::openapi::{Content, Info, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -80,7 +80,7 @@ pub(crate) fn all() -> (Router<Shared>, Document) {
          docs/HTTP.md tells all of it."
             .to_owned(),
     );
-    OpenApiRouter::with_openapi(document)
+    let (router, mut document) = OpenApiRouter::with_openapi(document)
         .routes(routes!(events_search::search_events, events_log::log_events))
         .routes(routes!(event::get_event))
         .routes(routes!(proof::get_proof))
@@ -111,7 +111,36 @@ pub(crate) fn all() -> (Router<Shared>, Document) {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
-        .split_for_parts()
+        .split_for_parts();
+    describe_common_errors(&mut document);
+    (router, document)
+}
+
+/// What any endpoint may answer that lets people in, and any that takes a body.
+fn describe_common_errors(document: &mut Document) {
+    let of_all = [
+        ("401", "`unauthenticated`: no key or token, or one that is not valid"),
+        ("403", "`forbidden`: it may not do this; `out_of_scope`: not with what binds it"),
+        ("429", "`rate_limited`, `too_many_streams`: later; `Retry-After` says when"),
+        ("503", "`stopping`, `overloaded`, `busy`, `timed_out`: send it again"),
+    ];
+    let of_bodies = [
+        ("408", "`body_timeout`: the body did not come in time"),
+        ("413", "`too_large`: send less at once"),
+        ("415", "`unsupported_media_type`"),
+    ];
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    let paths = document.paths.paths.values_mut();
+    let operations =
+        paths.flat_map(|path| [&mut path.get, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete]);
+    for operation in operations.filter_map(Option::as_mut).filter(|operation| operation.security.is_some()) {
+        let of_bodies = of_bodies.iter().filter(|_| operation.request_body.is_some());
+        for (status, description) in of_all.iter().chain(of_bodies) {
+            let response = ResponseBuilder::new().description(*description);
+            let response = response.content("application/problem+json", problem.clone()).build();
+            operation.responses.responses.entry((*status).to_owned()).or_insert_with(|| response.into());
+        }
+    }
 }
 
 /// The parts of the path.

@@ -4,7 +4,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
 use axum::response::Response;
-use sealog::Filter;
+use serde_json::json;
 
 use super::event::find;
 use super::{path, text};
@@ -33,8 +33,9 @@ pub(super) async fn get_proof(
     let caller = app.admit(&parts, Operation::read(Asked::Event(id.clone()))).await?;
     Query::without_filter(&parts, &[])?;
     let view = caller.view(&app.log)?;
-    let proof = app.in_time(async { view.proof(find(&view, &id).await?.seq()).await }).await?;
-    app.reads.note(&caller, "event", &Filter::new()).await?;
+    let record = app.in_time(find(&view, &id)).await?;
+    let proof = app.in_time(view.proof(record.seq())).await?;
+    app.reads.note(&caller, "event", &json!({"id": record.id()})).await?;
     Ok(text(proof.to_text()))
 }
 

@@ -1,6 +1,5 @@
 //! `POST /v1/reports`: what a filter selects, as a download.
 
-use std::convert::Infallible;
 use std::io::{self, Write};
 
 use axum::body::{Body, Bytes};
@@ -94,26 +93,29 @@ pub(super) async fn make_report(State(app): State<Shared>, request: Request) -> 
     options.rules = rules;
 
     let (sender, mut pieces) = mpsc::channel(PIECES_AHEAD);
-    let mut report = tokio::spawn(async move { view.generate_report(&options, Pieces(sender), |_| {}).await });
+    let report = tokio::spawn(async move { view.generate_report(&options, Pieces(sender), |_| {}).await });
     // What goes wrong before anything is written is an answer of its own.
-    let first = tokio::select! {
-        biased;
-        first = pieces.recv() => first,
-        done = &mut report => match done.map_err(Problem::internal)? {
-            Err(error) => return Err(error.into()),
-            Ok(_) => pieces.recv().await,
-        },
+    let first = pieces.recv().await;
+    let report = if first.is_some() {
+        Some(report)
+    } else {
+        report.await.map_err(Problem::internal)??;
+        None
     };
-    let first = match first {
-        Some(first) => first,
-        None => match report.await.map_err(Problem::internal)? {
-            Err(error) => return Err(error.into()),
-            Ok(_) => Bytes::new(),
-        },
-    };
-    let rest = unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
-    let whole = futures_util::stream::once(async move { first }).chain(rest);
-    let body = Body::from_stream(whole.map(Ok::<_, Infallible>));
+    let rest = unfold((pieces, report), |(mut pieces, report)| async move {
+        if let Some(piece) = pieces.recv().await {
+            return Some((Ok(piece), (pieces, report)));
+        }
+        let failed = match report?.await {
+            Ok(Ok(_)) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        // The connection breaks off, so that nobody takes a part for the whole.
+        tracing::error!(error = failed, "a report broke off");
+        Some((Err(io::Error::other(failed)), (pieces, None)))
+    });
+    let body = Body::from_stream(futures_util::stream::iter(first.map(Ok)).chain(rest));
     let (kind, name) = match format.as_str() {
         "json" => ("application/json", "attachment; filename=\"report.json\""),
         "ndjson" => ("application/x-ndjson", "attachment; filename=\"report.ndjson\""),
@@ -152,7 +154,29 @@ impl Write for Pieces {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+    use sealog::Event;
+    use sealog::rusqlite::Connection;
+
     use crate::testing::Fixture;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_report_that_breaks_off_is_not_taken_for_a_whole_one() {
+        let fixture = Fixture::new().await;
+        for _ in 0..5 {
+            let events = (0..2_000).map(|_| Event::new("a.b").actor("x".repeat(400)));
+            fixture.log.log_bulk(events.collect()).await.unwrap();
+        }
+        let damage = "UPDATE frame SET bodies = x'00' WHERE seq = (SELECT max(seq) FROM frame WHERE seq < 9000)";
+        assert_eq!(Connection::open(fixture.path()).unwrap().execute(damage, []).unwrap(), 1);
+        for format in ["json", "ndjson", "csv"] {
+            let body = format!(r#"{{"format": "{format}", "filter": {{"actions": ["a.b"]}}}}"#);
+            let request = fixture.request("reader", "POST /v1/reports\ncontent-type: application/json", body);
+            let answer = fixture.send(request).await;
+            assert_eq!(answer.status(), 200);
+            assert!(answer.into_body().collect().await.is_err(), "{format}");
+        }
+    }
 
     #[tokio::test]
     async fn a_report_is_a_download_in_each_format() {

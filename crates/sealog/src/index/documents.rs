@@ -69,7 +69,9 @@ fn step<'b>(scanner: &mut Scanner<'b>, sink: &mut dyn Sink<'b>) -> Option<()> {
         "path" => {
             let path = scanner.string()?.unescaped()?;
             sink.changed(&path);
-            sink.text(path);
+            // As its names are written in the documents, and as RFC 6901 has it: "~1" first.
+            let is_escaped = path.contains('~');
+            sink.text(if is_escaped { path.replace("~1", "/").replace("~0", "~").into() } else { path });
             Some(())
         }
         _ => pass(scanner),
@@ -128,6 +130,10 @@ mod tests {
         assert_eq!(found_all.texts, ["Ada", "k", "v", "x\n", "gone", "was", "/k/0", "m", "\"q\""]);
         assert_eq!((found_all.ids, found_all.changed), (vec!["1".to_owned()], vec!["/k/0".to_owned()]));
         assert_eq!(found(r#"{"before":"only"}"#).unwrap().texts, ["only"]);
+        // The name of what was removed stands in the diff's path alone.
+        let removed =
+            found(r#"{"after":{},"before":{"a/b~":1},"diff":[{"old":1,"op":"remove","path":"/a~1b~0"}]}"#).unwrap();
+        assert_eq!((removed.texts, removed.changed), (vec!["/a/b~".to_owned()], vec!["/a~1b~0".to_owned()]));
         assert_eq!(found("{}"), Some(Found::default()));
     }
 

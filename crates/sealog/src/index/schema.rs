@@ -19,7 +19,7 @@ use super::words::words;
 use crate::error::Result;
 
 /// Says which fields and terms there are. An index with another number is made anew.
-pub(crate) const INDEX_VERSION: u32 = 2;
+pub(crate) const INDEX_VERSION: u32 = 3;
 /// The name of the tokenizer for [`Document::text`].
 pub(crate) const TOKENIZER: &str = "sealog-words";
 /// Longer paths of the diff have no term of their own: no filter is that long.
