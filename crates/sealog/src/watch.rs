@@ -231,8 +231,8 @@ impl AuditLog {
         F: Future<Output = Result<T>> + Send,
     {
         let selection = self.scope.and(Matcher::new(filter)?);
-        let begin = (self.clone(), 0, None::<T>);
-        Ok(Watch(Box::pin(try_unfold(begin, move |(log, mut looked_to, known)| {
+        let begin = (self.clone(), 0, None, None::<T>);
+        Ok(Watch(Box::pin(try_unfold(begin, move |(log, mut looked_to, mut removal, known)| {
             let (selection, ask) = (selection.clone(), ask.clone());
             async move {
                 if known.is_some() {
@@ -241,15 +241,14 @@ impl AuditLog {
                 }
                 loop {
                     let size = log.size().await?;
-                    let is_new = match &known {
-                        None => true,
-                        Some(_) => !log.selected(&selection, looked_to, 1).await?.0.is_empty(),
-                    };
-                    looked_to = size;
+                    let (comes, newest_removal) = log.comes(&selection, looked_to).await?;
+                    // What was removed may have been a part of the answer.
+                    let is_new = known.is_none() || comes || newest_removal != removal;
+                    (looked_to, removal) = (size, newest_removal);
                     if is_new {
                         let answer = ask(log.clone()).await?;
                         if known.as_ref() != Some(&answer) {
-                            return Ok(Some((answer.clone(), (log, looked_to, Some(answer)))));
+                            return Ok(Some((answer.clone(), (log, looked_to, removal, Some(answer)))));
                         }
                         rest(interval).await;
                     }
@@ -257,6 +256,15 @@ impl AuditLog {
                 }
             }
         }))))
+    }
+
+    /// Whether an event is selected, from `seq` on, and which removal is the newest.
+    async fn comes(&self, selection: &Selection, seq: u64) -> Result<(bool, Option<u64>)> {
+        self.ask(selection.clone(), move |view, selection, snapshot| {
+            let (seqs, _) = in_order(view, selection, seq, 1, snapshot)?;
+            Ok((!seqs.is_empty(), snapshot.head()?.removal))
+        })
+        .await
     }
 
     /// Events that are selected, from `seq` on, and the seq up to which everything was looked at.

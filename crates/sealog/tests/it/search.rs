@@ -9,7 +9,7 @@ use sealog::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, cases, check};
+use crate::support::{Fixture, NOW_MS, cases, check};
 
 /// What a filter means, said once more and as plainly as can be.
 fn selects(filter: &Filter, record: &Record) -> bool {
@@ -310,4 +310,41 @@ async fn an_index_is_made_anew_before_it_is_said_to_be() {
     let log = fixture.builder().read_only(true).open().await.unwrap();
     assert_eq!(log.count(&Filter::new()).await.unwrap(), 2_000);
     assert_eq!(log.index_progress().unwrap().borrow().events, 2_000);
+}
+
+#[tokio::test]
+async fn each_short_form_filters_before_it_limits() {
+    let fixture = Fixture::new();
+    let log = fixture.builder().tail_events(64).open().await.unwrap();
+    // What is asked for is the oldest, behind many that fit all but one of the conditions.
+    let wanted = [("w-2", 2), ("w-1", 1)].map(|(id, number)| {
+        let event = Event::new("record.deleted").actor("u-1").resource("invoice", "i-1").severity(Severity::Error);
+        event.id(id).timestamp(NOW_MS - 10_000 + number)
+    });
+    log.log_bulk(wanted.into_iter().rev().collect()).await.unwrap();
+    let near = (0..300).map(|number| {
+        let event = Event::new(["record.viewed", "user.login"][number % 2]).severity(Severity::Info);
+        event.actor(["u-1", "u-2"][number / 2 % 2]).resource("invoice", "i-2")
+    });
+    log.log_bulk(near.collect()).await.unwrap();
+    let page = PageOptions::new().limit(2);
+    let pages = [
+        log.query_by_actor("u-1", &["record.deleted", "record.restored"], &page).await.unwrap(),
+        log.query_by_resource("invoice", "i-1", &page).await.unwrap(),
+        log.query_by_severity(&[Severity::Error, Severity::Critical], &page).await.unwrap(),
+        log.query_by_action("record.deleted", &page).await.unwrap(),
+    ];
+    for page in pages {
+        let ids: Vec<_> = page.events.iter().map(Record::id).collect();
+        assert_eq!((ids, page.has_more), (vec!["w-2", "w-1"], false));
+    }
+    assert_eq!(log.query_by_actor("u-1", &[], &PageOptions::new()).await.unwrap().events.len(), 50);
+
+    // What comes between two pages moves neither.
+    let first = log.query_by_actor("u-2", &[], &page).await.unwrap();
+    log.log_bulk((0..5).map(|_| Event::new("user.login").actor("u-2")).collect()).await.unwrap();
+    let second = log.query_by_actor("u-2", &[], &page.clone().after(first.next_cursor.unwrap())).await.unwrap();
+    let seqs: Vec<_> = first.events.iter().chain(&second.events).map(Record::seq).collect();
+    assert_eq!(seqs, [301, 300, 297, 296]);
+    check(&log).await;
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealog::{AuditLog, Event, Filter, ManualClock, Record, Severity, StatsOptions, Watch, WatchFrom};
+use sealog::{
+    AuditLog, Erasure, Event, Filter, ManualClock, Record, Severity, StatsOptions, Subject, Watch, WatchFrom,
+};
 
 use crate::application::{self, Application};
 use crate::support::{Fixture, NOW_MS, check, fill, receipt};
@@ -184,6 +186,25 @@ async fn invariant_9_a_wait_that_is_given_up_loses_nothing() {
 }
 
 /// Invariant 9: lists and statistics come to the right answer, whoever writes, and tell no state twice.
+#[tokio::test]
+async fn what_is_removed_goes_from_lists_and_statistics_too() {
+    let fixture = Fixture::new();
+    let log = fixture.builder().open().await.unwrap();
+    for actor in ["u-1", "u-2", "u-1"] {
+        log.log(Event::new("a.b").actor(actor).severity(Severity::Critical)).await.unwrap();
+    }
+    let filter = Filter::new().action("a.b");
+    let mut stats = log.watch_stats(.., &filter, &StatsOptions::new()).unwrap();
+    let mut list = log.watch_list(&filter, 10).unwrap();
+    assert_eq!((next(&mut stats).await.total, next(&mut list).await.len()), (3, 3));
+    // Nothing that they select comes, and yet they change.
+    log.erase(&Erasure::new(Subject::actor("u-1"), "gdpr-17")).await.unwrap();
+    until(&mut stats, |stats| stats.total == 1).await;
+    let left = until(&mut list, |list| list.len() == 1).await;
+    assert_eq!(left[left.len() - 1][0].actor_id.as_deref(), Some("u-2"));
+    check(&log).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn invariant_9_lists_and_statistics_end_with_the_right_answer() {
     const EVENTS: usize = 300;
