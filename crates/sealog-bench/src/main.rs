@@ -110,6 +110,17 @@ fn run(args: &Args) -> Result<bool> {
     if args.journal != Journal::Sqlite && !matches!(args.name, Name::Ingest) {
         return Err("--journal is for ingest".into());
     }
+    let own = match args.name {
+        Name::Ingest | Name::Report | Name::Rules => None,
+        Name::Track => Some("track makes its own rows"),
+        Name::Query => Some("query makes its own events"),
+        Name::Serve => Some("serve makes its own events"),
+        Name::Cleanup => Some("cleanup makes its own events"),
+        Name::Standing => Some("standing makes its own events"),
+    };
+    if let Some(own) = own.filter(|_| args.input != "generator") {
+        return Err(format!("{own}; --input is for ingest, report and rules").into());
+    }
     match args.name {
         Name::Ingest => {
             let report = match args.journal {
@@ -120,17 +131,11 @@ fn run(args: &Args) -> Result<bool> {
             Ok(report.holds())
         }
         Name::Serve => {
-            if args.input != "generator" {
-                return Err("serve makes its own events; --input is for ingest".into());
-            }
             let report = serve::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }
         Name::Query => {
-            if args.input != "generator" {
-                return Err("query makes its own events; --input is for ingest, report and rules".into());
-            }
             let report = query::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
@@ -141,25 +146,16 @@ fn run(args: &Args) -> Result<bool> {
             Ok(report.holds())
         }
         Name::Cleanup => {
-            if args.input != "generator" {
-                return Err("cleanup makes its own events; --input is for ingest, report and rules".into());
-            }
             let report = cleanups::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }
         Name::Track => {
-            if args.input != "generator" {
-                return Err("track makes its own rows; --input is for ingest, report and rules".into());
-            }
             let report = tracking::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())
         }
         Name::Standing => {
-            if args.input != "generator" {
-                return Err("standing makes its own events; --input is for ingest, report and rules".into());
-            }
             let report = standing::run(args.scale, &dir)?;
             print(args, &report)?;
             Ok(report.holds())

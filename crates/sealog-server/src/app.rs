@@ -84,20 +84,16 @@ impl App {
     /// Lets somebody in, or says why not.
     pub(crate) async fn admit(&self, parts: &Parts, operation: Operation) -> Result<Caller, Problem> {
         let limits = &self.options.limits;
-        let refusals = Pace {
-            requests: limits.max_refusals_per_minute,
-            within: Duration::from_mins(1),
-            burst: limits.max_refusals_per_minute,
-        };
-        let client = client_of(parts, &self.options.trusted_proxies).map(|client| format!("address {client}"));
         let caller = match self.identify(parts, &operation).await {
             Ok(caller) => caller,
             // Who shares an address with somebody who is refused, and has a key, is let in all the same.
             Err(problem) => {
                 if problem.code() == Code::Unauthenticated.as_str()
-                    && let Some(client) = &client
+                    && let Some(client) = client_of(parts, &self.options.trusted_proxies)
                 {
-                    self.rates.count(client, refusals).map_err(too_soon)?;
+                    let most = limits.max_refusals_per_minute;
+                    let refusals = Pace { requests: most, within: Duration::from_mins(1), burst: most };
+                    self.rates.count(&format!("address {client}"), refusals).map_err(too_soon)?;
                 }
                 return Err(problem);
             }
