@@ -14,7 +14,7 @@ use crate::live::hub::Hub;
 use crate::metrics::Metrics;
 use crate::peer::client_of;
 use crate::problem::{Code, Problem};
-use crate::rate::{Pace, Rates, Streams, too_soon};
+use crate::rate::{Pace, Places, Rates, too_soon};
 use crate::reads::Reads;
 use crate::state_file::StateFile;
 use crate::{Options, Stop};
@@ -29,7 +29,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) hub: Arc<Hub>,
     pub(crate) rates: Rates,
-    pub(crate) streams: Arc<Streams>,
+    pub(crate) streams: Arc<Places>,
     /// Room for bodies, in KiB.
     pub(crate) room: Arc<Semaphore>,
     /// Taken by whoever has the log verified.
@@ -62,7 +62,7 @@ impl App {
             state_file: StateFile::new(options.state_file.clone()),
             metrics: Metrics::new(),
             rates: Rates::new(),
-            streams: Streams::new(),
+            streams: Places::new(),
             readiness: crate::endpoints::Known::default(),
             token_secret: OnceCell::new(),
             log,

@@ -40,6 +40,9 @@ pub struct Limits {
     pub max_streams: usize,
     /// Connections at once. Default: 4,096. Further ones wait to be accepted.
     pub max_connections: usize,
+    /// Connections at once from one address that is no trusted proxy's; of IPv6, from one /64. Default: 1,024, so
+    /// that no one takes all the places. Further ones are closed.
+    pub max_connections_per_address: usize,
     /// How long a request's head may take, and how long a connection may be idle between two requests, in
     /// milliseconds. Default: 30,000: longer than a slow network needs, shorter than what half-open
     /// connections would need to add up.
@@ -78,6 +81,7 @@ impl Default for Limits {
             max_streams_per_caller: 100,
             max_streams: 4096,
             max_connections: 4096,
+            max_connections_per_address: 1024,
             head_timeout_ms: 30_000,
             body_pause_ms: 30_000,
             write_pause_ms: 60_000,

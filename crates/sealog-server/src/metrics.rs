@@ -25,11 +25,18 @@ pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<String, Latency>>,
     pub(crate) events_logged: AtomicU64,
     pub(crate) events_rejected: AtomicU64,
+    /// Connections that were closed because their address had too many.
+    pub(crate) connections_closed: AtomicU64,
 }
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        Self { requests: Mutex::default(), events_logged: AtomicU64::new(0), events_rejected: AtomicU64::new(0) }
+        Self {
+            requests: Mutex::default(),
+            events_logged: AtomicU64::new(0),
+            events_rejected: AtomicU64::new(0),
+            connections_closed: AtomicU64::new(0),
+        }
     }
 
     /// Counts one request. `endpoint` is one of the routes, so there are few.

@@ -1,4 +1,4 @@
-//! How often somebody may ask, and how many streams they may have.
+//! How often somebody may ask, and how many places they may take.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,49 +60,56 @@ pub(crate) fn too_soon(wait: Duration) -> Problem {
     Problem::new(Code::RateLimited, format!("too many requests; wait {} s", seconds.max(1))).retry_after(seconds.max(1))
 }
 
-/// Live streams of each caller.
-pub(crate) struct Streams {
-    open: Mutex<HashMap<String, usize>>,
+/// Places that are taken, by whom: live streams by caller, connections by address.
+pub(crate) struct Places {
+    taken: Mutex<HashMap<String, usize>>,
 }
 
-/// One live stream, as long as it is held.
-pub(crate) struct Stream {
-    streams: Arc<Streams>,
-    caller: String,
+/// A place, as long as it is held.
+pub(crate) struct Place {
+    places: Arc<Places>,
+    who: String,
 }
 
-impl Streams {
+/// Why there is no place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// Whoever asks has as many as one may have.
+    Yours,
+    /// All are taken.
+    All,
+}
+
+impl Places {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default() })
+        Arc::new(Self { taken: Mutex::default() })
     }
 
-    pub(crate) fn open(self: &Arc<Self>, caller: &str, each: usize, all: usize) -> Result<Stream, Problem> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.values().sum::<usize>() >= all {
-            return Err(Problem::new(Code::TooManyStreams, format!("there are {all} live streams; try again later"))
-                .retry_after(10));
+    pub(crate) fn take(self: &Arc<Self>, who: &str, each: usize, all: usize) -> Result<Place, Full> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.values().sum::<usize>() >= all {
+            return Err(Full::All);
         }
-        let mine = open.entry(caller.to_owned()).or_default();
+        let mine = taken.entry(who.to_owned()).or_default();
         if *mine >= each {
-            return Err(Problem::new(Code::TooManyStreams, format!("you have {each} live streams; close one first"))
-                .retry_after(10));
+            return Err(Full::Yours);
         }
         *mine += 1;
-        Ok(Stream { streams: self.clone(), caller: caller.to_owned() })
+        Ok(Place { places: self.clone(), who: who.to_owned() })
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 }
 
-impl Drop for Stream {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mine) = open.get_mut(&self.caller) {
+        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mine) = taken.get_mut(&self.who) {
             *mine -= 1;
             if *mine == 0 {
-                open.remove(&self.caller);
+                taken.remove(&self.who);
             }
         }
     }
@@ -127,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_counted_until_they_end() {
-        let streams = Streams::new();
-        let first = streams.open("a", 1, 2).unwrap();
-        assert!(streams.open("a", 1, 2).is_err());
-        let _second = streams.open("b", 1, 2).unwrap();
-        assert!(streams.open("c", 1, 2).is_err());
+    fn places_are_taken_until_they_are_left() {
+        let places = Places::new();
+        let first = places.take("a", 1, 2).map_err(|full| format!("{full:?}")).unwrap();
+        assert_eq!(places.take("a", 1, 2).err(), Some(Full::Yours));
+        let _second = places.take("b", 1, 2).map_err(|full| format!("{full:?}")).unwrap();
+        assert_eq!(places.take("c", 1, 2).err(), Some(Full::All));
         drop(first);
-        assert_eq!(streams.count(), 1);
-        streams.open("a", 1, 2).unwrap();
+        assert_eq!(places.count(), 1);
+        assert!(places.take("a", 1, 2).is_ok());
     }
 }

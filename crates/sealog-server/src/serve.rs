@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,6 +21,8 @@ use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::limits::MAX_HEAD_BYTES;
+use crate::metrics::count;
+use crate::rate::{Place, Places};
 use crate::{Server, Stop, until_stopped};
 
 /// How long it waits before it accepts again where the machine has nothing left for another connection.
@@ -134,6 +136,7 @@ async fn run(
 ) {
     let limits = app.options.limits.clone();
     let places = Arc::new(Semaphore::new(limits.max_connections));
+    let addresses = Places::new();
     let mut connections = JoinSet::new();
     let mut flush = tokio::time::interval(FLUSH_INTERVAL);
     loop {
@@ -144,10 +147,11 @@ async fn run(
             _ = flush.tick() => app.write_down(false).await,
             accepted = accept(&listener, &places) => {
                 let (stream, peer, place) = accepted;
+                let Some(of_address) = app.place_of(&addresses, peer.ip()) else { continue };
                 let (router, stopped, tls) = (router.clone(), stopped.clone(), tls.clone());
                 let (head, write) = (limits.head_timeout_ms, limits.write_pause_ms);
                 connections.spawn(async move {
-                    let _place = place;
+                    let _places = (place, of_address);
                     let times = Times { head: Duration::from_millis(head), write: Duration::from_millis(write) };
                     connection(stream, peer, router, tls, times, stopped).await;
                 });
@@ -165,6 +169,24 @@ async fn run(
 }
 
 impl App {
+    /// The place that a connection takes among those of its address; `None` when there are too many. Those of a
+    /// trusted proxy are many people's.
+    fn place_of(&self, addresses: &Arc<Places>, address: IpAddr) -> Option<Place> {
+        let is_trusted = self.options.trusted_proxies.iter().any(|network| network.contains(address));
+        let most = if is_trusted { usize::MAX } else { self.options.limits.max_connections_per_address };
+        let who = match address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            // Whoever has one address of a /64 has them all.
+            IpAddr::V6(address) => format!("{:x}", address.to_bits() >> 64),
+        };
+        let place = addresses.take(&who, most, usize::MAX).ok();
+        if place.is_none() {
+            tracing::debug!(%address, "a connection was closed: there are too many from its address");
+            count(&self.metrics.connections_closed, 1);
+        }
+        place
+    }
+
     /// Writes down what is counted of reads and of keys.
     async fn write_down(&self, all: bool) {
         if let Err(problem) = self.reads.flush(all).await {

@@ -42,9 +42,7 @@ const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
 /// How many events are read from the journal at a time.
 const READ_STRIDE_EVENTS: u64 = 256;
 /// Reading connections that are open at once; further calls wait for one.
-const MAX_READERS: usize = 16;
-/// Reading connections that are kept open.
-const MAX_IDLE_READERS: usize = 4;
+pub(crate) const MAX_READERS: usize = 16;
 
 /// The audit log. Cheap to clone; every clone is the same handle.
 ///
@@ -851,7 +849,7 @@ impl AuditLog {
             };
             let result = read(&mut reader);
             let mut readers = shared.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() < MAX_IDLE_READERS && !reader.is_broken() {
+            if readers.len() < shared.place.idle_readers() && !reader.is_broken() {
                 readers.push(reader);
             }
             result

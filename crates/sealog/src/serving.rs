@@ -143,6 +143,15 @@ impl AuditLog {
         self.writer()?.append(Vec::new()).await.map(drop).map_err(|refused| refused.error)
     }
 
+    /// Whether questions are answered at once, or wait until the index has caught up.
+    ///
+    /// # Errors
+    ///
+    /// `Index`, `Storage` or `Busy` while there is no index and none can be made.
+    pub fn index_is_up(&self) -> Result<bool> {
+        self.index()?.is_up()
+    }
+
     /// Where this handle has its time and its randomness from.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.shared.clock

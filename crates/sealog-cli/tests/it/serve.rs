@@ -298,6 +298,40 @@ fn send_arrays(load: &Load) -> Vec<Value> {
     receipts
 }
 
+/// Sends streams of lines, and again those that have no answer; answers their receipts.
+fn send_lines(load: &Load) -> Vec<Value> {
+    let mut receipts = Vec::new();
+    while !load.is_over() {
+        let until = receipts.len() + 300;
+        while receipts.len() < until {
+            let Some(mut client) = load.connect() else {
+                Load::rest();
+                continue;
+            };
+            let event = |i| format!("{}\n", json!({"id": format!("line-{i}"), "action": "load", "actorId": "lines"}));
+            let lines = (receipts.len()..until).map(event).collect::<String>();
+            let mut line = String::new();
+            if client.send("POST /v1/events", "content-type: application/x-ndjson\r\n", &lines).is_err() {
+                continue;
+            }
+            // Between the lines stand the lengths of chunks, and a line counts when it is whole.
+            while client.reader.read_line(&mut line).is_ok_and(|read| read > 0) && line.ends_with('\n') {
+                if line.starts_with("{\"end\":") {
+                    break;
+                }
+                if line.starts_with("{\"line\":") {
+                    let receipt: Value = serde_json::from_str(&line).expect("a receipt");
+                    assert_eq!(receipt["id"], format!("line-{}", receipts.len()), "{receipt}");
+                    receipts.push(receipt);
+                    load.acknowledged.fetch_add(1, Ordering::SeqCst);
+                }
+                line.clear();
+            }
+        }
+    }
+    receipts
+}
+
 /// Watches, and goes on where it was whenever the stream breaks off, until `last` was seen. Answers the seqs.
 fn watch(load: &Load, last: &Mutex<Option<u64>>) -> Vec<u64> {
     let mut seen: Vec<u64> = Vec::new();
@@ -357,10 +391,10 @@ async fn invariant_1_a_server_that_is_killed_loses_nothing_and_repeats_nothing()
             std::thread::spawn(move || send_singles(&load, &format!("one{i}")))
         })
         .collect();
-    senders.push({
+    for send in [send_arrays, send_lines] {
         let load = load.clone();
-        std::thread::spawn(move || send_arrays(&load))
-    });
+        senders.push(std::thread::spawn(move || send(&load)));
+    }
     let watchers: Vec<_> = (0..2)
         .map(|_| {
             let (load, last) = (load.clone(), last.clone());

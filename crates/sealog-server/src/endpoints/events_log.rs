@@ -79,9 +79,8 @@ async fn one(app: &App, text: &str, tenant: Option<&str>) -> Result<Response, Pr
         Err(problem) => Err(problem),
     };
     let logged = logged.inspect_err(|_| count(&app.metrics.events_rejected, 1))?;
-    count(&app.metrics.events_logged, 1);
-    let is_new = logged.receipt().is_some_and(|receipt| !receipt.existed);
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if is_new(&logged) { StatusCode::CREATED } else { StatusCode::OK };
+    count(&app.metrics.events_logged, u64::from(is_new(&logged)));
     Ok((status, json(&logged)?).into_response())
 }
 
@@ -91,10 +90,15 @@ async fn many(app: &App, text: &str, tenant: Option<&str>) -> Result<Response, P
         Err(problem) => Err(problem),
     };
     let logged = logged.inspect_err(|_| count(&app.metrics.events_rejected, 1))?;
-    count(&app.metrics.events_logged, logged.len() as u64);
+    count(&app.metrics.events_logged, logged.iter().filter(|logged| is_new(logged)).count() as u64);
     let receipts: Vec<&Logged> = logged.iter().collect();
     let receipts = serde_json::to_string(&receipts).map_err(Problem::internal)?;
     Ok(json_text(format!("{{\"receipts\":{receipts}}}")))
+}
+
+/// Whether the event came into the log by this call.
+pub(super) fn is_new(logged: &Logged) -> bool {
+    logged.receipt().is_some_and(|receipt| !receipt.existed)
 }
 
 /// The tenant whose events a caller may log, where they may not log all.

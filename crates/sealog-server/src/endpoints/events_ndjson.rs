@@ -15,7 +15,7 @@ use sealog::{ErrorKind, Event, Logged};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::events_log::{NDJSON, event, told_within};
+use super::events_log::{NDJSON, event, is_new, told_within};
 use crate::app::{App, Shared};
 use crate::body::{Incoming, Room};
 use crate::metrics::count;
@@ -43,6 +43,8 @@ struct Batch {
 struct Answered {
     text: String,
     logged: u64,
+    /// Of those, the ones that had not been logged before.
+    new: u64,
     rejected: u64,
     /// Why nothing more is logged.
     failed: Option<Problem>,
@@ -140,7 +142,7 @@ impl Lines {
     fn take(&mut self, answered: Answered) {
         self.logged += answered.logged;
         self.rejected += answered.rejected;
-        count(&self.app.metrics.events_logged, answered.logged);
+        count(&self.app.metrics.events_logged, answered.new);
         count(&self.app.metrics.events_rejected, answered.rejected);
         self.ready.push_back(answered.text);
         if let Some(problem) = answered.failed {
@@ -212,7 +214,7 @@ impl Lines {
 
 async fn log(app: &App, batch: &Batch, tenant: Option<&str>, only_errors: bool) -> Answered {
     let mut answers =
-        Answers { text: String::new(), only_errors, is_bounded: tenant.is_some(), logged: 0, rejected: 0 };
+        Answers { text: String::new(), only_errors, is_bounded: tenant.is_some(), logged: 0, new: 0, rejected: 0 };
     let read = |line: &[u8]| -> Option<Result<Event, Problem>> {
         let Ok(line) = std::str::from_utf8(line) else {
             return Some(Err(Problem::new(Code::Malformed, "the line is no UTF-8")));
@@ -289,12 +291,14 @@ struct Answers {
     only_errors: bool,
     is_bounded: bool,
     logged: u64,
+    new: u64,
     rejected: u64,
 }
 
 impl Answers {
     fn logged(&mut self, number: u64, logged: &Logged) {
         self.logged += 1;
+        self.new += u64::from(is_new(logged));
         if self.only_errors {
             return;
         }
@@ -309,7 +313,7 @@ impl Answers {
     }
 
     fn answered(self, failed: Option<Problem>) -> Answered {
-        Answered { text: self.text, logged: self.logged, rejected: self.rejected, failed }
+        Answered { text: self.text, logged: self.logged, new: self.new, rejected: self.rejected, failed }
     }
 }
 

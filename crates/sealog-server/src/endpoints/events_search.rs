@@ -8,6 +8,7 @@ use sealog::{AuditLog, EventPage, MAX_PAGE_EVENTS, PageOptions, Record};
 
 use super::json_text;
 use crate::app::{App, Shared};
+use crate::around::Way;
 use crate::auth::{Asked, Operation};
 use crate::live::{self, frame};
 use crate::problem::{Problem, ProblemBody};
@@ -60,19 +61,22 @@ pub(super) async fn search_events(State(app): State<Shared>, parts: Parts) -> Re
         let events = app.hub.watch(view, query.filter, next)?;
         return Ok(live::response(&app, &caller, place, first, events));
     }
-    let answer = match after_seq {
+    let mut answer = match after_seq {
         Some(next) => {
             if page.limit > MAX_PAGE_EVENTS {
                 let text = format!("the limit is from 1 to {MAX_PAGE_EVENTS}, and this is {}", page.limit);
                 return Err(Problem::argument("/limit", text));
             }
             let found = app.in_time(view.select(&query.filter, next, page.limit)).await?;
-            page_json(&found.events, &format!(",\"afterSeq\":{}", found.next_seq as i64 - 1))
+            json_text(page_json(&found.events, &format!(",\"afterSeq\":{}", found.next_seq as i64 - 1)))
         }
-        None => search_json(&app.in_time(view.search(&query.filter, &page)).await?),
+        None => json_text(search_json(&app.in_time(view.search(&query.filter, &page)).await?)),
     };
+    if after_seq.is_some() {
+        answer.extensions_mut().insert(Way::Poll);
+    }
     app.reads.note(&caller, "events", &query.filter).await?;
-    Ok(json_text(answer))
+    Ok(answer)
 }
 
 /// The first page as of one size of the log, and that size: what comes later is told later.

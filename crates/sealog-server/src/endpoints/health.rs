@@ -99,14 +99,15 @@ async fn look(app: &App) -> Readiness {
         Err(_) => sequencer = "held",
     }
     let events = app.log.head().await.map_or(0, |head| head.size);
-    let (index, indexed) = match app.log.index_progress().map(|progress| *progress.borrow()) {
-        Ok(progress) if progress.events >= progress.total => ("ok", events),
-        Ok(progress) => ("behind", progress.events),
+    let index = match app.log.index_is_up() {
+        Ok(true) => "ok",
+        Ok(false) => "behind",
         Err(error) => {
             tracing::error!(%error, "the index cannot be used");
-            ("failed", 0)
+            "failed"
         }
     };
+    let indexed = app.log.index_progress().map_or(0, |progress| progress.borrow().events.min(events));
     let stopping = if app.is_stopping() { "yes" } else { "no" };
     let ready = journal != "failed" && sequencer == "ok" && index == "ok" && stopping == "no";
     Readiness { ready, journal, sequencer, index, indexed, events, stopping }
@@ -119,6 +120,7 @@ mod tests {
     #[tokio::test]
     async fn health_is_for_anybody() {
         let mut fixture = Fixture::new().await;
+        fixture.log.count(&sealog::Filter::new()).await.unwrap();
         fixture.tell("", "GET /healthz", "").await;
         fixture.tell("", "GET /readyz", "").await;
         fixture.stop.stop();
@@ -126,6 +128,45 @@ mod tests {
         fixture.tell("", "GET /readyz", "").await;
         fixture.tell("reader", "GET /v1/events", "").await;
         fixture.matches("health").await;
+    }
+
+    #[tokio::test]
+    async fn a_log_that_another_process_holds_is_not_ready() {
+        let fixture = Fixture::new().await;
+        let other = rusqlite::Connection::open(fixture.log.path()).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let answer = fixture.ask("", "GET /readyz", "").await;
+        assert_eq!((answer.status.as_u16(), answer.json()["sequencer"].as_str()), (503, Some("held")));
+        other.execute_batch("ROLLBACK").unwrap();
+        let again = async { while super::look(&fixture.app).await.sequencer != "ok" {} };
+        tokio::time::timeout(std::time::Duration::from_secs(30), again).await.expect("it goes on");
+        fixture.check().await;
+    }
+
+    #[tokio::test]
+    async fn an_index_that_cannot_be_made_is_said_to_have_failed_and_a_log_that_is_only_read_is_ready() {
+        let fixture = Fixture::new().await;
+        let app_of = async |folder: &str| {
+            let builder = sealog::AuditLog::builder(fixture.log.path()).read_only(true);
+            let index = fixture.log.path().with_file_name(folder);
+            crate::router(builder.index(index).open().await.unwrap()).into_parts().1
+        };
+        std::fs::write(fixture.log.path().with_file_name("no-folder"), "").unwrap();
+        let (broken, whole) = (app_of("no-folder").await, app_of("another").await);
+        for (app, expected) in [(broken, ("failed", false, 0)), (whole, ("ok", true, 6))] {
+            let found = async {
+                loop {
+                    let found = super::look(&app).await;
+                    if found.index != "behind" {
+                        assert_eq!((found.journal, found.sequencer), ("readOnly", "ok"));
+                        return (found.index, found.ready, found.indexed);
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            };
+            assert_eq!(tokio::time::timeout(std::time::Duration::from_secs(30), found).await, Ok(expected));
+            app.log.clone().close().await.unwrap();
+        }
     }
 
     #[tokio::test]

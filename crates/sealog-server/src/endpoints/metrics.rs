@@ -34,9 +34,17 @@ pub(super) async fn metrics(State(app): State<Shared>, parts: Parts) -> Result<R
     let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let metrics = &app.metrics;
     let logged = counted(&metrics.events_logged);
-    number(&mut text, "sealog_http_events_logged_total", "counter", "Events that clients have logged.", logged);
+    number(
+        &mut text,
+        "sealog_http_events_logged_total",
+        "counter",
+        "Events that clients have logged, each once.",
+        logged,
+    );
     let rejected = counted(&metrics.events_rejected);
     number(&mut text, "sealog_http_events_rejected_total", "counter", "Events that were refused.", rejected);
+    let closed = counted(&metrics.connections_closed);
+    number(&mut text, "sealog_http_connections_closed_total", "counter", "Too many were from their address.", closed);
     if let Some(vitals) = app.log.vitals() {
         head(&mut text, "sealog_commit_seconds", "histogram", "How long batches took, from the lock to the disk.");
         histogram(&mut text, "sealog_commit_seconds", "", &COMMIT_CLASSES_US, &vitals.commits, vitals.commit_us);
@@ -110,5 +118,43 @@ mod tests {
         }
         assert_eq!(fixture.ask("acme", "GET /metrics", "").await.status, 403);
         assert_eq!(fixture.ask("", "GET /metrics", "").await.status, 401);
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_again_is_counted_once() {
+        let fixture = Fixture::new().await;
+        let event = r#"{"id": "once", "action": "a"}"#;
+        for (kind, body) in [
+            ("json", event.to_owned()),
+            ("json", event.to_owned()),
+            ("json", format!("[{event}, {{\"action\": \"b\"}}]")),
+            ("x-ndjson", format!("{event}\n{{\"action\": \"c\"}}\n")),
+        ] {
+            fixture.ask("writer", &format!("POST /v1/events\ncontent-type: application/{kind}"), body).await;
+        }
+        let text = fixture.ask("reader", "GET /metrics", "").await.text();
+        assert!(text.contains("\nsealog_http_events_logged_total 3\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_request_takes_as_long_as_its_answer_and_live_streams_stand_apart() {
+        let fixture = Fixture::filled().await;
+        let count = async |endpoint: &str| {
+            let text = fixture.ask("reader", "GET /metrics", "").await.text();
+            let name = format!("sealog_http_request_seconds_count{{endpoint=\"{endpoint}\"}} ");
+            text.lines().find_map(|line| line.strip_prefix(&*name)?.parse::<u64>().ok()).unwrap_or_default()
+        };
+        let report =
+            fixture.request("admin", "POST /v1/reports\ncontent-type: application/json", r#"{"format": "csv"}"#);
+        let answer = fixture.send(report).await;
+        assert_eq!((answer.status().as_u16(), count("POST /v1/reports").await), (200, 0));
+        drop(answer);
+        assert_eq!(count("POST /v1/reports").await, 1);
+        fixture.ask("reader", "GET /v1/events?afterSeq=-1", "").await;
+        let live = fixture.request("reader", "GET /v1/events\naccept: text/event-stream", "");
+        let live = fixture.send(live).await;
+        let ways = ["", " poll", " live"].map(|way| format!("GET /v1/events{way}"));
+        assert_eq!((count(&ways[0]).await, count(&ways[1]).await, count(&ways[2]).await), (0, 1, 1));
+        drop(live);
     }
 }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
@@ -18,9 +19,11 @@ use sealog::Watch;
 use tokio::sync::watch;
 
 use crate::app::Shared;
+use crate::around::Way;
 use crate::auth::{Caller, Lease};
-use crate::problem::Problem;
-use crate::{rate, until_stopped};
+use crate::problem::{Code, Problem};
+use crate::rate::{Full, Place};
+use crate::until_stopped;
 
 /// Whether a live stream is asked for.
 pub(crate) fn is_asked(parts: &Parts) -> bool {
@@ -63,7 +66,7 @@ impl<T: serde::Serialize + Send + 'static> Source for Told<T> {
 struct Live<S> {
     app: Shared,
     lease: Lease,
-    _counted: rate::Stream,
+    _place: Place,
     ready: VecDeque<Bytes>,
     source: S,
     is_over: bool,
@@ -72,16 +75,22 @@ struct Live<S> {
 }
 
 /// Takes a place among the live streams.
-pub(crate) fn place(app: &Shared, caller: &Caller) -> Result<rate::Stream, Problem> {
-    let limits = &app.options.limits;
-    app.streams.open(&caller.counted, limits.max_streams_per_caller, limits.max_streams)
+pub(crate) fn place(app: &Shared, caller: &Caller) -> Result<Place, Problem> {
+    let (each, all) = (app.options.limits.max_streams_per_caller, app.options.limits.max_streams);
+    app.streams.take(&caller.counted, each, all).map_err(|full| {
+        let text = match full {
+            Full::Yours => format!("you have {each} live streams; close one first"),
+            Full::All => format!("there are {all} live streams; try again later"),
+        };
+        Problem::new(Code::TooManyStreams, text).retry_after(10)
+    })
 }
 
 /// The response that tells `first` and then what the source has.
 pub(crate) fn response<S: Source>(
     app: &Shared,
     caller: &Caller,
-    counted: rate::Stream,
+    place: Place,
     first: Vec<Bytes>,
     source: S,
 ) -> Response {
@@ -89,7 +98,7 @@ pub(crate) fn response<S: Source>(
     ready.extend(first);
     let live = Live {
         lease: caller.lease.clone(),
-        _counted: counted,
+        _place: place,
         ready,
         source,
         is_over: false,
@@ -109,7 +118,7 @@ pub(crate) fn streamed(frames: impl Stream<Item = Bytes> + Send + 'static) -> Re
         // Proxies that gather what they pass on would hold it back.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    (headers, body).into_response()
+    (headers, Extension(Way::Live), body).into_response()
 }
 
 impl<S: Source> Live<S> {

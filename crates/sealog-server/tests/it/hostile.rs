@@ -212,6 +212,75 @@ async fn half_open_connections_hold_up_nobody() {
     served.check().await;
 }
 
+/// Thousands of them, from one address, and somebody from another who is answered at once.
+#[tokio::test]
+async fn one_address_does_not_take_all_the_places() {
+    let mut options = Options::default();
+    (options.limits.max_connections, options.limits.max_connections_per_address) = (300, 200);
+    let served = Served::with(options).await;
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        // As many at once as any machine lets a process open.
+        let mut wave = Vec::new();
+        for _ in 0..300 {
+            let mut stream = served.connect().await;
+            let _ = stream.write_all(b"GET /v1/ev").await;
+            wave.push(stream);
+        }
+        let from_elsewhere = tokio::net::TcpSocket::new_v4().expect("a socket");
+        from_elsewhere.bind("127.0.0.2:0".parse().expect("an address")).expect("it is this machine's");
+        let mut stream = from_elsewhere.connect(served.running.address()).await.expect("it accepts");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("it is sent");
+        // Long before a half-open head is given up.
+        let answer = tokio::time::timeout(Duration::from_secs(10), read_to_end(&mut stream)).await.expect("at once");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        // Those that were closed end here, and the others stay.
+        for mut stream in wave {
+            let closed = tokio::time::timeout(Duration::from_millis(1), stream.read(&mut [0])).await;
+            if closed.is_err() {
+                open.push(stream);
+            }
+        }
+        assert!(open.len() <= 200, "{} are open", open.len());
+    }
+    assert_eq!(open.len(), 200);
+    drop(open);
+    let counted = async {
+        let (mut status, mut metrics) = (0, String::new());
+        // Until those that were held are let go.
+        while status != 200 {
+            (status, metrics) = served.ask("GET /metrics", "", b"").await;
+        }
+        metrics
+    };
+    let metrics = tokio::time::timeout(PATIENCE, counted).await.expect("there is room again");
+    assert!(metrics.contains("\nsealog_http_connections_closed_total 28"), "{metrics}");
+    served.check().await;
+}
+
+/// Lines are read no faster than their answers are taken.
+#[tokio::test]
+async fn who_sends_lines_and_reads_no_answers_is_held_back() {
+    let served = Served::with(Options::default()).await;
+    let mut stream = served.connect().await;
+    let head = served.head("POST /v1/events", "content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n");
+    stream.write_all(head.as_bytes()).await.expect("it is sent");
+    let lines = "{\"action\":\"x\"}\n".repeat(4096);
+    let chunk = format!("{:x}\r\n{lines}\r\n", lines.len());
+    let mut sent = 0;
+    while let Ok(written) = tokio::time::timeout(Duration::from_secs(2), stream.write_all(chunk.as_bytes())).await {
+        written.expect("the connection stays");
+        sent += lines.len();
+        assert!(sent < 64 * MIB, "all of it is taken");
+    }
+    // Others go on meanwhile, and whoever reads at last gets an answer for each line that was taken.
+    served.check().await;
+    let mut answers = vec![0; MIB];
+    assert!(stream.read(&mut answers).await.expect("it answers") > 0);
+    drop(stream);
+    served.check().await;
+}
+
 #[tokio::test]
 async fn who_takes_nothing_is_let_go_and_harms_nobody() {
     let mut options = Options::default();

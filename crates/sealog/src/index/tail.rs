@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 
-use super::best::Times;
+use super::best::{Best, Times};
 use super::facts::{Facts, Key};
 use crate::error::Result;
 use crate::event::Severity;
@@ -48,6 +48,7 @@ impl Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
     first_seq: u64,
+    timestamps: Vec<i64>,
     severities: Vec<Severity>,
     /// A hash of the text of each key, 0 where there is none: it rules out, and the facts decide.
     hashes: [Vec<u32>; Key::ALL.len()],
@@ -62,6 +63,7 @@ impl Chunk {
     fn new(first_seq: u64) -> Self {
         Self {
             first_seq,
+            timestamps: Vec::new(),
             severities: Vec::new(),
             hashes: std::array::from_fn(|_| Vec::new()),
             entries: Vec::new(),
@@ -81,6 +83,7 @@ impl Chunk {
         for key in Key::ALL {
             self.hashes[key as usize].push(facts.and_then(|facts| facts.text(key)).map_or(0, hash));
         }
+        self.timestamps.push(facts.map(|facts| facts.timestamp).unwrap_or_default());
         if let Some(timestamp) = facts.map(|facts| facts.timestamp) {
             self.times = self.times.with(timestamp, timestamp);
         }
@@ -106,28 +109,48 @@ impl Chunk {
         scan: &Scan<'_>,
         each: &mut dyn FnMut(u64, &Entry) -> bool,
     ) -> Result<()> {
-        let at = |seq: u64| (seq.saturating_sub(self.first_seq) as usize).min(self.entries.len());
-        // Most often there is one key with one value, and most events have another one.
-        let first = scan.hashes.first().and_then(|(key, wanted)| match wanted[..] {
-            [wanted] => Some((&self.hashes[*key as usize][..], wanted)),
-            _ => None,
-        });
-        for index in at(seqs.start)..at(seqs.end) {
-            if first.is_some_and(|(hashes, wanted)| hashes[index] != wanted) {
-                continue;
-            }
-            let in_columns = scan.severities.is_none_or(|wanted| wanted[self.severities[index] as usize])
-                && scan.hashes.iter().all(|(key, wanted)| wanted.contains(&self.hashes[*key as usize][index]));
-            if let Some(entry) = &self.entries[index]
-                && in_columns
-                && scan.selection.facts(&entry.facts)
-                && scan.selection.documents(entry.body())?
+        for index in self.candidates(seqs, scan) {
+            if let Some(entry) = self.selected(index, scan)?
                 && !each(self.first_seq + index as u64, entry)
             {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Offers the events from `seqs` that `scan` selects, from the end at which the best most likely are.
+    pub(crate) fn best(&self, seqs: Range<u64>, scan: &Scan<'_>, best: &mut Best) -> Result<()> {
+        let mut candidates = self.candidates(seqs, scan);
+        let newest_first = best.newest_first();
+        while let Some(index) = if newest_first { candidates.next_back() } else { candidates.next() } {
+            let timestamp = self.timestamps[index];
+            if best.wants(Times { first: timestamp, last: timestamp }) && self.selected(index, scan)?.is_some() {
+                best.offer(timestamp, || self.first_seq + index as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where those stand that need to be looked at.
+    fn candidates(&self, seqs: Range<u64>, scan: &Scan<'_>) -> impl DoubleEndedIterator<Item = usize> {
+        let at = |seq: u64| (seq.saturating_sub(self.first_seq) as usize).min(self.entries.len());
+        // Most often there is one key with one value, and most events have another one.
+        let first = scan.hashes.first().and_then(|(key, wanted)| match wanted[..] {
+            [wanted] => Some((&self.hashes[*key as usize][..], wanted)),
+            _ => None,
+        });
+        (at(seqs.start)..at(seqs.end))
+            .filter(move |index| first.is_none_or(|(hashes, wanted)| hashes[*index] == wanted))
+    }
+
+    /// The event there, if `scan` selects it.
+    fn selected(&self, index: usize, scan: &Scan<'_>) -> Result<Option<&Entry>> {
+        let in_columns = scan.severities.is_none_or(|wanted| wanted[self.severities[index] as usize])
+            && scan.hashes.iter().all(|(key, wanted)| wanted.contains(&self.hashes[*key as usize][index]));
+        let Some(entry) = self.entries[index].as_ref().filter(|_| in_columns) else { return Ok(None) };
+        let is_selected = scan.selection.facts(&entry.facts) && scan.selection.documents(entry.body())?;
+        Ok(is_selected.then_some(entry))
     }
 }
 

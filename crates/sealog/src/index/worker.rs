@@ -44,6 +44,10 @@ const PATIENCE_TICKS: u32 = 3;
 const MERGE_SEGMENTS: usize = 8;
 /// A larger segment is not merged any more: it would take long and gain little.
 const MAX_SEGMENT_EVENTS: u64 = 4_000_000;
+/// By how much threads that merge give way to others where the processor is short: they get about a third of what
+/// others do, enough to keep up with a log that grows at full speed.
+#[cfg(target_os = "linux")]
+const MERGE_NICENESS: i32 = 5;
 
 pub(super) fn run(shared: &Shared) {
     // In a row, without a tail in between.
@@ -563,7 +567,7 @@ impl<'s> Worker<'s> {
 
 impl Writer {
     fn new(index: &tantivy::Index, committed: Payload, lock: File) -> Result<Self> {
-        let tantivy = index.writer_with_num_threads(1, WRITER_BYTES).map_err(damaged)?;
+        let tantivy = in_background(|| index.writer_with_num_threads(1, WRITER_BYTES))?.map_err(damaged)?;
         tantivy.set_merge_policy(Box::new(NoMergePolicy));
         Ok(Self {
             tantivy,
@@ -599,6 +603,23 @@ impl Writer {
         self.committed = payload;
         Ok(())
     }
+}
+
+/// Runs `start`, so that the threads it starts give way to others.
+fn in_background<T: Send>(start: impl FnOnce() -> T + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let starting = std::thread::Builder::new().name("sealog-start".to_owned()).spawn_scoped(scope, || {
+            // On Linux that is a thread's own, and goes over to those that it starts. Where it cannot be set, all are
+            // as they would be without.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::process::setpriority_process(None, MERGE_NICENESS);
+            start()
+        });
+        let starting = starting.map_err(|error| {
+            Error::new(ErrorKind::Storage, "cannot start a thread for the index's segments").with_source(error)
+        })?;
+        starting.join().map_err(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Which neighbours become one: the first run of at least [`MERGE_SEGMENTS`] that are all of the lowest

@@ -30,7 +30,7 @@ pub(crate) use self::sqlite::Unpacker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{MAX_EVENT_BYTES, MAX_ID_BYTES};
 use crate::keyfile::beside;
-use crate::log::Rejected;
+use crate::log::{MAX_READERS, Rejected};
 use crate::retention::{ERASURE_APPLIED, HOLD_LIFTED, HOLD_PLACED, RETENTION_APPLIED};
 use crate::settings::SETTINGS_CHANGED;
 use crate::tree::{Hash, Node};
@@ -124,6 +124,16 @@ impl Place {
             #[cfg(feature = "postgres")]
             Self::Database(database) => Reader::Postgres(postgres::open_reader(database)?),
         })
+    }
+
+    /// Reading connections that are kept open while nobody reads: as many as may read at once, or in a database, which
+    /// has a process for each, fewer.
+    pub(crate) fn idle_readers(&self) -> usize {
+        match self {
+            Self::File(_) => MAX_READERS,
+            #[cfg(feature = "postgres")]
+            Self::Database(_) => MAX_READERS / 4,
+        }
     }
 
     /// Waits until it is time to look whether another process has written.

@@ -31,10 +31,7 @@ pub(crate) fn best(
     let tail = |best: &mut Best| -> Result<()> {
         for chunk in &chunks {
             if best.wants(chunk.times) {
-                chunk.select(view.generation.next_seq..view.size, &scan, &mut |seq, entry| {
-                    best.offer(entry.facts.timestamp, || seq);
-                    true
-                })?;
+                chunk.best(view.generation.next_seq..view.size, &scan, best)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
 PRAGMA query_only = ON;
-PRAGMA cache_size = -16384;
+PRAGMA cache_size = -4096;
 PRAGMA temp_store = MEMORY;
 PRAGMA trusted_schema = OFF;
