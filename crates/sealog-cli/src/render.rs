@@ -23,6 +23,8 @@ pub(crate) const NAME: Style = colour(AnsiColor::Cyan);
 const VALUE_COLUMNS: usize = 48;
 /// How much, where several steps share a line.
 const SHORT_VALUE_COLUMNS: usize = 20;
+/// To what it is cut before the name gives way.
+const MIN_VALUE_COLUMNS: usize = 8;
 /// How many steps at the most.
 const SHORT_STEPS: usize = 3;
 /// From how many columns on a terminal shows all of a line.
@@ -246,9 +248,14 @@ fn short_diff(diff: &[DiffOp], room: Option<usize>) -> String {
     fitting.unwrap_or_else(|| format!("{DIM}{}{DIM:#}", cut(&counted(diff.len() as u64, "change"), room.unwrap_or(0))))
 }
 
-/// One step: `- key`, `+ key: value` or `~ key: old → new`.
-pub(crate) fn step(op: &DiffOp) -> String {
-    step_within(op, VALUE_COLUMNS)
+/// One step: `- key`, `+ key: value` or `~ key: old → new`, in at most `room` columns.
+pub(crate) fn step(op: &DiffOp, room: Option<usize>) -> String {
+    let Some(room) = room else { return step_within(op, VALUE_COLUMNS) };
+    let plain = |text: &str| anstream::adapter::strip_str(text).to_string();
+    let mut shown = (MIN_VALUE_COLUMNS..=VALUE_COLUMNS).rev().map(|columns| step_within(op, columns));
+    let fitting = shown.find(|step| plain(step).width() <= room);
+    // A path may be longer than the terminal is wide.
+    fitting.unwrap_or_else(|| cut(&plain(&step_within(op, MIN_VALUE_COLUMNS)), room))
 }
 
 fn step_within(op: &DiffOp, columns: usize) -> String {
@@ -308,7 +315,7 @@ pub(crate) fn card(record: &Record) -> String {
             text.push_str("    none: before and after are equal\n");
         }
         for op in diff {
-            let _ = writeln!(text, "    {}", step(op));
+            let _ = writeln!(text, "    {}", step(op, None));
         }
     }
     let parts = [("metadata", record.metadata.clone().map(Value::Object))]
@@ -376,6 +383,6 @@ mod tests {
         let op: DiffOp =
             serde_json::from_value(serde_json::json!({"op": "replace", "path": "/a/b~1c", "old": 1, "value": "x"}))
                 .unwrap();
-        assert_eq!(anstream::adapter::strip_str(&step(&op)).to_string(), "~ a.b/c: 1 → x");
+        assert_eq!(anstream::adapter::strip_str(&step(&op, None)).to_string(), "~ a.b/c: 1 → x");
     }
 }

@@ -119,7 +119,7 @@ impl Questions {
     pub(super) fn past(&self, text: &mut String) {
         let Some(record) = &self.record else { return };
         command(text, &format!("history {} {} -n {SHOWN}", record.kind, record.id));
-        record.versions.iter().for_each(|version| text.push_str(&history::version(version)));
+        record.versions.iter().for_each(|version| text.push_str(&history::version(version, Some(CHART_COLUMNS))));
         if let Some(state) = &record.before {
             text.push('\n');
             command(text, &format!("state {} {} --at '{}'", record.kind, record.id, render::time(record.at, true)));

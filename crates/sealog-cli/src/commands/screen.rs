@@ -211,7 +211,7 @@ fn story_line(text: &mut String, record: &Record, who: &str, clock: &str, times:
     }
     text.push('\n');
     if let Some(op) = record.diff().and_then(|diff| diff.first()) {
-        let _ = writeln!(text, "           {DIM}╰{DIM:#} {}", render::step(op));
+        let _ = writeln!(text, "           {DIM}╰{DIM:#} {}", render::step(op, None));
     }
 }
 

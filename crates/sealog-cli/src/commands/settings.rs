@@ -117,7 +117,7 @@ impl Changed {
         } else {
             let _ = writeln!(text, "{GOOD}Changed:{GOOD:#}");
             for step in &steps {
-                let _ = writeln!(text, "  {}", render::step(step));
+                let _ = writeln!(text, "  {}", render::step(step, None));
             }
         }
         out.either(&document, &text)

@@ -132,6 +132,45 @@ fn the_first_key_goes_into_a_file_of_its_owner_and_nowhere_else() {
     assert!(!folder.path("audit.db.admin-key").exists());
 }
 
+/// On a terminal it is shown, once, and stands in no file.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_first_key_is_shown_on_a_terminal() {
+    let folder = Folder::new();
+    let serve = folder.command(&[]).get_program().to_string_lossy().into_owned() + " serve --listen 127.0.0.1:0";
+    let shown = || {
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--command", &serve, "/dev/null"]).current_dir(folder.dir.path());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut output = BufReader::new(child.stdout.take().expect("its output is piped"));
+        let mut text = String::new();
+        while !text.contains("Serving") {
+            assert!(output.read_line(&mut text).expect("text") > 0, "{text}");
+        }
+        // Ctrl-C.
+        child.stdin.as_mut().expect("its input is piped").write_all(b"\x03").expect("it is pressed");
+        output.read_to_string(&mut text).expect("text");
+        assert!(child.wait().expect("it ends").success(), "{text}");
+        text
+    };
+    let first = shown();
+    let key = first.lines().map(str::trim).find(|line| line.starts_with("sealog_")).expect("a key");
+    for entry in std::fs::read_dir(folder.dir.path()).expect("the folder") {
+        let path = entry.expect("a file").path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).expect("it can be read");
+            assert!(!bytes.windows(key.len()).any(|bytes| bytes == key.as_bytes()), "{}", path.display());
+        }
+    }
+    let again = shown();
+    assert!(first.contains("shown this once") && !again.contains("sealog_"), "{again}");
+    let serving = Serving::start(&folder, &["--listen", "127.0.0.1:0"]);
+    let mut client = Client::connect(&serving.address, key).expect("it listens");
+    assert_eq!(client.ask("GET /v1/keys", "").expect("it answers").0, 200);
+    drop(client);
+    serving.terminate();
+}
+
 #[test]
 fn a_first_key_that_cannot_be_handed_over_is_none() {
     let folder = Folder::new();
