@@ -12,6 +12,7 @@ use crate::journal::postgres;
 use crate::keyfile::beside;
 use crate::log::{AuditLog, MAX_READ_EVENTS, Page};
 use crate::query::{Filter, Matcher, Selection};
+use crate::verify::prove_leaf;
 
 /// The log's own actions that a server may write. All others say what the log itself did, and only it can
 /// say that.
@@ -141,6 +142,18 @@ impl AuditLog {
     /// As [`AuditLog::log`].
     pub async fn probe(&self) -> Result<()> {
         self.writer()?.append(Vec::new()).await.map(drop).map_err(|refused| refused.error)
+    }
+
+    /// That something is sealed at `seq`, without a word of what: a [tlog-proof](https://c2sp.org/tlog-proof) without
+    /// `extra`. It holds what the tiles hold, and may be published as they may. Whoever has the event with its salt
+    /// checks it by their commitment.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when the log is smaller; `OutOfScope` on a scoped handle.
+    pub async fn leaf_proof(&self, seq: u64) -> Result<String> {
+        self.whole()?;
+        self.snapshot(move |snapshot| prove_leaf(snapshot, seq)).await
     }
 
     /// Whether questions are answered at once, or wait until the index has caught up.

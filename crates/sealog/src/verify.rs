@@ -187,6 +187,20 @@ pub(crate) fn verify(
     })
 }
 
+/// That the leaf at `seq` is in the tree, and not what is sealed there: a proof file without `extra`.
+pub(crate) fn prove_leaf(snapshot: &mut dyn Snapshot, seq: u64) -> Result<String> {
+    let head = snapshot.head()?.checkpoint;
+    if seq >= head.size {
+        return Err(tree_ends(seq, head.size));
+    }
+    let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves::new(snapshot))?;
+    Ok(tree::proof_file("", seq, &hashes, &Checkpoint::parse(&head.note)?))
+}
+
+fn tree_ends(seq: u64, size: u64) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}; the log has {size} events"))
+}
+
 /// The proof of one event against the newest checkpoint.
 pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
     let Head { checkpoint: head, vkey, .. } = snapshot.head()?;
@@ -217,9 +231,7 @@ pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
             }
         }
     }
-    let (salt, canonical) = found.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("there is no event at seq {seq}; the log has {} events", head.size))
-    })?;
+    let (salt, canonical) = found.ok_or_else(|| tree_ends(seq, head.size))?;
     let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves::new(snapshot))?;
     let proof = Proof::new(seq, hashes, Checkpoint::parse(&head.note)?, salt, canonical);
     // Elsewhere a proof that fails accuses the log, and nobody there can look for the damage.

@@ -42,12 +42,17 @@ pub(super) async fn get_event(
 /// The event with this id, or at the place after `seq:`. An event whose id looks like that is found first.
 pub(super) async fn find(view: &sealog::AuditLog, id: &str) -> sealog::Result<sealog::Record> {
     let found = view.get(id).await;
-    let Some(seq) = id.strip_prefix("seq:").and_then(|seq| seq.parse::<u64>().ok()) else { return found };
+    let Some(seq) = seq_of(id) else { return found };
     if found.as_ref().is_err_and(|error| error.kind() == sealog::ErrorKind::NotFound) {
         let page = view.read(seq, 1).await?;
         return page.events.into_iter().next().map_or(found, Ok);
     }
     found
+}
+
+/// The place that is meant by `seq:42`.
+pub(super) fn seq_of(id: &str) -> Option<u64> {
+    id.strip_prefix("seq:")?.parse().ok()
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::Response;
 use serde_json::json;
 
-use super::event::find;
+use super::event::{find, seq_of};
 use super::{path, text};
 use crate::app::Shared;
 use crate::auth::{Asked, Operation};
@@ -15,9 +16,10 @@ use crate::query::Query;
 
 /// A proof that the event is in the log
 ///
-/// One file (C2SP tlog-proof), with the event in it, that anyone can check with the log's vkey.
+/// One file (C2SP tlog-proof), with the event in it, that anyone can check with the log's vkey. Where proofs are public,
+/// who sends no key gets one by `seq:42`, without the event: what the tiles hold and no more.
 #[utoipa::path(
-    get, path = "/v1/events/{id}/proof", operation_id = "getProof", tag = "proofs", security(("bearer" = [])),
+    get, path = "/v1/events/{id}/proof", operation_id = "getProof", tag = "proofs", security((), ("bearer" = [])),
     params(("id" = String, Path, description = "The event's id, or `seq:` and its place")),
     responses(
         (status = 200, description = "The proof", body = String, content_type = "text/plain"),
@@ -30,6 +32,14 @@ pub(super) async fn get_proof(
     parts: Parts,
 ) -> Result<Response, Problem> {
     let id = path(id)?;
+    let is_nobody = app.authorize.is_none() && !parts.headers.contains_key(header::AUTHORIZATION);
+    if app.options.public_proofs
+        && is_nobody
+        && let Some(seq) = seq_of(&id)
+    {
+        Query::without_filter(&parts, &[])?;
+        return Ok(text(app.in_time(app.log.leaf_proof(seq)).await?));
+    }
     let caller = app.admit(&parts, Operation::read(Asked::Event(id.clone()))).await?;
     Query::without_filter(&parts, &[])?;
     let view = caller.view(&app.log)?;
@@ -41,6 +51,7 @@ pub(super) async fn get_proof(
 
 #[cfg(test)]
 mod tests {
+    use crate::Options;
     use crate::testing::Fixture;
 
     #[tokio::test]
@@ -51,5 +62,26 @@ mod tests {
         assert_eq!(proven.record().id(), "e-0");
         fixture.tell("globex", "GET /v1/events/e-0/proof", "").await;
         fixture.matches("proof").await;
+    }
+
+    #[tokio::test]
+    async fn public_proofs_do_not_tell_what_they_prove() {
+        let options = Options { public_proofs: true, ..Options::default() };
+        let mut fixture = Fixture::with(options).await;
+        fixture.make_keys().await;
+        fixture.fill().await;
+        // The first read is logged, and with the second the tree is what it is for all who come after.
+        fixture.ask("reader", "GET /v1/events/seq:6/proof", "").await;
+        let whole = fixture.ask("reader", "GET /v1/events/seq:6/proof", "").await.text();
+        sealog::Proof::parse(&whole).unwrap().verify(&fixture.log.vkey().await.unwrap()).unwrap();
+        let (extra, rest): (Vec<_>, Vec<_>) = whole.split_inclusive('\n').partition(|line| line.starts_with("extra "));
+        let public = fixture.tell("", "GET /v1/events/seq:6/proof", "").await.text();
+        assert_eq!((extra.len(), rest.concat()), (1, public));
+        // By id it would say that there is such an event.
+        for address in ["e-0", "e-none", "seq:99", "seq:x"] {
+            fixture.tell("", &format!("GET /v1/events/{address}/proof"), "").await;
+        }
+        fixture.tell("", "GET /v1/events/seq:6/proof\nauthorization: Bearer wrong", "").await;
+        fixture.matches("proof_public").await;
     }
 }

@@ -112,14 +112,8 @@ impl Proof {
     /// The text of the file, as it was parsed or will be.
     pub fn to_text(&self) -> String {
         let extra = [&[VERSION], self.salt.as_slice(), self.canonical.as_bytes()].concat();
-        let mut text = format!("{HEADER}\nextra {}\nindex {}\n", BASE64_STANDARD.encode(extra), self.seq);
-        for hash in &self.hashes {
-            BASE64_STANDARD.encode_string(hash, &mut text);
-            text.push('\n');
-        }
-        text.push('\n');
-        text.push_str(self.checkpoint.note());
-        text
+        let extra = format!("extra {}\n", BASE64_STANDARD.encode(extra));
+        file(&extra, self.seq, &self.hashes, &self.checkpoint)
     }
 
     /// The event's place in the log, as the proof claims.
@@ -161,6 +155,18 @@ impl Proof {
         }
         Ok(ProvenEvent { record, checkpoint: self.checkpoint.clone() })
     }
+}
+
+/// The text of a proof file, whose line of `extra` is given, or empty.
+pub(crate) fn file(extra: &str, seq: u64, hashes: &[Hash], checkpoint: &Checkpoint) -> String {
+    let mut text = format!("{HEADER}\n{extra}index {seq}\n");
+    for hash in hashes {
+        BASE64_STANDARD.encode_string(hash, &mut text);
+        text.push('\n');
+    }
+    text.push('\n');
+    text.push_str(checkpoint.note());
+    text
 }
 
 /// The text of the file, as [`Proof::to_text`].

@@ -280,7 +280,8 @@ export interface paths {
         };
         /**
          * A proof that the event is in the log
-         * @description One file (C2SP tlog-proof), with the event in it, that anyone can check with the log's vkey.
+         * @description One file (C2SP tlog-proof), with the event in it, that anyone can check with the log's vkey. Where proofs are public,
+         *     who sends no key gets one by `seq:42`, without the event: what the tiles hold and no more.
          */
         get: operations["getProof"];
         put?: never;
