@@ -72,6 +72,6 @@ bench: ## Measure beside the peers; BENCH=query for one of them, BENCH_ARGS='--s
 		cargo run --release --locked -p sealog-bench -- $$name $(BENCH_ARGS) || failed=$$?; \
 	done; exit $$failed
 
-fuzz: ## Fuzz each parser for FUZZ_SECONDS (30)
+fuzz: ## Fuzz each parser, and questions to random logs, for FUZZ_SECONDS (30)
 	scripts/need cargo-fuzz g++
 	scripts/fuzz $(FUZZ_SECONDS)

@@ -247,6 +247,10 @@ pub(crate) async fn json<T: serde::de::DeserializeOwned>(
 ) -> Result<T, Problem> {
     media_type(headers, &[MediaType::Json])?;
     let whole = whole(app, headers, body, most).await?;
+    // Serde takes a list, too, for the fields in their order, and an empty one for defaults.
+    if whole.bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::argument("", "this is a list, and what is asked for here is an object"));
+    }
     parse(&whole.bytes)
 }
 

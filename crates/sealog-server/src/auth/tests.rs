@@ -1,18 +1,24 @@
 //! Who may do what: each caller at each endpoint, in one table.
 
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 
 use axum::http::StatusCode;
+use http_body_util::BodyExt as _;
 use sealog::Filter;
 
-use crate::testing::{Answer, Fixture};
-use crate::{Access, Grant, Operation, Options, Refusal};
+use crate::auth::keys::NewKey;
+use crate::auth::{Actor, Asked};
+use crate::testing::{Answer, Fixture, NOW_MS};
+use crate::{Access, Grant, Operation, Options, Refusal, Role};
 
 /// A request for each operation of the specification, by its id; some have several.
 const REQUESTS: &[(&str, &str, &str)] = &[
     ("searchEvents", "GET /v1/events", ""),
     ("searchEvents", "GET /v1/events?tenant=globex", ""),
     ("searchEvents", "GET /v1/events?afterSeq=-1&limit=1000", ""),
+    ("searchEvents", "GET /v1/events\naccept: text/event-stream", ""),
+    ("searchEvents", "GET /v1/events?afterSeq=-1\naccept: text/event-stream", ""),
     ("logEvents", "POST /v1/events", r#"{"action": "x"}"#),
     ("getEvent", "GET /v1/events/e-1", ""),
     ("getEvent", "GET /v1/events/e-2", ""),
@@ -21,10 +27,16 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("getHistory", "GET /v1/resources/invoice/i-4/history", ""),
     ("getState", "GET /v1/resources/invoice/i-4/state", ""),
     ("getStats", "GET /v1/stats", ""),
+    ("getStats", "GET /v1/stats\naccept: text/event-stream", ""),
     ("getSuggestions", "GET /v1/suggestions?field=actorId", ""),
     ("getSuggestions", "GET /v1/suggestions?field=tenant", ""),
     ("parseFilter", "GET /v1/filter?q=severity:error", ""),
     ("findAnomalies", "POST /v1/anomalies", r#"{"rules": [{"name": "any", "threshold": 1, "windowMs": 1}]}"#),
+    (
+        "findAnomalies",
+        "POST /v1/anomalies\naccept: text/event-stream",
+        r#"{"rules": [{"name": "any", "groupBy": "actor", "threshold": 1, "windowMs": 86400000}]}"#,
+    ),
     ("makeReport", "POST /v1/reports", r#"{"format": "json"}"#),
     ("makeReport", "POST /v1/reports", r#"{"format": "html", "groupBy": ["actorId"]}"#),
     ("listKeys", "GET /v1/keys", ""),
@@ -40,6 +52,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("replaceRules", "PUT /v1/rules", r#"{"rules": []}"#),
     ("saveRule", "PUT /v1/rules/any", r#"{"threshold": 1, "windowMs": 1}"#),
     ("getAnomalies", "GET /v1/anomalies?from=0", ""),
+    ("getAnomalies", "GET /v1/anomalies\naccept: text/event-stream", ""),
     ("removeRule", "DELETE /v1/rules/none", ""),
     ("cleanUp", "POST /v1/cleanup", r#"{"dryRun": true}"#),
     ("listHolds", "GET /v1/holds", ""),
@@ -60,20 +73,64 @@ const REQUESTS: &[(&str, &str, &str)] = &[
 /// What only events of others than acme hold.
 const FOREIGN: [&str; 6] = ["mallory", "grace", "globex", "203.0.113.9", "e-2\"", "beta"];
 
+/// Asks; of a stream, for what it begins with.
 async fn ask(fixture: &Fixture, who: &str, line: &str, body: &'static str) -> Answer {
     let kind = if body.is_empty() || line.contains("content-type") { "" } else { "\ncontent-type: application/json" };
-    fixture.ask(who, &format!("{line}{kind}"), body).await
+    let line = format!("{line}{kind}");
+    if !line.contains("text/event-stream") {
+        return fixture.ask(who, &line, body).await;
+    }
+    let (parts, mut body) = fixture.send(fixture.request(who, &line, body)).await.into_parts();
+    let mut text = Vec::new();
+    let patience = std::time::Duration::from_secs(20);
+    while let Some(frame) = tokio::time::timeout(patience, body.frame()).await.expect("something comes") {
+        text.extend(frame.expect("it is whole").into_data().expect("data"));
+        if String::from_utf8_lossy(&text).contains("\ndata: ") {
+            break;
+        }
+    }
+    Answer { status: parts.status, headers: parts.headers, body: text.into() }
+}
+
+async fn mint(fixture: &Fixture, who: &str, body: &'static str) -> String {
+    let minted = ask(fixture, who, "POST /v1/tokens", body).await;
+    minted.json()["token"].as_str().expect("a token").to_owned()
 }
 
 /// Invariant 12: nobody is told anything of events outside their scope, by any endpoint.
 #[tokio::test]
 async fn invariant_12_each_caller_at_each_endpoint() {
     let mut fixture = Fixture::filled().await;
-    let json_type = "POST /v1/tokens\ncontent-type: application/json";
-    let minted = fixture.ask("reader", json_type, r#"{"scope": {"tenant": "acme"}, "subject": "ada"}"#).await;
-    let token = minted.json()["token"].as_str().expect("a token").to_owned();
-    fixture.keys.push(("acme-token", token));
-    let callers = ["", "admin", "writer", "acme-writer", "reader", "acme", "globex", "acme-token", "sealog_0_x"];
+    for (name, body) in [
+        ("acme-token", r#"{"scope": {"tenant": "acme"}, "subject": "ada"}"#),
+        ("ada-token", r#"{"scope": {"actorIds": ["ada"]}}"#),
+        ("i-4-token", r#"{"scope": {"resource": {"type": "invoice", "id": "i-4"}}}"#),
+    ] {
+        let token = mint(&fixture, "reader", body).await;
+        fixture.keys.push((name, token));
+    }
+    let by = Actor { id: "test".to_owned(), kind: "service", name: None };
+    let new = NewKey { name: "x".to_owned(), role: Role::Admin, scope: None, expires_at: Some(NOW_MS + 1) };
+    let (expired, _) = fixture.app.keys.create(new, &by).await.expect("a key");
+    fixture.clock.advance(1);
+    fixture.keys.push(("expired", expired));
+    let id = fixture.key("revoked", Role::Admin, None).await;
+    fixture.app.keys.revoke(&id, &by).await.expect("it is taken back");
+    let callers = [
+        "",
+        "admin",
+        "writer",
+        "acme-writer",
+        "reader",
+        "acme",
+        "globex",
+        "acme-token",
+        "ada-token",
+        "i-4-token",
+        "sealog_0_x",
+        "expired",
+        "revoked",
+    ];
 
     let mut table = format!("{:<58}", "");
     for caller in callers {
@@ -81,15 +138,21 @@ async fn invariant_12_each_caller_at_each_endpoint() {
     }
     table.push('\n');
     for (_, line, body) in REQUESTS {
-        let mut row = format!("{:<58}", line.lines().next().unwrap_or_default());
+        let row_name = line.split_once('\n').map_or((*line).to_owned(), |(line, header)| {
+            format!("{line}{}", if header.contains("text/event-stream") { ", live" } else { "" })
+        });
+        let mut row = format!("{row_name:<58}");
         for caller in callers {
             let answer = ask(&fixture, caller, line, body).await;
             let _ = write!(row, " {:>11}", answer.status.as_u16());
             assert!(!answer.status.is_server_error(), "{caller} {line}: {}", answer.text());
-            if caller.starts_with("acme") && *line != "POST /v1/tokens" {
+            // All of ada's and of that invoice is acme's, and of the invoice there is one event.
+            let is_acmes = ["acme", "acme-writer", "acme-token", "ada-token", "i-4-token"].contains(&caller);
+            if is_acmes && *line != "POST /v1/tokens" {
                 // What they asked for themselves may stand in the answer; nothing else may.
                 let told = answer.text();
-                let found = FOREIGN.iter().find(|foreign| told.contains(**foreign) && !line.contains(**foreign));
+                let mut foreign = FOREIGN.iter().chain((caller == "i-4-token").then_some(&"e-0"));
+                let found = foreign.find(|foreign| told.contains(**foreign) && !line.contains(**foreign));
                 assert!(found.is_none(), "{caller} is told {found:?} by {line}: {told}");
             }
             if caller == "globex" {
@@ -169,6 +232,69 @@ async fn a_mounted_router_asks_the_application() {
     assert_eq!(reads, 1);
 }
 
+/// What the application is told of an operation, by its id; of some requests it is not asked at all.
+fn asked_of(id: &str, line: &str) -> Option<Operation> {
+    let (read, write, admin) = (Operation::read, Operation::write, Operation::admin);
+    Some(match id {
+        "searchEvents" | "parseFilter" => read(Asked::Events),
+        "logEvents" => write(Asked::Events),
+        "getEvent" | "getProof" => read(Asked::Event(line.split('/').nth(3).unwrap_or_default().to_owned())),
+        "getHistory" | "getState" => read(Asked::Resource { kind: "invoice".to_owned(), id: "i-4".to_owned() }),
+        "getStats" => read(Asked::Stats),
+        "getSuggestions" => read(Asked::Suggestions),
+        "findAnomalies" | "getAnomalies" => read(Asked::Anomalies),
+        "makeReport" => read(Asked::Report),
+        "getTree" | "getCheckpoint" | "getCosignedCheckpoint" | "getTile" => read(Asked::Tree),
+        "verify" => read(Asked::Verification),
+        "getCaller" => read(Asked::Caller),
+        "getMetrics" => read(Asked::Metrics),
+        "getSettings" => read(Asked::Settings),
+        "listRules" => read(Asked::Rules),
+        "mintToken" => read(Asked::Tokens),
+        "listKeys" | "createKey" | "rotateKey" | "revokeKey" => admin(Asked::Keys),
+        "changeSettings" => admin(Asked::Settings),
+        "replaceRules" | "saveRule" | "removeRule" => admin(Asked::Rules),
+        "cleanUp" => admin(Asked::Cleanup),
+        "listHolds" | "placeHold" | "liftHold" => admin(Asked::Holds),
+        "erase" => admin(Asked::Erasures),
+        // Its signature says who it is.
+        "addCosignatures" | "getHealth" | "getReadiness" => return None,
+        other => panic!("what is the application asked of {other}?"),
+    })
+}
+
+#[tokio::test]
+async fn the_application_is_told_what_is_asked_and_its_refusal_holds() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told = heard.clone();
+    let fixture = Fixture::made(Options::default(), |server| {
+        server.authorize(move |_, operation| {
+            told.lock().expect("nobody panicked").push(operation.clone());
+            std::future::ready(Err(Refusal::forbidden("not you")))
+        })
+    })
+    .await;
+    fixture.fill().await;
+    let size = fixture.log.head().await.unwrap().size;
+    let asked = async |line: &str, body: &'static str| {
+        let answer = ask(&fixture, "", line, body).await;
+        (answer, std::mem::take(&mut *heard.lock().expect("nobody panicked")))
+    };
+    for (id, line, body) in REQUESTS {
+        let (answer, heard) = asked(line, body).await;
+        let expected = asked_of(id, line);
+        assert_eq!(answer.status == 403, expected.is_some(), "{line}: {}", answer.text());
+        assert_eq!(heard, Vec::from_iter(expected), "{line}");
+    }
+    // It is told what is meant, and not how it was written; and of lines what it is told of one event.
+    let (_, heard) = asked("GET /v1/resources/a%2Fb/c%20d%25/state?at=0", "").await;
+    assert_eq!(heard, [Operation::read(Asked::Resource { kind: "a/b".to_owned(), id: "c d%".to_owned() })]);
+    assert_eq!(asked("GET /v1/events/a%2Fb", "").await.1, [Operation::read(Asked::Event("a/b".to_owned()))]);
+    let (answer, heard) = asked("POST /v1/events\ncontent-type: application/x-ndjson", "{\"action\": \"x\"}\n").await;
+    assert_eq!((answer.status.as_u16(), heard), (403, vec![Operation::write(Asked::Events)]));
+    assert_eq!(fixture.log.head().await.unwrap().size, size);
+}
+
 #[tokio::test]
 async fn too_many_requests_are_told_when_to_come_back() {
     let mut options = Options::default();
@@ -217,6 +343,27 @@ async fn reads_are_counted_together() {
         "filters": [{"tenant": "acme"}, {"tenant": "globex"}],
     });
     assert_eq!(serde_json::to_value(&then[0]).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn reads_are_logged_unless_the_options_say_otherwise() {
+    let kinds = ["anomalies", "event", "events", "history", "state", "stats", "stream", "suggestions"];
+    for (read_events, expected) in [(true, &kinds[..]), (false, &[])] {
+        let mut fixture = Fixture::with(Options { read_events, ..Options::default() }).await;
+        fixture.make_keys().await;
+        fixture.fill().await;
+        for (_, line, body) in REQUESTS {
+            ask(&fixture, "reader", line, body).await;
+        }
+        fixture.app.reads.flush(true).await.unwrap();
+        let options = sealog::PageOptions::new();
+        let page = fixture.log.search(&Filter::new().action("sealog.read"), &options).await.unwrap();
+        let kind = |record: &sealog::Record| record.metadata.as_ref().map(|metadata| metadata["kind"].clone());
+        let mut logged: Vec<_> = page.events.iter().filter_map(kind).collect();
+        logged.sort_by_key(ToString::to_string);
+        logged.dedup();
+        assert_eq!(logged, expected);
+    }
 }
 
 #[tokio::test]

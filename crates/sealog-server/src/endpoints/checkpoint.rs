@@ -182,6 +182,62 @@ mod tests {
         fixture.matches("checkpoint").await;
     }
 
+    #[tokio::test]
+    async fn what_a_witness_did_not_see_is_refused_and_not_kept() {
+        let (name, seed) = ("witness.example/w1", [9; 32]);
+        let mut options = Options::default();
+        for (name, seed) in [(name, seed), ("witness.example/w2", [7; 32])] {
+            options.witnesses.push(Witness::parse(&Witness::vkey_of(name, &seed)).unwrap());
+        }
+        options.public_proofs = true;
+        let fixture = Fixture::with(options).await;
+        fixture.fill().await;
+        let old = fixture.ask("", "GET /checkpoint", "").await.text();
+        fixture.log.log(Event::new("user.login")).await.unwrap();
+        let note = fixture.ask("", "GET /checkpoint", "").await.text();
+        let line = |name: &str, seed: u8, note: &str| {
+            // What nobody has signed yet is no checkpoint to read.
+            let unsigned = format!("{note}\u{2014} x AAAAAAA=\n");
+            let checkpoint = Checkpoint::parse(note).or_else(|_| Checkpoint::parse(&unsigned)).unwrap();
+            Witness::cosign(name, &[seed; 32], &checkpoint, 1_767_225_600) + "\n"
+        };
+        let cosigned = |note: &str| note.to_owned() + &line(name, 9, note);
+        let changed = |from: &str, to: &str| cosigned(&note.replacen(from, to, 1));
+        let (text, _) = note.split_once("\n\n").unwrap();
+        let (_, root) = text.rsplit_once('\n').unwrap();
+        let one_of_two = cosigned(&note) + &line("witness.example/w2", 7, &old);
+        for (about, body, status, why) in [
+            ("another root", changed(root, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="), 409, "it has another root"),
+            ("the root of another size", changed("\n5\n", "\n4\n"), 409, "it has another root"),
+            ("a size that is not there yet", changed("\n5\n", "\n6\n"), 409, "the log is not as large"),
+            ("another origin", changed("example.com/audit", "example.com/other"), 409, "it has another origin"),
+            ("no signature of the log", cosigned(&format!("{text}\n\n")), 409, "its own signature is missing"),
+            ("no witness", note.clone(), 403, "no signature of a witness"),
+            ("another key", note.clone() + &line(name, 8, &note), 403, "no signature of a witness"),
+            ("another witness", note.clone() + &line("x.example/w3", 9, &note), 403, "no signature of a witness"),
+            ("what was signed of another size", note.clone() + &line(name, 9, &old), 403, "w1 does not match"),
+            ("two, and one is wrong", one_of_two, 403, "w2 does not match"),
+            ("nothing", String::new(), 400, "no checkpoint"),
+            ("no end of the line", cosigned(&note).trim_end().to_owned(), 400, "no checkpoint"),
+            ("too much", cosigned(&note) + &"x".repeat(MAX_NOTE_BYTES), 413, "16384 bytes"),
+        ] {
+            let answer = fixture.ask("", "POST /checkpoint/cosigned\ncontent-type: text/plain", body).await;
+            let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+            assert!(answer.status == status && detail.contains(why), "{about}: {} {detail}", answer.status);
+            assert_eq!(fixture.ask("", "GET /checkpoint/cosigned", "").await.status, 404, "{about}");
+            assert_eq!(fixture.ask("", "GET /checkpoint", "").await.text(), note, "{about}");
+            assert!(fixture.app.state_file.last_cosignatures().await.unwrap().is_empty(), "{about}");
+        }
+        // What it did see is taken, of an older size too.
+        for note in [&old, &note] {
+            let body = cosigned(note);
+            let answer = fixture.ask("", "POST /checkpoint/cosigned\ncontent-type: text/plain", body.clone()).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(fixture.ask("", "GET /checkpoint/cosigned", "").await.text(), body);
+        }
+        fixture.check().await;
+    }
+
     fn options_witness(fixture: &Fixture) -> &Witness {
         &fixture.app.options.witnesses[0]
     }

@@ -156,7 +156,7 @@ pub(super) async fn revoke_key(
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::Fixture;
+    use crate::testing::{Fixture, NOW_MS};
 
     #[tokio::test]
     async fn a_key_is_made_used_rotated_and_taken_back() {
@@ -207,6 +207,35 @@ mod tests {
         assert_eq!(rotate(60_000).await, [200, 200, 200]);
         // Without a grace, all before it end at once, those of a longer one too.
         assert_eq!(rotate(0).await, [401, 401, 401, 200]);
+        fixture.check().await;
+    }
+
+    #[tokio::test]
+    async fn a_key_works_until_it_expires_and_its_tokens_with_it() {
+        let fixture = Fixture::new().await;
+        let make = async |role: &str| {
+            let body = format!(r#"{{"name": "soon", "role": "{role}", "expiresAt": {}}}"#, NOW_MS + 1000);
+            let made = fixture.ask("admin", "POST /v1/keys\ncontent-type: application/json", body).await.json();
+            (made["key"].as_str().unwrap().to_owned(), made["id"].as_str().unwrap().to_owned())
+        };
+        let ((reader, id), (admin, _)) = (make("reader").await, make("admin").await);
+        let longer = r#"{"scope": {"tenant": "acme"}, "ttlMs": 60000}"#;
+        let minted = fixture.ask(&reader, "POST /v1/tokens\ncontent-type: application/json", longer).await.json();
+        assert_eq!(minted["expiresAt"], NOW_MS + 1000);
+        let token = minted["token"].as_str().unwrap();
+        for (ms, status) in [(0, 200), (999, 200), (1, 401)] {
+            fixture.clock.advance(ms);
+            for secret in [&*reader, &*admin, token] {
+                let answer = fixture.ask(secret, "GET /v1/events", "").await;
+                assert_eq!(answer.status, status, "{ms}: {}", answer.text());
+            }
+        }
+        // It gets no other secret, administers nothing, and is over for a server that starts anew, too.
+        let rotate = format!("POST /v1/keys/{id}/rotate\ncontent-type: application/json");
+        assert_eq!(fixture.ask("admin", &rotate, "{}").await.status, 404);
+        let own = fixture.ask("admin", "GET /v1/caller", "").await.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(fixture.ask("admin", &format!("DELETE /v1/keys/{own}"), "").await.status, 409);
+        assert!(crate::auth::keys::Keys::new(fixture.log.clone()).show(&reader).await.is_err());
         fixture.check().await;
     }
 

@@ -157,8 +157,10 @@ mod tests {
     use http_body_util::BodyExt as _;
     use sealog::Event;
     use sealog::rusqlite::Connection;
+    use serde_json::Value;
+    use sha2::{Digest as _, Sha256};
 
-    use crate::testing::Fixture;
+    use crate::testing::{Answer, Fixture};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_report_that_breaks_off_is_not_taken_for_a_whole_one() {
@@ -176,6 +178,66 @@ mod tests {
             assert_eq!(answer.status(), 200);
             assert!(answer.into_body().collect().await.is_err(), "{format}");
         }
+    }
+
+    /// The ids in a report of nothing else.
+    fn ids(format: &str, answer: &Answer) -> Vec<String> {
+        let id = |row: &Value| row["id"].as_str().map(ToOwned::to_owned);
+        match format {
+            "json" => answer.json()["rows"].as_array().unwrap().iter().filter_map(id).collect(),
+            "ndjson" => answer.text().lines().filter_map(|line| id(&serde_json::from_str(line).unwrap())).collect(),
+            "csv" => answer.text().lines().skip(1).map(ToOwned::to_owned).collect(),
+            "html" => {
+                let text = answer.text();
+                let cells = text.split("<td>").skip(1).filter_map(|cell| Some(cell.split_once("</td>")?.0.to_owned()));
+                cells.collect()
+            }
+            #[cfg(feature = "parquet")]
+            "parquet" => {
+                use parquet::file::reader::{FileReader as _, SerializedFileReader};
+                use parquet::record::RowAccessor as _;
+                let file = SerializedFileReader::new(answer.body.clone()).unwrap();
+                let rows = file.get_row_iter(None).unwrap();
+                rows.map(|row| row.unwrap().get_string(0).unwrap().clone()).collect()
+            }
+            other => panic!("{other} is not read here"),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_format_holds_what_one_may_see_and_the_log_vouches_for_it() {
+        let mut fixture = Fixture::filled().await;
+        let body = r#"{"scope": {"actorIds": ["grace", "ada"]}}"#;
+        let minted = fixture.ask("acme", "POST /v1/tokens\ncontent-type: application/json", body).await;
+        fixture.keys.push(("token", minted.json()["token"].as_str().unwrap().to_owned()));
+        for (format, kind) in [
+            ("json", "application/json"),
+            ("ndjson", "application/x-ndjson"),
+            ("csv", "text/csv; charset=utf-8; header=present"),
+            ("html", "text/html; charset=utf-8"),
+            #[cfg(feature = "parquet")]
+            ("parquet", "application/vnd.apache.parquet"),
+        ] {
+            for (who, filter, expected) in [
+                ("reader", r#"{"actions": ["user.*", "invoice.*"]}"#, &["e-0", "e-1", "e-2", "e-3"][..]),
+                ("acme", "{}", &["e-0", "e-1"]),
+                ("globex", r#"{"severities": ["warning"]}"#, &["e-2"]),
+                ("globex", r#"{"tenant": "acme"}"#, &[]),
+                ("token", "{}", &["e-0", "e-1"]),
+            ] {
+                let body = format!(r#"{{"format": "{format}", "filter": {filter}, "fields": ["id"]}}"#);
+                let answer = fixture.ask(who, "POST /v1/reports\ncontent-type: application/json", body).await;
+                assert_eq!((answer.status.as_u16(), &answer.headers["content-type"]), (200, &kind.parse().unwrap()));
+                let name = format!("attachment; filename=\"report.{format}\"");
+                assert_eq!(answer.headers["content-disposition"], name);
+                assert_eq!(ids(format, &answer), expected, "{who} {filter} {format}");
+                let newest = "GET /v1/events?actions=sealog.report.generated&limit=1";
+                let told = fixture.ask("reader", newest, "").await.json()["events"][0]["metadata"].clone();
+                let sha256 = format!("{:x}", Sha256::digest(&answer.body));
+                assert_eq!((&told["format"], &told["sha256"]), (&format.into(), &sha256.into()), "{who} {filter}");
+            }
+        }
+        fixture.check().await;
     }
 
     #[tokio::test]

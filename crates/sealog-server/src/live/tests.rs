@@ -240,3 +240,36 @@ async fn a_stream_of_reads_does_not_feed_itself() {
     assert_eq!(stream.next().await.unwrap().data["action"], "x");
     assert_eq!(fixture.log.head().await.unwrap().size, 12);
 }
+
+#[tokio::test]
+async fn a_stream_is_one_read_however_often_it_is_taken_up_again() {
+    let rules = r#"{"rules": [{"action": "x", "threshold": 1, "windowMs": 60000}]}"#;
+    for (line, body, kind) in [
+        ("GET /v1/events", "", "stream"),
+        ("GET /v1/events\nlast-event-id: 7", "", "stream"),
+        ("GET /v1/stats?actions=x", "", "stats"),
+        ("GET /v1/anomalies", "", "anomalies"),
+        ("POST /v1/anomalies\ncontent-type: application/json", rules, "anomalies"),
+    ] {
+        let fixture = Fixture::filled().await;
+        let reads = async || {
+            let page = fixture.log.select(&sealog::Filter::new().action("sealog.read"), 0, 100).await.unwrap();
+            let metadata = page.events.iter().map(|record| json!(record.metadata));
+            metadata.map(|metadata| (metadata["kind"].clone(), metadata["more"].clone())).collect::<Vec<_>>()
+        };
+        for _ in 0..3 {
+            let mut stream = Stream::open(&fixture, "reader", line, body).await;
+            stream.next().await.unwrap();
+            // What comes on it is no other read. Saved rules there are none, so nothing is told of them.
+            fixture.log.log(Event::new("x")).await.unwrap();
+            if line != "GET /v1/anomalies" {
+                stream.next().await.unwrap();
+            }
+            assert_eq!(reads().await, [(json!(kind), Value::Null)], "{line}");
+        }
+        fixture.clock.advance(60_000);
+        let _again = Stream::open(&fixture, "reader", line, body).await;
+        let expected = [Value::Null, json!(2), Value::Null].map(|more| (json!(kind), more));
+        assert_eq!(reads().await, expected, "{line}");
+    }
+}

@@ -1,15 +1,23 @@
 //! A server on a socket of its own, and a client that sends whatever bytes it is told to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sealog::{AuditLog, VerifyOptions};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request};
+use http_body_util::BodyExt as _;
+use sealog::{AuditLog, ManualClock, VerifyOptions};
 use sealog_server::{Options, Running, router, serve};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt as _;
 
 /// How long anything may take before the test calls it stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// 2026-01-01T00:00:00Z.
+pub(crate) const NOW_MS: i64 = 1_767_225_600_000;
 
 pub(crate) struct Served {
     _dir: TempDir,
@@ -61,9 +69,47 @@ impl Served {
         let (status, text) =
             self.ask("POST /v1/events", "content-type: application/json\r\n", br#"{"action": "still.there"}"#).await;
         assert_eq!(status, 201, "{text}");
-        let report = self.log.verify(VerifyOptions::default(), |_| {}).await.expect("the log can be read");
-        assert!(report.is_ok(), "{:#?}", report.problems);
+        verify(&self.log).await;
     }
+}
+
+/// A router in an application, asked without a socket. The log's first event is that of the key.
+pub(crate) struct Mounted {
+    _dir: TempDir,
+    pub(crate) log: AuditLog,
+    pub(crate) router: Router,
+    key: String,
+}
+
+impl Mounted {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let builder = AuditLog::builder(dir.path().join("audit.db")).clock(Arc::new(ManualClock::new(NOW_MS, 7)));
+        let log = builder.open().await.expect("the log opens");
+        let server = router(log.clone());
+        let key = server.first_key(|key| Ok(key.to_owned())).await.expect("a key").expect("it is the first");
+        Self { _dir: dir, log, router: server.into_router(), key }
+    }
+
+    /// Asks with the first key. `kind` is the body's type, or nothing.
+    pub(crate) async fn ask(&self, line: &str, kind: &str, body: impl Into<Body>) -> (u16, HeaderMap, Bytes) {
+        let (method, address) = line.split_once(' ').expect("a method and an address");
+        let mut request = Request::builder().method(method).uri(address);
+        request = request.header("authorization", format!("Bearer {}", self.key));
+        if !kind.is_empty() {
+            request = request.header("content-type", kind);
+        }
+        let request = request.body(body.into()).expect("a request");
+        let (parts, body) = self.router.clone().oneshot(request).await.expect("a router answers").into_parts();
+        let bytes = body.collect().await.expect("the body is sent").to_bytes();
+        (parts.status.as_u16(), parts.headers, bytes)
+    }
+}
+
+/// The log is whole.
+pub(crate) async fn verify(log: &AuditLog) {
+    let report = log.verify(VerifyOptions::default(), |_| {}).await.expect("the log can be read");
+    assert!(report.is_ok(), "{:#?}", report.problems);
 }
 
 pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {

@@ -673,17 +673,4 @@ fn affected(generation: &Generation, seqs: &Ranges, remaining: &Ranges) -> (Vec<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbours_of_one_size_are_merged_smallest_first() {
-        assert_eq!(neighbours_to_merge(&[], 1024), None);
-        assert_eq!(neighbours_to_merge(&[65_536; 7], 1024), None);
-        assert_eq!(neighbours_to_merge(&[65_536; 8], 1024), Some(0..8));
-        let sizes = [&[600_000; 3][..], &[65_536; 8], &[2_000; 9]].concat();
-        assert_eq!(neighbours_to_merge(&sizes, 1024), Some(11..20));
-        assert_eq!(neighbours_to_merge(&[5_000_000; 20], 1024), None);
-        assert_eq!(neighbours_to_merge(&[2_000; 30], 1024), Some(0..16));
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! The folder of the index, damaged in every way: invariant 4. The journal has everything, so the answers
 //! stay what they were.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use sealog::{
     AuditLog, Change, ErrorKind, Event, EventPage, Filter, Order, PageOptions, Severity, StateAt, Stats, StatsOptions,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Fixture, check, fill};
 
@@ -177,6 +177,50 @@ async fn invariant_4_a_number_that_is_wrong_changes_no_answer() {
         let what = String::from_utf8_lossy(&damaged["meta.json"][at.saturating_sub(30)..=at]).into_owned();
         assert_eq!(healed(&log, &what).await, expected, "{what}");
         log.close().await.unwrap();
+    }
+}
+
+/// Invariant 4: an index that says that it is of another version or another log, or holds other fields or other events,
+/// is made anew, and one that says nothing of the kind is not.
+#[tokio::test]
+async fn invariant_4_an_index_that_does_not_fit_the_log_is_made_anew() {
+    type Change = fn(&mut Value, &mut Value);
+    fn number(value: &Value) -> u64 {
+        value.as_u64().expect("a number")
+    }
+    let changes: [(&str, Change); 9] = [
+        ("nothing", |_, _| {}),
+        ("a later version", |_, held| held["version"] = (number(&held["version"]) + 1).into()),
+        ("an earlier version", |_, held| held["version"] = (number(&held["version"]) - 1).into()),
+        ("another log", |_, held| held["log"] = format!("{}x", held["log"].as_str().expect("a key")).into()),
+        ("fewer events", |_, held| held["next_seq"] = (number(&held["next_seq"]) - 1).into()),
+        ("more events than there are", |_, held| {
+            (held["next_seq"], held["last"]) = ((number(&held["next_seq"]) + 1000).into(), "".into());
+        }),
+        ("another last event", |_, held| held["last"] = "AAAA".into()),
+        ("another field", |meta, _| meta["schema"][0]["name"] = "number".into()),
+        ("a field more", |meta, _| {
+            let mut field = meta["schema"][0].clone();
+            field["name"] = "number".into();
+            meta["schema"].as_array_mut().expect("fields").push(field);
+        }),
+    ];
+    let (fixture, expected, whole) = template().await;
+    let segments = |files: &BTreeMap<String, Vec<u8>>| -> BTreeSet<String> {
+        files.keys().filter_map(|name| name.strip_suffix(".idx")).map(str::to_owned).collect()
+    };
+    for (what, change) in changes {
+        let mut meta: Value = serde_json::from_slice(&whole["meta.json"]).unwrap();
+        let mut held = serde_json::from_str(meta["payload"].as_str().unwrap()).unwrap();
+        change(&mut meta, &mut held);
+        meta["payload"] = held.to_string().into();
+        put(&fixture.index(), &whole);
+        std::fs::write(fixture.index().join("meta.json"), meta.to_string()).unwrap();
+        let log = open(&fixture).await;
+        assert_eq!(healed(&log, what).await, expected, "{what}");
+        log.close().await.unwrap();
+        let is_anew = segments(&files(&fixture.index())).is_disjoint(&segments(&whole));
+        assert_eq!(is_anew, what != "nothing", "{what}");
     }
 }
 
