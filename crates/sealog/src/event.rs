@@ -339,6 +339,14 @@ pub struct Event {
     pub(crate) recorded_at: Option<i64>,
 }
 
+/// Serde would take a list of values, too, for the fields in their order.
+fn no_list(json: &str) -> Result<()> {
+    if json.trim_start().starts_with('[') {
+        return Err(Error::new(ErrorKind::InvalidEvent, "this is no event: it is a list, and an event is an object"));
+    }
+    Ok(())
+}
+
 /// Keeps an explicit `null` apart from an absent field.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
@@ -357,6 +365,7 @@ impl Event {
     /// [`ErrorKind::InvalidEvent`] when it is no JSON, has an unknown field, or a field of another
     /// type. Limits are checked when the event is logged.
     pub fn from_json(json: &str) -> Result<Self> {
+        no_list(json)?;
         serde_json::from_str(json)
             .map_err(|error| Error::new(ErrorKind::InvalidEvent, format!("this is no event: {error}")))
     }
@@ -364,6 +373,7 @@ impl Event {
     /// As [`Event::from_json`], with errors that say what was expected and never quote what was found:
     /// for messages that are kept.
     pub(crate) fn from_json_unquoted(json: &str) -> Result<Self> {
+        no_list(json)?;
         serde_json::from_str(json).map_err(|error| {
             let mut message = error.to_string();
             let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];

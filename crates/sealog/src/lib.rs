@@ -13,6 +13,7 @@ mod keeper;
 mod keyfile;
 mod log;
 mod meter;
+mod object;
 mod policy;
 mod query;
 mod ranges;

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Record, Severity};
 use crate::journal::{OwnKind, Snapshot};
 use crate::log::{AuditLog, record_of};
+use crate::object::{object_or_null, objects};
 use crate::policy::{Compiled, Policy};
 use crate::query::{Rule, validate_rules};
 
@@ -57,9 +58,11 @@ pub struct Settings {
     /// How many days events of the severity `critical` are kept; 365 by default, for ever where it is `null`.
     pub critical_retention_days: Option<u32>,
     /// How many days events of a retention category are kept, whatever their severity; none by default.
+    #[serde(deserialize_with = "objects")]
     pub custom_retention: Vec<CategoryRetention>,
     /// What is hidden and sampled away, on top of what the application's own policy says
     /// ([`Builder::policy`](crate::Builder::policy)): what either hides is hidden.
+    #[serde(deserialize_with = "object_or_null")]
     pub policy: Option<Policy>,
     /// Rules that are evaluated as events arrive; none by default. What they find is logged as
     /// `sealog.anomaly.detected`.

@@ -191,7 +191,9 @@ async fn manifests_in(folder: &Folder) {
     assert!(reformats.iter().all(|record| record.diff().is_some_and(<[_]>::is_empty)));
 
     let mut places: Vec<_> = places.into_iter().collect();
-    places.iter_mut().for_each(|(_, places)| places.sort_unstable());
+    for (_, places) in &mut places {
+        places.sort_unstable();
+    }
     places.sort_by_key(|(id, places)| (Reverse(places.len()), id.clone()));
     let (id, most) = &places[0];
     assert_eq!(most.len(), 1506, "{id}");

@@ -29,6 +29,7 @@ use self::names::{Names, normalize};
 use self::paths::Paths;
 use self::redact::Rules;
 use crate::error::{Error, ErrorKind, Result};
+use crate::object::objects;
 
 pub(crate) use address::addresses;
 pub(crate) use compiled::{Applied, Compiled, Prepared};
@@ -83,9 +84,11 @@ pub struct Policy {
     pub keep: Vec<String>,
     /// Which fields are hidden, by name, at any depth, beside the defaults; none by default. Of several
     /// rules for a name the last one holds.
+    #[serde(deserialize_with = "objects")]
     pub redact_fields: Vec<RedactField>,
     /// Which fields are hidden, by path. A path goes before a name; of several paths that lead to the
     /// same value, the one whose mode leaves least holds.
+    #[serde(deserialize_with = "objects")]
     pub redact_paths: Vec<RedactPath>,
     /// Which values are hidden by their shape; none by default.
     pub detectors: Vec<Detector>,

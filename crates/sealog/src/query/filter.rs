@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::text::{self, Term};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Outcome, Severity};
+use crate::object::object_or_null;
 use crate::policy::address::resembles_address;
 use crate::policy::pointer;
 
@@ -68,7 +69,7 @@ pub struct Filter {
     #[serde(alias = "resourceType", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub resource_types: Vec<String>,
     /// This one resource.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object_or_null", skip_serializing_if = "Option::is_none")]
     pub resource: Option<Resource>,
     /// At least one of these tags.
     #[serde(alias = "tags", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]

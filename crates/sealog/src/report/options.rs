@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::field::TYPED;
 use super::field::{ALL, Field, READABLE};
 use crate::error::{Error, ErrorKind, Result};
+use crate::object::object;
 use crate::query::{Filter, Rule, TimeRange};
 
 /// The most fields of a report.
@@ -96,8 +97,10 @@ pub struct ReportOptions {
     /// How it is written; [`ReportFormat::Json`] unless given.
     pub format: ReportFormat,
     /// From when to when; all of time unless given. What the filter says of the time holds as well.
+    #[serde(deserialize_with = "object")]
     pub range: TimeRange,
     /// Which events; all of them unless given.
+    #[serde(deserialize_with = "object")]
     pub filter: Filter,
     /// What of each event, in this order: its fields by their JSON names, what is inside one with dots
     /// (`metadata.method`) or as a JSON Pointer (`/metadata/a.b`), and the timestamp as `time` (RFC 3339)

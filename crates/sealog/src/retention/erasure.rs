@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Record, Severity, is_own};
 use crate::keeper::ANOMALY_DETECTED;
 use crate::log::{AuditLog, record_of};
+use crate::object::object;
 use crate::query::{Resource, bodies};
 
 /// The longest reason, in bytes.
@@ -33,7 +34,7 @@ pub enum Subject {
     /// Events that this actor caused, or that were caused on this one's behalf.
     Actor(String),
     /// Events that concern this resource.
-    Resource(Resource),
+    Resource(#[serde(deserialize_with = "object")] Resource),
 }
 
 impl Subject {

@@ -8,6 +8,7 @@ use crate::event::{Event, Record, Severity};
 use crate::index::Facts;
 use crate::journal::{OwnKind, Snapshot};
 use crate::log::{AuditLog, record_of};
+use crate::object::object;
 use crate::query::{Filter, Matcher, Selection};
 
 /// The action of the event that places a hold.
@@ -43,6 +44,7 @@ pub const MAX_HOLD_REASON_BYTES: usize = 1024;
 #[non_exhaustive]
 pub struct HoldOptions {
     /// Which events are held; those that come later too.
+    #[serde(deserialize_with = "object")]
     pub filter: Filter,
     /// Why. It stands in the log for good: a case number says enough.
     pub reason: String,
