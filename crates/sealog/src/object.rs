@@ -28,7 +28,7 @@ pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserialize
         }
     }
 
-    deserializer.deserialize_map(Object(PhantomData))
+    deserializer.deserialize_any(Object(PhantomData))
 }
 
 struct Read<T>(T);
