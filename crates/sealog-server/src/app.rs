@@ -98,11 +98,7 @@ impl App {
                 return Err(problem);
             }
         };
-        let per_second = match caller.actor.kind {
-            "api_key" => limits.max_key_requests_per_second,
-            _ => limits.max_view_requests_per_second,
-        };
-        let pace = Pace { requests: per_second, within: Duration::from_secs(1), burst: per_second.saturating_mul(6) };
+        let pace = if caller.actor.kind == "api_key" { limits.key_pace() } else { limits.view_pace() };
         self.rates.count(&caller.counted, pace).map_err(too_soon)?;
         Ok(caller)
     }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
@@ -17,36 +17,27 @@ use crate::problem::{Code, Problem, Told};
 
 const REQUEST_ID: &str = "x-request-id";
 
-/// Of a response: which of the ways it is that one address can be asked in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// In the order of `seq`, from one on.
-    Poll,
-    /// A stream that goes on. It is counted and told when it begins.
-    Live,
-}
-
-/// A request, which is counted and told when it is dropped: when its answer has ended, or nobody takes it any more.
-struct Asked {
+/// A request, which is counted and told when it is dropped: when its answer has ended, or when nobody waits for it any
+/// more.
+struct InFlight {
     app: Shared,
     began: Instant,
     id: String,
     method: &'static str,
     route: String,
-    way: Option<Way>,
+    /// ` poll` or ` live`, where an address can be asked in these ways too.
+    way: &'static str,
     status: u16,
     problem: String,
 }
 
-impl Drop for Asked {
+/// The status of a request whose client did not wait for the head of its answer: nginx's.
+const CLIENT_GONE: u16 = 499;
+
+impl Drop for InFlight {
     fn drop(&mut self) {
         let Self { app, began, id, method, route, way, status, problem } = self;
         let took = began.elapsed();
-        let way = match way {
-            None => "",
-            Some(Way::Poll) => " poll",
-            Some(Way::Live) => " live",
-        };
         app.metrics.request(&format!("{method} {route}{way}"), *status, took);
         let ms = took.as_micros() as f64 / 1e3;
         if *status >= 500 {
@@ -60,7 +51,7 @@ impl Drop for Asked {
 /// The body of an answer, as long as it is sent.
 struct Sent {
     body: Body,
-    _asked: Asked,
+    _in_flight: InFlight,
 }
 
 impl HttpBody for Sent {
@@ -85,12 +76,20 @@ impl HttpBody for Sent {
 
 /// Handles a request.
 pub(crate) async fn around(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let id = request_id(request.headers()).unwrap_or_else(|| app.log.new_id());
-    let method = request.method().clone();
+    let known = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"];
     // The route, and not the address, which may hold what people asked for.
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let route = route.unwrap_or_else(|| "unknown".to_owned());
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
+    let is_poll = request.uri().query().is_some_and(|query| query.split('&').any(|one| one.starts_with("afterSeq=")));
+    let mut in_flight = InFlight {
+        began: Instant::now(),
+        id: request_id(request.headers()).unwrap_or_else(|| app.log.new_id()),
+        method: known.into_iter().find(|known| *known == request.method().as_str()).unwrap_or("OTHER"),
+        route: route.to_owned(),
+        way: if is_poll { " poll" } else { "" },
+        status: CLIENT_GONE,
+        problem: String::new(),
+        app: app.clone(),
+    };
     let mut response = if app.is_stopping() && !route.ends_with("/healthz") && !route.ends_with("/readyz") {
         Problem::new(Code::Stopping, "the server is stopping; send it again to the one that comes after")
             .retry_after(1)
@@ -98,20 +97,19 @@ pub(crate) async fn around(State(app): State<Shared>, request: Request, next: Ne
     } else {
         next.run(request).await
     };
-    let known = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"];
-    let method = known.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER");
-    let way = response.extensions_mut().remove::<Way>();
+    in_flight.status = response.status().as_u16();
+    in_flight.problem = response.extensions_mut().remove::<Told>().map(|Told(told)| told).unwrap_or_default();
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::from_str(&in_flight.id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    let problem = response.extensions_mut().remove::<Told>().map(|Told(told)| told).unwrap_or_default();
-    let asked = Asked { status: response.status().as_u16(), app, began, id, method, route, way, problem };
-    if way == Some(Way::Live) {
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+        // It ends when somebody closes it, so what counts is when it began.
+        in_flight.way = " live";
         return response;
     }
-    response.map(|body| Body::new(Sent { body, _asked: asked }))
+    response.map(|body| Body::new(Sent { body, _in_flight: in_flight }))
 }
 
 /// The client's id of the request, where it is one that cannot be mistaken for anything else.

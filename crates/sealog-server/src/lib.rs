@@ -85,7 +85,8 @@ pub struct Options {
     pub cors_origins: Vec<String>,
     /// Proxies that are trusted to say where a request comes from, in `X-Forwarded-For`. Default: none.
     pub trusted_proxies: Vec<Network>,
-    /// Whether anybody may fetch the checkpoint and the tiles, which hold hashes and nothing else. Default: no.
+    /// Whether anybody may fetch the checkpoint, the tiles and, unless the router is mounted with an authorization of its
+    /// own, proofs of single events by `seq:`; they hold hashes and nothing else. Default: no.
     pub public_proofs: bool,
     /// Whether anybody may fetch the metrics. Default: no.
     pub public_metrics: bool,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rate::Pace;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -28,8 +30,8 @@ pub struct Limits {
     /// Requests of one key per second, on average; a tenth of a minute's worth may come at once. Default:
     /// 10,000: above what a service does, and below what a loop gone wrong does.
     pub max_key_requests_per_second: u32,
-    /// The same of one view token or of one who is authorized by the application. Default: 100: a page that
-    /// a person looks at.
+    /// The same of one view token or of one who is authorized by the application, and of public proofs from one
+    /// address. Default: 100: a page that a person looks at.
     pub max_view_requests_per_second: u32,
     /// Requests per minute from one address that were refused as unauthenticated. Default: 60. Keys cannot be
     /// guessed; this keeps those who try from costing anything.
@@ -91,6 +93,16 @@ impl Default for Limits {
             max_token_ms: 24 * 60 * 60 * 1000,
             read_event_window_ms: 60_000,
         }
+    }
+}
+
+impl Limits {
+    pub(crate) fn key_pace(&self) -> Pace {
+        Pace::per_second(self.max_key_requests_per_second)
+    }
+
+    pub(crate) fn view_pace(&self) -> Pace {
+        Pace::per_second(self.max_view_requests_per_second)
     }
 }
 

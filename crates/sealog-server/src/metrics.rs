@@ -25,8 +25,8 @@ pub(crate) struct Metrics {
     requests: Mutex<BTreeMap<String, Latency>>,
     pub(crate) events_logged: AtomicU64,
     pub(crate) events_rejected: AtomicU64,
-    /// Connections that were closed because their address had too many.
-    pub(crate) connections_closed: AtomicU64,
+    /// Connections that were closed at once, since their address had too many.
+    pub(crate) connections_refused: AtomicU64,
 }
 
 impl Metrics {
@@ -35,7 +35,7 @@ impl Metrics {
             requests: Mutex::default(),
             events_logged: AtomicU64::new(0),
             events_rejected: AtomicU64::new(0),
-            connections_closed: AtomicU64::new(0),
+            connections_refused: AtomicU64::new(0),
         }
     }
 

@@ -26,6 +26,13 @@ pub(crate) struct Pace {
     pub(crate) burst: u32,
 }
 
+impl Pace {
+    /// So many a second on average, of which a tenth of a minute's worth may come at once.
+    pub(crate) fn per_second(requests: u32) -> Self {
+        Self { requests, within: Duration::from_secs(1), burst: requests.saturating_mul(6) }
+    }
+}
+
 impl Rates {
     pub(crate) fn new() -> Self {
         Self { next: Mutex::default() }
@@ -90,11 +97,10 @@ impl Places {
         if taken.values().sum::<usize>() >= all {
             return Err(Full::All);
         }
-        let mine = taken.entry(who.to_owned()).or_default();
-        if *mine >= each {
+        if taken.get(who).copied().unwrap_or_default() >= each {
             return Err(Full::Yours);
         }
-        *mine += 1;
+        *taken.entry(who.to_owned()).or_default() += 1;
         Ok(Place { places: self.clone(), who: who.to_owned() })
     }
 

@@ -22,13 +22,16 @@ use tower::ServiceExt as _;
 use crate::app::App;
 use crate::limits::MAX_HEAD_BYTES;
 use crate::metrics::count;
-use crate::rate::{Place, Places};
+use crate::rate::{Pace, Place, Places};
 use crate::{Server, Stop, until_stopped};
 
 /// How long it waits before it accepts again where the machine has nothing left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often what is counted of reads and keys is written down.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often it is told that connections are refused.
+const TOLD: Pace = Pace { requests: 1, within: Duration::from_mins(1), burst: 1 };
 
 /// What encrypts connections. There is none without the feature `tls`.
 #[derive(Clone)]
@@ -181,8 +184,11 @@ impl App {
         };
         let place = addresses.take(&who, most, usize::MAX).ok();
         if place.is_none() {
-            tracing::debug!(%address, "a connection was closed: there are too many from its address");
-            count(&self.metrics.connections_closed, 1);
+            // By anybody, as often as they like, so it is told now and then.
+            if self.rates.count("connections refused", TOLD).is_ok() {
+                tracing::warn!(%address, most, "closed a connection: its address has too many; is it a proxy, to be named?");
+            }
+            count(&self.metrics.connections_refused, 1);
         }
         place
     }

@@ -53,7 +53,9 @@ pub(crate) fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
 
 #[cfg(test)]
 mod tests {
-    use crate::{CleanupOptions, Event, Filter, HoldOptions, Policy, ReportOptions, Settings, Subject};
+    use crate::{
+        CleanupOptions, Event, Filter, HoldOptions, Policy, ReportOptions, Rule, Settings, Subject, TimeRange,
+    };
 
     #[test]
     fn no_list_is_taken_for_an_object() {
@@ -65,11 +67,14 @@ mod tests {
             fails(serde_json::from_str::<Filter>(r#"{"resource": ["invoice", "i-4"]}"#).map(drop)),
             fails(serde_json::from_str::<ReportOptions>(r#"{"range": [0, 5]}"#).map(drop)),
             fails(serde_json::from_str::<ReportOptions>(r#"{"filter": []}"#).map(drop)),
+            fails(serde_json::from_str::<TimeRange>("[0, 5]").map(drop)),
             fails(serde_json::from_str::<HoldOptions>(r#"{"filter": [], "reason": "x"}"#).map(drop)),
             fails(serde_json::from_str::<Subject>(r#"{"resource": ["invoice", "i-4"]}"#).map(drop)),
         ] {
             assert!(said.starts_with("invalid type: sequence, expected an object"), "{said}");
         }
+        let rule = serde_json::from_str::<Rule>(r#"{"name": "x", "unusual": []}"#).unwrap_err().to_string();
+        assert!(rule.contains("expected an object"), "{rule}");
         for json in ["[]", r#" ["x"]"#] {
             assert!(Event::from_json(json).unwrap_err().message().contains("a list"));
         }

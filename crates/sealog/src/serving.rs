@@ -156,13 +156,13 @@ impl AuditLog {
         self.snapshot(move |snapshot| prove_leaf(snapshot, seq)).await
     }
 
-    /// Whether questions are answered at once, or wait until the index has caught up.
+    /// Waits until the index holds all that the log does, as a question does.
     ///
     /// # Errors
     ///
-    /// `Index`, `Storage` or `Busy` while there is no index and none can be made.
-    pub fn index_is_up(&self) -> Result<bool> {
-        self.index()?.is_up()
+    /// As [`AuditLog::search`].
+    pub async fn indexed(&self) -> Result<()> {
+        self.index()?.view(self.size().await?).await.map(drop)
     }
 
     /// Where this handle has its time and its randomness from.

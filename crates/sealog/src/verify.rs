@@ -193,8 +193,14 @@ pub(crate) fn prove_leaf(snapshot: &mut dyn Snapshot, seq: u64) -> Result<String
     if seq >= head.size {
         return Err(tree_ends(seq, head.size));
     }
-    let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves::new(snapshot))?;
-    Ok(tree::proof_file("", seq, &hashes, &Checkpoint::parse(&head.note)?))
+    let checkpoint = Checkpoint::parse(&head.note)?;
+    tree::leaf_proof(seq, &checkpoint, &SnapshotLeaves::new(snapshot)).map_err(|error| not_provable(seq, error))
+}
+
+/// Elsewhere a proof that fails accuses the log, and nobody there can look for the damage.
+fn not_provable(seq: u64, error: Error) -> Error {
+    let message = format!("seq {seq} cannot be proven; `sealog verify` says more: {}", error.message());
+    Error::new(ErrorKind::Integrity, message).with_source(error)
 }
 
 fn tree_ends(seq: u64, size: u64) -> Error {
@@ -234,11 +240,7 @@ pub(crate) fn prove(snapshot: &mut dyn Snapshot, seq: u64) -> Result<Proof> {
     let (salt, canonical) = found.ok_or_else(|| tree_ends(seq, head.size))?;
     let hashes = tree::inclusion_proof(seq, head.size, &SnapshotLeaves::new(snapshot))?;
     let proof = Proof::new(seq, hashes, Checkpoint::parse(&head.note)?, salt, canonical);
-    // Elsewhere a proof that fails accuses the log, and nobody there can look for the damage.
-    proof.verify(&vkey).map_err(|error| {
-        let message = format!("seq {seq} cannot be proven; `sealog verify` says more: {}", error.message());
-        Error::new(ErrorKind::Integrity, message).with_source(error)
-    })?;
+    proof.verify(&vkey).map_err(|error| not_provable(seq, error))?;
     Ok(proof)
 }
 

@@ -72,7 +72,7 @@ pub(crate) struct Serve {
     /// The vkey of a witness that may cosign checkpoints; may be repeated [default: none]
     #[arg(long, value_name = "VKEY", env = "SEALOG_WITNESSES", value_delimiter = ',')]
     witness: Vec<String>,
-    /// Whether anybody may fetch the checkpoint and the tiles, which hold hashes alone [default: false]
+    /// Whether anybody may fetch the checkpoint, the tiles, and proofs by seq, which hold hashes alone [default: false]
     #[arg(long, value_name = "BOOL", env = "SEALOG_PUBLIC_PROOFS", num_args = 0..=1, default_missing_value = "true")]
     public_proofs: Option<bool>,
     /// Whether anybody may fetch the metrics [default: false]

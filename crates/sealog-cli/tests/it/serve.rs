@@ -137,10 +137,14 @@ fn the_first_key_goes_into_a_file_of_its_owner_and_nowhere_else() {
 #[test]
 fn the_first_key_is_shown_on_a_terminal() {
     let folder = Folder::new();
-    let serve = folder.command(&[]).get_program().to_string_lossy().into_owned() + " serve --listen 127.0.0.1:0";
+    let program = folder.command(&[]).get_program().to_string_lossy().into_owned();
+    let serve = format!("exec '{program}' serve --listen 127.0.0.1:0");
     let shown = || {
-        let mut command = Command::new("script");
-        command.args(["--quiet", "--return", "--command", &serve, "/dev/null"]).current_dir(folder.dir.path());
+        // A server that says nothing ends all the same.
+        let mut command = Command::new("timeout");
+        command
+            .args(["120", "script", "--quiet", "--return", "--command", &serve, "/dev/null"])
+            .current_dir(folder.dir.path());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut output = BufReader::new(child.stdout.take().expect("its output is piped"));
         let mut text = String::new();

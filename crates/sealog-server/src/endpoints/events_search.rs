@@ -8,7 +8,6 @@ use sealog::{AuditLog, EventPage, MAX_PAGE_EVENTS, PageOptions, Record};
 
 use super::json_text;
 use crate::app::{App, Shared};
-use crate::around::Way;
 use crate::auth::{Asked, Operation};
 use crate::live::{self, frame};
 use crate::problem::{Problem, ProblemBody};
@@ -61,22 +60,19 @@ pub(super) async fn search_events(State(app): State<Shared>, parts: Parts) -> Re
         let events = app.hub.watch(view, query.filter, next)?;
         return Ok(live::response(&app, &caller, place, first, events));
     }
-    let mut answer = match after_seq {
+    let answer = match after_seq {
         Some(next) => {
             if page.limit > MAX_PAGE_EVENTS {
                 let text = format!("the limit is from 1 to {MAX_PAGE_EVENTS}, and this is {}", page.limit);
                 return Err(Problem::argument("/limit", text));
             }
             let found = app.in_time(view.select(&query.filter, next, page.limit)).await?;
-            json_text(page_json(&found.events, &format!(",\"afterSeq\":{}", found.next_seq as i64 - 1)))
+            page_json(&found.events, &format!(",\"afterSeq\":{}", found.next_seq as i64 - 1))
         }
-        None => json_text(search_json(&app.in_time(view.search(&query.filter, &page)).await?)),
+        None => search_json(&app.in_time(view.search(&query.filter, &page)).await?),
     };
-    if after_seq.is_some() {
-        answer.extensions_mut().insert(Way::Poll);
-    }
     app.reads.note(&caller, "events", &query.filter).await?;
-    Ok(answer)
+    Ok(json_text(answer))
 }
 
 /// The first page as of one size of the log, and that size: what comes later is told later.

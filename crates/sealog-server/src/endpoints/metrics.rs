@@ -43,8 +43,9 @@ pub(super) async fn metrics(State(app): State<Shared>, parts: Parts) -> Result<R
     );
     let rejected = counted(&metrics.events_rejected);
     number(&mut text, "sealog_http_events_rejected_total", "counter", "Events that were refused.", rejected);
-    let closed = counted(&metrics.connections_closed);
-    number(&mut text, "sealog_http_connections_closed_total", "counter", "Too many were from their address.", closed);
+    let refused = counted(&metrics.connections_refused);
+    let about = "Connections that were closed at once, since their address had too many.";
+    number(&mut text, "sealog_http_connections_refused_total", "counter", about, refused);
     if let Some(vitals) = app.log.vitals() {
         head(&mut text, "sealog_commit_seconds", "histogram", "How long batches took, from the lock to the disk.");
         histogram(&mut text, "sealog_commit_seconds", "", &COMMIT_CLASSES_US, &vitals.commits, vitals.commit_us);

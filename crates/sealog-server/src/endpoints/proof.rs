@@ -11,8 +11,10 @@ use super::event::{find, seq_of};
 use super::{path, text};
 use crate::app::Shared;
 use crate::auth::{Asked, Operation};
+use crate::peer::client_of;
 use crate::problem::{Problem, ProblemBody};
 use crate::query::Query;
+use crate::rate::too_soon;
 
 /// A proof that the event is in the log
 ///
@@ -37,6 +39,9 @@ pub(super) async fn get_proof(
         && is_nobody
         && let Some(seq) = seq_of(&id)
     {
+        if let Some(client) = client_of(&parts, &app.options.trusted_proxies) {
+            app.rates.count(&format!("proofs {client}"), app.options.limits.view_pace()).map_err(too_soon)?;
+        }
         Query::without_filter(&parts, &[])?;
         return Ok(text(app.in_time(app.log.leaf_proof(seq)).await?));
     }

@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
@@ -19,7 +18,6 @@ use sealog::Watch;
 use tokio::sync::watch;
 
 use crate::app::Shared;
-use crate::around::Way;
 use crate::auth::{Caller, Lease};
 use crate::problem::{Code, Problem};
 use crate::rate::{Full, Place};
@@ -118,7 +116,7 @@ pub(crate) fn streamed(frames: impl Stream<Item = Bytes> + Send + 'static) -> Re
         // Proxies that gather what they pass on would hold it back.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    (headers, Extension(Way::Live), body).into_response()
+    (headers, body).into_response()
 }
 
 impl<S: Source> Live<S> {

@@ -268,15 +268,6 @@ impl Index {
         }
     }
 
-    /// Whether it answers questions, or is still being made or caught up. An error when it cannot be.
-    pub(crate) fn is_up(&self) -> Result<bool> {
-        let state = self.shared.lock();
-        match &state.failed {
-            Some(error) => Err(error.clone()),
-            None => Ok(!state.rebuild && state.generation.is_some() && state.tail.is_some()),
-        }
-    }
-
     /// Whether this process writes the segments.
     pub(crate) fn is_written_here(&self) -> bool {
         self.shared.lock().writes

@@ -44,8 +44,8 @@ const PATIENCE_TICKS: u32 = 3;
 const MERGE_SEGMENTS: usize = 8;
 /// A larger segment is not merged any more: it would take long and gain little.
 const MAX_SEGMENT_EVENTS: u64 = 4_000_000;
-/// By how much threads that merge give way to others where the processor is short: they get about a third of what
-/// others do, enough to keep up with a log that grows at full speed.
+/// By how much tantivy's threads, which merge and do the last of a commit, give way to others where the processor is
+/// short: they get about a third of what others do.
 #[cfg(target_os = "linux")]
 const MERGE_NICENESS: i32 = 5;
 
@@ -612,7 +612,7 @@ fn in_background<T: Send>(start: impl FnOnce() -> T + Send) -> Result<T> {
             // On Linux that is a thread's own, and goes over to those that it starts. Where it cannot be set, all are
             // as they would be without.
             #[cfg(target_os = "linux")]
-            let _ = rustix::process::setpriority_process(None, MERGE_NICENESS);
+            let _ = rustix::process::nice(MERGE_NICENESS);
             start()
         });
         let starting = starting.map_err(|error| {

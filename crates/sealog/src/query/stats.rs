@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::{Bound, Range, RangeBounds};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tantivy::DocId;
 use tantivy::columnar::BytesColumn;
 
@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Severity;
 use crate::index::{Key, Segment, View, damaged, first_values};
 use crate::journal::Snapshot;
+use crate::object::object;
 
 /// How many actions and actors the top lists have unless told otherwise.
 pub const DEFAULT_TOP: usize = 10;
@@ -34,8 +35,8 @@ const BUCKET_LENGTHS_MS: [i64; 16] = {
 /// A range of time, in milliseconds since the Unix epoch. Any Rust range is one: `from..to`, `from..`,
 /// `..`. In JSON it is `{"from": …, "to": …}`, the first millisecond and the first one after, without the
 /// end that is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Ends", into = "Ends")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "Ends")]
 pub struct TimeRange {
     pub(super) from: i64,
     pub(super) to: i64,
@@ -48,6 +49,12 @@ struct Ends {
     from: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<i64>,
+}
+
+impl<'de> Deserialize<'de> for TimeRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object::<Ends, D>(deserializer).map(Self::from)
+    }
 }
 
 impl From<Ends> for TimeRange {

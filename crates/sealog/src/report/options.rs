@@ -97,7 +97,6 @@ pub struct ReportOptions {
     /// How it is written; [`ReportFormat::Json`] unless given.
     pub format: ReportFormat,
     /// From when to when; all of time unless given. What the filter says of the time holds as well.
-    #[serde(deserialize_with = "object")]
     pub range: TimeRange,
     /// Which events; all of them unless given.
     #[serde(deserialize_with = "object")]

@@ -36,7 +36,7 @@ pub(crate) use self::{
     frontier::{Frontier, Node},
     key::Signer,
     leaves::{Leaves, consistency_proof, inclusion_proof},
-    proof::file as proof_file,
+    proof::leaf_proof,
     tile::{TilePath, tile},
 };
 

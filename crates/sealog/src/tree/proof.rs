@@ -27,6 +27,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::check::check_inclusion;
+use super::leaves::{Leaves, inclusion_proof};
 use super::{Checkpoint, Hash, commitment, leaf_hash, mismatch};
 use crate::error::{Error, Result};
 use crate::event::{MAX_EVENT_BYTES, Record};
@@ -157,8 +158,17 @@ impl Proof {
     }
 }
 
+/// A proof file without `extra`: that the leaf at `seq`, which is there, is in the tree, and not what is sealed in it.
+pub(crate) fn leaf_proof(seq: u64, checkpoint: &Checkpoint, leaves: &dyn Leaves) -> Result<String> {
+    let hashes = inclusion_proof(seq, checkpoint.size, leaves)?;
+    for leaf in leaves.leaf_hashes(seq, seq + 1)? {
+        check_inclusion(seq, checkpoint.size, &checkpoint.root, &leaf, &hashes)?;
+    }
+    Ok(file("", seq, &hashes, checkpoint))
+}
+
 /// The text of a proof file, whose line of `extra` is given, or empty.
-pub(crate) fn file(extra: &str, seq: u64, hashes: &[Hash], checkpoint: &Checkpoint) -> String {
+fn file(extra: &str, seq: u64, hashes: &[Hash], checkpoint: &Checkpoint) -> String {
     let mut text = format!("{HEADER}\n{extra}index {seq}\n");
     for hash in hashes {
         BASE64_STANDARD.encode_string(hash, &mut text);

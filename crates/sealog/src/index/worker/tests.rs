@@ -75,7 +75,7 @@ async fn while_neighbours_are_merged_events_are_taken_in_committed_and_answered(
     let mut worker = Worker::open(&index.shared).unwrap();
     let mut beside = 0;
     for batch in 0..40 {
-        let words: Vec<_> = (0..400).map(|word| format!("w{}", word * batch)).collect();
+        let words: Vec<_> = (0..1000).map(|word| format!("w{}", word * batch)).collect();
         fill(&log, 64, &words.join(" ")).await;
         worker.take_all_in();
         worker.merge().unwrap();
@@ -83,9 +83,9 @@ async fn while_neighbours_are_merged_events_are_taken_in_committed_and_answered(
             fill(&log, 1, "beside").await;
             let size = worker.take_all_in();
             assert_eq!(index.view_now(size).map(|view| view.size), Some(size));
+            beside += u64::from(worker.is_merging());
             worker.commit_if_due(true).unwrap();
             assert_eq!(worker.committed(), size);
-            beside += u64::from(worker.is_merging());
         }
         if beside > 0 {
             break;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Outcome, actions};
 use crate::index::{Facts, Key};
+use crate::object::object_or_null;
 use crate::policy::pointer;
 use crate::query::Filter;
 
@@ -162,7 +163,7 @@ struct Fields {
     window_ms: Option<i64>,
     #[serde(skip_serializing)]
     window_minutes: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object_or_null", skip_serializing_if = "Option::is_none")]
     unusual: Option<Unusual>,
 }
 
