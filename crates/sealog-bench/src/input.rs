@@ -11,8 +11,8 @@ use crate::{Result, workspace};
 
 /// The seed of the generator: the same events in each run, on each machine.
 pub(crate) const SEED: u64 = 7;
-/// When the generated events begin: 1 January 2025, so that none lies in the future.
-pub(crate) const START_MS: i64 = 1_735_689_600_000;
+/// When the generated events begin: in September 2001, so that none lies in the future, however many there are.
+pub(crate) const START_MS: i64 = 1_000_000_000_000;
 /// A packed file begins with these bytes (RFC 8878).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
