@@ -63,15 +63,14 @@ pub(super) fn version(record: &Record, columns: Option<usize>) -> String {
         actor = render::cut(&actor, room(INDENT));
     }
     let mut text = format!("{DIM}{when}{DIM:#}  {BOLD}{action}{BOLD:#}{break_or_space}{NAME}{actor}{NAME:#}\n");
-    match (&record.before, &record.after, record.diff()) {
-        (_, None, _) => text.push_str("         gone since\n"),
-        (None, Some(_), _) => text.push_str("         the first that is known\n"),
-        (_, _, Some([]) | None) => text.push_str("         nothing changed\n"),
-        (_, _, Some(diff)) => {
-            for op in diff {
-                let _ = writeln!(text, "{:INDENT$}{}", "", render::step(op, columns.map(|_| room(INDENT))));
-            }
-        }
+    let steps = match (&record.before, &record.after, record.diff()) {
+        (_, None, _) => vec!["gone since".to_owned()],
+        (None, Some(_), _) => vec!["the first that is known".to_owned()],
+        (_, _, Some([]) | None) => vec!["nothing changed".to_owned()],
+        (_, _, Some(diff)) => diff.iter().map(|op| render::step(op, columns.map(|_| room(INDENT)))).collect(),
+    };
+    for step in steps {
+        let _ = writeln!(text, "{:INDENT$}{step}", "");
     }
     text
 }
