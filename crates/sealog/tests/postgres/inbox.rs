@@ -1,6 +1,7 @@
 //! Events in the application's own transactions.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use sealog::{AuditLog, ErrorKind, Event};
 use tokio_postgres::Client;
@@ -84,6 +85,39 @@ async fn more_than_a_batch_takes_is_drained_once_and_in_order_by_several_nodes()
     assert!(found[..4500].is_sorted() && found[4500] == "slow");
     assert_eq!(check(&other).await, 4501);
     assert_eq!(fixture.database().sql("SELECT count(*) FROM sealog.inbox"), "0");
+}
+
+/// What was drained stays in the table while an old snapshot may ask for it, and must not be stepped over again.
+#[tokio::test]
+async fn what_an_open_transaction_keeps_is_no_burden_to_later_rounds() {
+    const ROUNDS: u64 = 8;
+    let fixture = Fixture::new();
+    let log = open(&fixture, "first").await;
+    let app = connect(&fixture).await;
+    let old = connect(&fixture).await;
+    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()").await.unwrap();
+    for round in 0..ROUNDS {
+        let many = format!(
+            "INSERT INTO sealog.inbox (id, event) SELECT 'e-{round}-' || i, '{{\"action\": \"paid\"}}' \
+             FROM generate_series(1, 2500) AS i"
+        );
+        app.batch_execute(&many).await.unwrap();
+        log.sequenced(&format!("e-{round}-2500")).await.unwrap();
+    }
+    let rows = check(&log).await;
+    assert_eq!(rows, ROUNDS * 2500);
+    // What the log's connections read is counted at the latest when they end.
+    log.close().await.unwrap();
+    let read = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'inbox_pkey'";
+    let read = || fixture.database().sql(read).parse::<u64>().unwrap();
+    let enough = async {
+        while read() < rows {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), enough).await.unwrap();
+    // Found once and deleted once.
+    assert!(read() < rows * 3, "{} index entries were read for {rows} rows", read());
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ pub(super) fn drain(link: &Link) -> Result<Option<(Vec<Found>, Drained)>> {
     if known.is_some_and(|known| known != cluster) {
         link.query(include_str!("queries/inbox_adopt.sql"), &[])?;
     }
-    let (seen, round, position): (String, Option<String>, i64) = if known == Some(cluster) {
+    let (seen, round, mut position): (String, Option<String>, i64) = if known == Some(cluster) {
         (column(state, 1)?, column(state, 2)?, column(state, 3)?)
     } else {
         (NOTHING_SEEN.to_owned(), None, 0)
@@ -59,8 +59,10 @@ pub(super) fn drain(link: &Link) -> Result<Option<(Vec<Found>, Drained)>> {
             let is_news = count > 0 || known != Some(cluster);
             return Ok(is_news.then_some((found, Drained { cluster, seen: now, round, position: 0 })));
         }
+        // More than one batch takes: a round of several, up to what is there now.
+        let rows = link.query(include_str!("queries/inbox_round.sql"), &[&seen, &now])?;
+        position = rows.first().map_or(Ok(0), |row| column(row, 0))?;
     }
-    // More than one batch takes: a round of several, up to what is there now.
     let round = round.unwrap_or(now);
     link.batch("SET LOCAL enable_sort TO off; SET LOCAL enable_bitmapscan TO off")?;
     let params: &[&(dyn ToSql + Sync)] = &[&seen, &round, &position, &DRAIN_ROWS, &DRAIN_BYTES];
