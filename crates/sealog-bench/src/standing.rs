@@ -49,6 +49,16 @@ struct Work {
 }
 
 impl Work {
+    fn new(name: &'static str, events: u64) -> Self {
+        Self { name, events, rates: Vec::new() }
+    }
+
+    fn took(&mut self, events: u64, time: Duration) {
+        let rate = events as f64 / time.as_secs_f64();
+        self.rates.push(rate);
+        eprintln!("{}, part {} of {PARTS}: {rate:.0}/s", self.name, self.rates.len());
+    }
+
     fn last_over_first(&self) -> f64 {
         self.rates.last().zip(self.rates.first()).map_or(0.0, |(last, first)| last / first)
     }
@@ -87,20 +97,20 @@ async fn measure(server: &Server, scale: f64, home: &Path) -> Result<(Vec<Work>,
 
     let part = ((BATCHED_EVENTS * scale) as u64 / PARTS).max(10);
     let mut events = sealog_cli::Generator::new(SEED, START_MS);
-    let mut rates = Vec::new();
+    let mut batched = Work::new("batches of 1,000, one after the other", part * PARTS);
     for _ in 0..PARTS {
         let started = Instant::now();
         for batch in batches(events.by_ref().take(usize::try_from(part)?)) {
             log.log_bulk(batch).await?;
         }
-        rates.push(part as f64 / started.elapsed().as_secs_f64());
+        batched.took(part, started.elapsed());
     }
-    let batched = Work { name: "batches of 1,000, one after the other", events: part * PARTS, rates };
 
     let part = ((INBOX_EVENTS * scale) as u64 / PARTS).max(10);
     let before = log.head().await?.size;
     let insert = application.prepare(INSERT).await?;
-    let (mut inserted, mut rates) = (0, Vec::new());
+    let mut inserted = 0;
+    let mut inbox = Work::new("rows through the inbox", part * PARTS);
     for number in 1..=PARTS {
         let started = Instant::now();
         while inserted < part * number {
@@ -110,9 +120,8 @@ async fn measure(server: &Server, scale: f64, home: &Path) -> Result<(Vec<Work>,
             drained(&log, before + inserted.saturating_sub(MAX_AHEAD)).await?;
         }
         drained(&log, before + inserted).await?;
-        rates.push(part as f64 / started.elapsed().as_secs_f64());
+        inbox.took(part, started.elapsed());
     }
-    let inbox = Work { name: "rows through the inbox", events: part * PARTS, rates };
 
     let open = opened.elapsed();
     other.batch_execute("COMMIT").await?;

@@ -614,6 +614,12 @@ struct Sealed {
 }
 
 impl Record {
+    /// How many hold this very record.
+    #[cfg(test)]
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// Reads a record from its canonical JSON. `None` when a field that each record has is missing.
     pub(crate) fn from_canonical(canonical: String) -> Option<Self> {
         let event: Event = serde_json::from_str(&canonical).ok()?;

@@ -18,6 +18,9 @@ use crate::query::{
 
 /// How many events a watch reads at once.
 const READ_EVENTS: usize = 64;
+/// Of these it keeps as many as have so many bytes of JSON, and one at least: a slow reader of large events holds no
+/// more than any other.
+const KEPT_BYTES: usize = 256 * 1024;
 /// How often statistics and findings are told at the most: four times a second.
 const STATS_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -104,17 +107,23 @@ impl AuditLog {
             None => self.size().await?,
         };
         let (log, selection) = (self.clone(), self.scope.and(matcher));
-        let begin = (log, next, Vec::<Record>::new().into_iter());
-        Ok(Watch(Box::pin(try_unfold(begin, move |(log, mut next, mut ready)| {
+        let begin = (log, next, READ_EVENTS, Vec::<Record>::new().into_iter());
+        Ok(Watch(Box::pin(try_unfold(begin, move |(log, mut next, mut limit, mut ready)| {
             let selection = selection.clone();
             async move {
                 loop {
                     if let Some(record) = ready.next() {
-                        return Ok(Some((record, (log, next, ready))));
+                        return Ok(Some((record, (log, next, limit, ready))));
                     }
-                    let (found, looked_to) = log.selected(&selection, next, READ_EVENTS).await?;
+                    let (mut found, looked_to) = log.selected(&selection, next, limit).await?;
                     let at_end = found.is_empty();
-                    (ready, next) = (found.into_iter(), looked_to);
+                    let kept = kept(&found);
+                    (next, limit) = match found.get(kept) {
+                        Some(first) => (first.seq(), kept),
+                        None => (looked_to, (limit * 2).min(READ_EVENTS)),
+                    };
+                    found.truncate(kept);
+                    ready = found.into_iter();
                     if at_end {
                         log.grown(next).await?;
                     }
@@ -278,8 +287,58 @@ impl AuditLog {
     }
 }
 
+/// How many of these a watch keeps.
+fn kept(found: &[Record]) -> usize {
+    let mut room = KEPT_BYTES;
+    let fits = |record: &&Record| {
+        let bytes = record.canonical_json().len();
+        let fits = bytes <= room;
+        room = room.saturating_sub(bytes);
+        fits
+    };
+    found.iter().take_while(fits).count().max(found.len().min(1))
+}
+
 async fn rest(interval: Option<Duration>) {
     if let Some(interval) = interval {
         tokio::time::sleep(interval).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Change;
+
+    #[tokio::test]
+    async fn a_slow_reader_of_large_events_holds_few_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = AuditLog::open(dir.path().join("audit.db")).await.unwrap();
+        // Two that fit together, one that is larger than what is kept, and again small ones.
+        let sizes = [[100_000; 20].as_slice(), &[600_000], &[10; 30]].concat();
+        for size in &sizes {
+            log.log_change(Change::new("file.written", "file", "a").after(json!({"text": "x".repeat(*size)})))
+                .await
+                .unwrap();
+        }
+        let own = log.size().await.unwrap() - sizes.len() as u64;
+        // Shared with those that a question finds, so that it shows who else holds them.
+        let all = log.search(&Filter::new(), &PageOptions::new().limit(1000)).await.unwrap().events;
+        let holders = all.iter().map(Record::holders).collect::<Vec<_>>();
+
+        let mut slow = log.watch(&Filter::new().action("file.written"), WatchFrom::Seq(0)).await.unwrap();
+        let mut seen = Vec::new();
+        for _ in &sizes {
+            let record = slow.next().await.unwrap().unwrap();
+            seen.push(record.seq() - own);
+            drop(record);
+            let held = all.iter().zip(&holders).filter(|(record, before)| record.holders() > **before);
+            let bytes = held.map(|(record, _)| record.canonical_json().len()).sum::<usize>();
+            assert!(bytes <= KEPT_BYTES, "{bytes} bytes are held after {seen:?}");
+        }
+        assert!(seen.iter().copied().eq(0..sizes.len() as u64));
+        log.close().await.unwrap();
     }
 }

@@ -41,6 +41,8 @@ export type {
 
 /** `components.auditLog`, as `convex/_generated/api` has it. */
 export type AuditLogComponent = ComponentApi<any>;
+/** The same, by its name in `convex-audit-log`. */
+export type AuditLogComponentApi = AuditLogComponent;
 
 // What an action has of these, queries and mutations have as well.
 type ActionCtx = GenericActionCtx<GenericDataModel>;

@@ -82,11 +82,12 @@ export async function migrateFrom(
       from = last.timestamp;
       maxRecords = batchSize;
       seen.clear();
+      // Here alone: a call that ends in the midst of a moment would begin with that moment again, each time.
+      if (Date.now() - started > maxMs) {
+        return { copied, cursor: from, isDone: false };
+      }
     }
     listed.forEach(({ _id }) => seen.add(_id));
-    if (Date.now() - started > maxMs) {
-      return { copied, cursor: from, isDone: false };
-    }
   }
 }
 

@@ -188,6 +188,36 @@ test("anomalies, alone and counted apart", async () => {
   expect(told(2).length).toBeGreaterThan(3);
 });
 
+test("each question reads by index what it answers, and no more", async () => {
+  const limit = 5;
+  const one = { pagination: { limit } };
+  /** A question, and how many ranges of an index it reads beside each other: the first event of each must be known. */
+  const questions: [ask: (ctx: Parameters<typeof log.getStats>[0]) => Promise<unknown>, ranges: number][] = [
+    [(ctx) => log.queryByResource(ctx, { resourceType: "type-1", resourceId: "7", limit }), 1],
+    [(ctx) => log.queryByActor(ctx, { actorId: "actor-3", limit }), 1],
+    [(ctx) => log.queryByActor(ctx, { actorId: "actor-59", actions: ["thing.done.0", "thing.done.1"], limit }), 2],
+    [(ctx) => log.queryBySeverity(ctx, { severity: ["critical", "error"], limit }), 2],
+    [(ctx) => log.queryByAction(ctx, { action: "thing.done.19", limit }), 1],
+    [(ctx) => log.watchCritical(ctx, { limit }), 2],
+    [(ctx) => log.search(ctx, { filters: {}, ...one }), 1],
+    [(ctx) => log.search(ctx, { filters: { toTimestamp: at(0.5) }, ...one }), 1],
+    [(ctx) => log.search(ctx, { filters: { actorIds: ["actor-58", "actor-59"] }, ...one }), 2],
+    [(ctx) => log.search(ctx, { filters: { actions: ["thing.done.19"], toTimestamp: at(0.5) }, ...one }), 1],
+    [(ctx) => log.search(ctx, { filters: { resourceTypes: ["type-4"] }, ...one }), 1],
+    [(ctx) => log.search(ctx, { filters: { severity: ["critical"] }, ...one }), 1],
+    [(ctx) => log.search(ctx, { filters: { actions: ["never.done"], severity: ["info"] }, ...one }), 1],
+    [(ctx) => log.generateReport(ctx, { startDate: at(0.5), endDate: at(0.1), format: "csv", maxRecords: limit }), 1],
+  ];
+  for (const [ask, ranges] of questions) {
+    const read = await run(async (ctx) => {
+      await ask(ctx);
+      return (await ctx.meta.getTransactionMetrics()).documentsRead.used;
+    });
+    // One more than is wanted is looked for, and one document says what has left.
+    expect(read, String(ask)).toBeLessThanOrEqual(limit + 1 + ranges + 1);
+  }
+});
+
 test("statistics are exact over any range", async () => {
   const next = chance(99);
   const ranges = Array.from({ length: 8 }, () => {
