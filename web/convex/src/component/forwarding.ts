@@ -217,9 +217,12 @@ export function givenOf(metadata: Record<string, unknown> | undefined): { id?: s
 /** Which errors are about an event, and will be the same the next time. */
 const REFUSALS = ["invalid_event", "limit_exceeded", "reserved_action", "id_conflict", "too_large", "malformed"];
 
+/** What a proxy before the server answers in its own words where a request is too large for it. */
+const TOO_LARGE_STATUS = 413;
+
 /** Which event of a batch is the one that is refused; `alone` where smaller batches must show it. */
-function culpritOf({ code, pointer }: SealogError, count: number): number | "alone" | undefined {
-  if (!REFUSALS.includes(code)) {
+function culpritOf({ code, status, pointer }: SealogError, count: number): number | "alone" | undefined {
+  if (!REFUSALS.includes(code) && status !== TOO_LARGE_STATUS) {
     return undefined;
   }
   if (count === 1) {

@@ -2,6 +2,7 @@
 import { makeFunctionReference } from "convex/server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { countOut } from "../../src/component/counters.js";
+import { store } from "../../src/component/events.js";
 import { waiting } from "../../src/component/forwarding.js";
 import { startEviction } from "../../src/component/retention.js";
 import schema from "../../src/component/schema.js";
@@ -11,7 +12,11 @@ const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
 beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  delete process.env.SEALOG_URL;
+});
 
 /** All documents of a table of the component. */
 function table(t: unknown, name: keyof typeof schema.tables): Promise<any[]> {
@@ -91,6 +96,81 @@ test("counters are spread, so that those who log at once write to different docu
   }
 });
 
+/** What one transaction reads, as ranges by what is equal in them, and what it writes, as it was and as it is. */
+async function touched(t: unknown, handler: (ctx: any) => Promise<unknown>) {
+  const read: { table: string; equal: Record<string, unknown> }[] = [];
+  const written: { table: string; document: Record<string, unknown> }[] = [];
+  await inside(t, (ctx) => {
+    const write = async (id: string, change?: object) => {
+      const table = Object.keys(schema.tables).find((name) => ctx.db.normalizeId(name, id))!;
+      const document = await ctx.db.get(id);
+      written.push({ table, document }, { table, document: { ...document, ...change } });
+    };
+    const db = Object.create(ctx.db, {
+      query: {
+        value(table: string) {
+          const range = { table, equal: {} as Record<string, unknown> };
+          read.push(range);
+          const noted: any = new Proxy(
+            {},
+            { get: (_, bound) => (field: string, value: unknown) => (bound === "eq" && (range.equal[field] = value), noted) },
+          );
+          const query = ctx.db.query(table);
+          return {
+            first: () => query.first(),
+            withIndex: (name: string, bounds: (q: any) => any) => (bounds(noted), query.withIndex(name, bounds)),
+          };
+        },
+      },
+      insert: { value: (table: string, document: any) => (written.push({ table, document }), ctx.db.insert(table, document)) },
+      patch: { value: async (id: string, change: object) => (await write(id, change), ctx.db.patch(id, change)) },
+      delete: { value: async (id: string) => (await write(id), ctx.db.delete(id)) },
+    });
+    return handler(Object.create(ctx, { db: { value: db } }));
+  });
+  return { read, written };
+}
+
+type Touched = Awaited<ReturnType<typeof touched>>;
+
+/** Whether Convex would try one of two again that are at work at once: the one reads where the other writes. */
+function meet(one: Touched, other: Touched): boolean {
+  const isIn = ({ read }: Touched, { written }: Touched) =>
+    read.some(({ table, equal }) =>
+      written.some((write) => write.table === table && Object.entries(equal).every(([field, value]) => write.document[field] === value)),
+    );
+  return isIn(one, other) || isIn(other, one);
+}
+
+test("mutations that log at once do not meet, but in one shard, or where a forwarder starts", async () => {
+  const { t, log, run } = app();
+  const shards = 16;
+  const logs = (shard: number, id: string) => {
+    const chance = vi.spyOn(Math, "random").mockReturnValue(shard / shards);
+    const event = { action: "a", actorId: "ada", resourceType: "note", resourceId: "n-1", id };
+    return touched(t, (ctx) => store(ctx, [event])).finally(() => chance.mockRestore());
+  };
+  await run((ctx) => log.updateConfig(ctx, { keepDays: 30 }));
+  for (const isForwarding of [false, true]) {
+    if (isForwarding) {
+      process.env.SEALOG_URL = "http://127.0.0.1:9";
+      await inside(t, (ctx) => ctx.db.insert("forwarder", { isRunning: true, run: 1 }));
+    }
+    // As they are where the shard has nothing yet, and where it has something.
+    const all: Touched[] = [];
+    for (let at = 0; at < 2 * shards; at++) {
+      all.push(await logs(at % shards, `${isForwarding}-${at}`));
+    }
+    for (const [at, one] of all.entries()) {
+      for (const [after, other] of all.slice(at + 1).entries()) {
+        expect(meet(one, other), `${at} and ${at + 1 + after}`).toBe(at + 1 + after === at + shards);
+      }
+    }
+  }
+  await inside(t, async (ctx) => ctx.db.patch((await ctx.db.query("forwarder").first())._id, { isRunning: false }));
+  expect(meet(await logs(0, "rests"), await logs(1, "runs"))).toBe(true);
+});
+
 test("what goes out of the counts is taken from those counters alone that have it", async () => {
   const { t, log, run } = app();
   for (let at = 0; at < 64; at++) {
@@ -140,6 +220,51 @@ test("one eviction is at work at a time, however often it is started", async () 
   await inside(t, startEviction);
   await t.finishAllScheduledFunctions(vi.runAllTimers);
   expect(await table(t, "auditLogs")).toEqual([]);
+});
+
+test("what the server does not have stays, however old it is", async () => {
+  const { t, log, run } = app();
+  const timestamp = Date.now() - 60 * DAY;
+  const actions = ["acknowledged", "left out by its sampling", "refused", "waits"];
+  const ids = await run((ctx) => log.logBulk(ctx, [...actions.map((action) => ({ action, timestamp })), { action: "young" }]));
+  const refused = { code: "invalid_event", message: "no" };
+  const told = [{ seq: 1 }, { sampled: true }, { refused }, {}, { seq: 2 }];
+  await inside(t, async (ctx) => void (await Promise.all(ids.map((id, at) => ctx.db.patch(id, told[at])))));
+  await run((ctx) => log.updateConfig(ctx, { keepDays: 30 }));
+  await inside(t, startEviction);
+  await t.finishAllScheduledFunctions(vi.runAllTimers);
+  expect((await table(t, "auditLogs")).map(({ action }) => action)).toEqual(["refused", "waits", "young"]);
+  expect(await run((ctx) => log.getStats(ctx, { fromTimestamp: 0 }))).toMatchObject({ totalCount: 3, complete: false });
+});
+
+test("it waits twice as long after each failure, up to 300 times, and as long as the server asks", async () => {
+  const { t, log, run } = app();
+  await run((ctx) => log.log(ctx, { action: "a" }));
+  process.env.SEALOG_URL = "http://127.0.0.1:9";
+  await run((ctx) => log.forwardAgain(ctx));
+  const fail = async (chance: number, more: object = {}) => {
+    vi.spyOn(Math, "random").mockReturnValue(chance);
+    const [{ run: current }] = (await table(t, "forwarder")) as [{ run: number }];
+    const args = { run: current, code: "network", message: "no", ...more };
+    await inside(t, (ctx) => ctx.runMutation(makeFunctionReference<"mutation">("forwarding:fail"), args));
+    const { state, nextAttemptAt, error } = await run((ctx) => log.forwardingStatus(ctx));
+    expect(state).toBe("waiting");
+    const sends = await inside(t, (ctx) => ctx.db.system.query("_scheduled_functions").order("desc").first());
+    expect(sends).toMatchObject({ name: expect.stringContaining("send"), scheduledTime: nextAttemptAt });
+    return nextAttemptAt! - error!.at;
+  };
+  for (const factor of [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]) {
+    expect(await fail(1)).toBe(factor * 1_000);
+  }
+  // So that many do not come back at once, a part of it is by chance.
+  expect(await fail(0)).toBe(150_000);
+  expect(await fail(1, { retryAfterMs: 500_000 })).toBe(500_000);
+  // What works begins anew.
+  const [{ run: current }, [{ _id: id }]] = [(await table(t, "forwarder"))[0], (await table(t, "auditLogs")) as [any]];
+  const acknowledge = makeFunctionReference<"mutation">("forwarding:acknowledge");
+  await inside(t, (ctx) => ctx.runMutation(acknowledge, { run: current, receipts: [{ id, seq: 0, treeSize: 1 }] }));
+  await run((ctx) => log.log(ctx, { action: "b" }));
+  expect(await fail(1)).toBe(1_000);
 });
 
 test("what the server refused is not read to find what waits for it", async () => {

@@ -2,11 +2,13 @@
 // Forwarding to the real program, over a line that is not always there.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { makeFunctionReference } from "convex/server";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { anyApi, makeFunctionReference } from "convex/server";
 import { AuditLog as Client, verifyProof } from "sealog";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BadLine, RealServer, sealog, type LineFault } from "../../../client/test/server.js";
-import type { Report } from "../../src/client/index.js";
+import { exposeSealogApi, type Report } from "../../src/client/index.js";
 import { app, components, inside } from "../app.js";
 
 const DAY = 24 * 60 * 60_000;
@@ -36,9 +38,9 @@ afterEach(async () => {
   }
 });
 
-/** An application whose events are forwarded. */
-function forwarding() {
-  const it = app();
+/** An application whose events are forwarded. `modules` are its own functions. */
+function forwarding(modules: Record<string, object> = {}) {
+  const it = app({}, modules);
   return {
     ...it,
     write: (events: object[]) =>
@@ -111,6 +113,24 @@ test("events come to the server once, in the order of commits, and their receipt
     error: null,
     nextAttemptAt: null,
   });
+});
+
+test("an event that was made early and committed late comes late", async () => {
+  delete process.env.SEALOG_URL;
+  const it = forwarding();
+  const ids: string[] = [];
+  for (const event of numbered(5)) {
+    ids.push(...(await it.write([event])));
+  }
+  // In tests, transactions are one after the other: these are committed once more, in another order.
+  for (const at of [1, 0]) {
+    await inside(it.t, (ctx) => ctx.db.patch(ids[at], { commitTs: ctx.db.vars.commitTs }));
+  }
+  process.env.SEALOG_URL = line.url;
+  ids.push(...(await it.write(numbered(1, 5))));
+  await it.settled();
+  expect((await logged()).map(({ id }) => id)).toEqual([2, 3, 4, 1, 0, 5].map((at) => ids[at]));
+  expect(await it.status()).toMatchObject({ acknowledged: 6, pending: 0 });
 });
 
 describe("each event is there once, in order, however the line fails", () => {
@@ -210,6 +230,71 @@ test("an event that the server refuses is set aside with the reason, and holds u
   expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0 }))).toBe(10);
   expect(await it.run((ctx) => it.log.cleanup(ctx, { olderThanDays: 0, includeRefused: true }))).toBe(1);
   expect(await it.status()).toMatchObject({ refused: 0 });
+});
+
+/** A proxy that takes requests of so many bytes and answers larger ones by itself, as they do. */
+async function narrowLine(target: string, most: number) {
+  const proxy = createServer(async (request, response) => {
+    const pieces: Buffer[] = [];
+    for await (const piece of request) {
+      pieces.push(piece as Buffer);
+    }
+    const body = Buffer.concat(pieces);
+    if (body.length > most) {
+      response.writeHead(413, { "content-type": "text/html" }).end("<h1>413 Request Entity Too Large</h1>");
+      return;
+    }
+    const { authorization = "", "content-type": type = "" } = request.headers;
+    const answer = await fetch(`${target}${request.url}`, { method: "POST", headers: { authorization, "content-type": type }, body });
+    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type")! }).end(await answer.text());
+  }).listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, close: () => once(proxy.close(), "close") };
+}
+
+describe("what is too much for one request comes in smaller ones, and what is too much alone is refused", () => {
+  async function sent(code: string) {
+    const it = forwarding();
+    const events = Array.from({ length: 40 }, (_, at) => ({ metadata: { n: at, text: "x".repeat(at === 17 ? 30_000 : 3_000) } }));
+    const ids = await it.write(events);
+    await it.settled();
+    expect((await logged()).map(({ id }) => id)).toEqual(ids.filter((_, at) => at !== 17));
+    expect(await it.status()).toMatchObject({ acknowledged: 39, refused: 1, failures: 0 });
+    expect((await it.run((ctx) => it.log.get(ctx, ids[17]!)))!.refused?.code).toBe(code);
+  }
+
+  test("by the server", async () => {
+    await server.kill("SIGTERM");
+    await server.start("--limit", "max_body_bytes=20000");
+    process.env.SEALOG_URL = server.url;
+    await sent("too_large");
+  });
+
+  test("by a proxy before it", async () => {
+    const narrow = await narrowLine(server.url, 20_000);
+    process.env.SEALOG_URL = narrow.url;
+    await sent("bad_answer");
+    await narrow.close();
+  });
+});
+
+test("a writer's key forwards, and a reader's asks", async () => {
+  const keyOf = async (role: string) => {
+    const answer = await fetch(`${server.url}/v1/keys`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${server.adminKey}`, "content-type": "application/json" },
+      body: JSON.stringify({ name: role, role }),
+    });
+    return ((await answer.json()) as { key: string }).key;
+  };
+  process.env.SEALOG_API_KEY = await keyOf("writer");
+  const it = forwarding();
+  const ids = await it.write(numbered(3));
+  await it.settled();
+  const ask = () => it.act((ctx) => it.log.sealog.queryByAction(ctx, { action: "a" }));
+  await expect(ask()).rejects.toMatchObject({ code: "forbidden" });
+  process.env.SEALOG_READ_KEY = await keyOf("reader");
+  expect((await ask()).map(({ _id }) => _id)).toEqual([...ids].reverse());
 });
 
 test("a forwarder that was lost is followed by another one, and has no say any more", async () => {
@@ -502,7 +587,7 @@ describe("what has left Convex", () => {
   let ids: string[];
 
   beforeEach(async () => {
-    it = forwarding();
+    it = forwarding({ history: exposeSealogApi(components.auditLog, { auth: async () => null }) });
     await it.run((ctx) => it.log.updateConfig(ctx, { keepDays: 30 }));
     const start = Date.now() - 60 * DAY;
     const old = Array.from({ length: 250 }, (_, at) => ({
@@ -618,6 +703,36 @@ describe("what has left Convex", () => {
     expect(json).toMatchObject({ recordCount: 250, truncated: false, cursor: null, complete: true });
     const csv = await act((ctx) => sealog.generateReport(ctx, { ...range, format: "csv" }));
     expect(csv.data.split("\r\n").slice(0, 2)).toEqual(["actorId,after.title", "ada,v1"]);
+  });
+
+  test("is answered to browsers as to the application", async () => {
+    const { sealog } = it.log;
+    const resource = { resourceType: "note", resourceId: "n-1", limit: 30 };
+    const filters = { actorIds: ["ada"], actions: ["record.updated"], toTimestamp: Date.now() - 59 * DAY };
+    const patterns = [{ action: "record.viewed", threshold: 20, windowMinutes: 60 }];
+    const report = { startDate: 0, endDate: Date.now() - 59 * DAY, format: "csv" as const, maxRecords: 7 };
+    const questions: [args: object, ask: (ctx: Parameters<typeof sealog.get>[0]) => Promise<unknown>, name: string][] = [
+      [resource, (ctx) => sealog.queryByResource(ctx, resource), "queryByResource"],
+      [{ actorId: "ada", limit: 3 }, (ctx) => sealog.queryByActor(ctx, { actorId: "ada", limit: 3 }), "queryByActor"],
+      [{ severity: ["error"] }, (ctx) => sealog.queryBySeverity(ctx, { severity: ["error"] }), "queryBySeverity"],
+      [{ action: "record.viewed" }, (ctx) => sealog.queryByAction(ctx, { action: "record.viewed" }), "queryByAction"],
+      [{ limit: 4 }, (ctx) => sealog.watchCritical(ctx, { limit: 4 }), "watchCritical"],
+      [{ filters, pagination: { limit: 9 } }, (ctx) => sealog.search(ctx, { filters, pagination: { limit: 9 } }), "search"],
+      [{ id: ids[3] }, (ctx) => sealog.get(ctx, ids[3]!), "get"],
+      [{ fromTimestamp: 0 }, (ctx) => sealog.getStats(ctx, { fromTimestamp: 0 }), "getStats"],
+      [{ patterns }, (ctx) => sealog.detectAnomalies(ctx, patterns), "detectAnomalies"],
+      [report, (ctx) => sealog.generateReport(ctx, report), "generateReport"],
+    ];
+    // What an answer says of when it was asked for.
+    const told = (answer: unknown) =>
+      JSON.parse(JSON.stringify(answer, (name, value) => (["generatedAt", "detectedAt"].includes(name) ? 0 : value)));
+    for (const [args, ask, name] of questions) {
+      const answer = await it.t.action((anyApi.history as any)[name], args);
+      expect(told(answer), name).toEqual(told(await it.act(ask)));
+      expect(JSON.stringify(answer).length, name).toBeGreaterThan(80);
+    }
+    const proof = await it.t.action((anyApi.history as any).getProof, { id: ids[0] });
+    expect((await verifyProof(proof, server.run("key", "show").trim())).event).toMatchObject({ id: ids[0] });
   });
 
   test("is proved by the server", async () => {
