@@ -3,7 +3,8 @@
 import { ConvexProvider, type ConvexReactClient } from "convex/react";
 import { getFunctionName, type FunctionReference } from "convex/server";
 import { createRoot } from "react-dom/client";
-import { expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import { api } from "../convex/_generated/api";
 import { Page } from "../src/page";
 import { application } from "./app";
 
@@ -40,6 +41,11 @@ function clientOf(t: ReturnType<ReturnType<typeof application>["withIdentity"]>)
   } as unknown as ConvexReactClient;
 }
 
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.unstubAllGlobals();
+});
+
 test("what is saved appears in the history, and what fails does not", async () => {
   const client = clientOf(application().withIdentity({ subject: "ada" }));
   const place = document.body.appendChild(document.createElement("div"));
@@ -70,5 +76,29 @@ test("what is saved appears in the history, and what fails does not", async () =
   submit("Title", "x".repeat(101));
   await until(() => expect(place.querySelector("[role=alert]")?.textContent).toContain("at most 100"));
   await told(['record.updated by ada~ title: "Plan" → "A better plan"', "record.created by ada"]);
+  root.unmount();
+});
+
+test("how forwarding stands is shown as it changes", async () => {
+  // Nobody answers, and it does not try again while this lasts.
+  vi.stubEnv("SEALOG_URL", "http://sealog.invalid");
+  vi.stubEnv("SEALOG_BACKOFF_MS", "600000");
+  vi.stubGlobal("fetch", () => Promise.reject(new TypeError("no such host")));
+  const t = application();
+  const client = clientOf(t.withIdentity({ subject: "ada" }));
+  const place = document.body.appendChild(document.createElement("div"));
+  const root = createRoot(place);
+  root.render(
+    <ConvexProvider client={client}>
+      <Page />
+    </ConvexProvider>,
+  );
+  const shows = (text: string) =>
+    vi.waitFor(() => expect(place.querySelector("[role=status]")?.textContent).toContain(text), { timeout: 60_000 });
+  await shows("Sealed up to nothing");
+  await client.mutation(api.notes.create, { title: "Plan" });
+  await shows("1 events wait to be sealed");
+  await client.mutation(api.notes.create, { title: "Another" });
+  await shows("2 events wait to be sealed");
   root.unmount();
 });
