@@ -235,7 +235,7 @@ test("what is asked is answered as the examples say", async () => {
 });
 
 test("the functions of the quick start and of the exposed API work", async () => {
-  const { t, inside } = await application();
+  const { t, inside, auditLog } = await application();
   const userId = await inside((ctx) => ctx.db.insert("users", { name: "Ada", email: "ada@example.com" }));
   const ada = t.withIdentity({ subject: "ada" });
   const { anyApi } = await import("convex/server");
@@ -246,9 +246,24 @@ test("the functions of the quick start and of the exposed API work", async () =>
   ]);
   expect(events[0].diff).toBe('~ name: "Ada" → "Eve"\n~ email: "[REDACTED]" → "[REDACTED]"');
   expect(await t.query(anyApi.documents!.getUserActivity as any, { userId: "ada" })).toEqual(events);
-  expect(await t.query(anyApi.documents!.getDocumentHistory as any, { documentId: "d-1" })).toEqual([]);
-  expect(await t.query(anyApi.documents!.watchSecurityEvents as any, {})).toEqual([]);
-  expect(await t.query(anyApi.audit!.getStats as any, {})).toMatchObject({ totalCount: 1 });
+  const of = (resourceId: string) => ({ resourceType: "documents", resourceId });
+  const bulk = [
+    ...Array.from({ length: 60 }, (_, at) => ({ action: `document.${at}`, severity: "info", ...of("d-1") })),
+    { action: "document.deleted", severity: "warning", ...of("d-2") },
+    { action: "access.denied", severity: "critical", actorId: "eve" },
+  ];
+  await inside((ctx) => auditLog.logBulk(ctx, bulk));
+  const asked = async (name: string, args = {}, api = "documents"): Promise<string[]> =>
+    (await t.query(anyApi[api]![name] as any, args)).map(({ action }: any) => action);
+  // The newest first, and as many as it asks for.
+  expect(await asked("getDocumentHistory", { documentId: "d-1" })).toEqual(
+    Array.from({ length: 50 }, (_, at) => `document.${59 - at}`),
+  );
+  expect(await asked("watchSecurityEvents")).toEqual(["access.denied", "document.deleted"]);
+  expect(await asked("queryByResource", of("d-2"), "audit")).toEqual(["document.deleted"]);
+  expect(await asked("queryByActor", { actorId: "eve" }, "audit")).toEqual(["access.denied"]);
+  expect(await asked("watchCritical", {}, "audit")).toEqual(["access.denied"]);
+  expect(await t.query(anyApi.audit!.getStats as any, {})).toMatchObject({ totalCount: 63 });
 });
 
 test("our own examples do what they say", async () => {
