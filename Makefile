@@ -12,8 +12,8 @@ GENERATED := Cargo.lock fuzz/Cargo.lock crates/sealog-bench/auditlog-peer/Cargo.
 	web/client/package-lock.json web/client/src/generated web/dashboard/package-lock.json \
 	examples/notes/page/package-lock.json examples/convex/package-lock.json \
 	web/convex/package-lock.json web/convex/src/component/_generated
-# What the web tests build is what was tested before them.
-export SEALOG_BUILD := --workspace --all-features
+# What the web tests build is what was tested before them; examples, as tests, have the features of dev-dependencies.
+export SEALOG_BUILD := --workspace --all-features --examples
 NPM_CI := npm ci --no-audit --no-fund --prefer-offline
 FUZZ_SECONDS ?= 30
 # The shell of SQLite, one of the peers.
@@ -51,7 +51,7 @@ check: ## What CI runs: format, lints, docs, licences, tests, generated files
 	cargo fmt --manifest-path crates/sealog-bench/auditlog-peer/Cargo.toml --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --no-deps --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --lib --bins --examples --no-deps --locked
 	target/tools/bin/cargo-deny --all-features --locked --log-level error check bans licenses sources
 	$(MAKE) test
 	@# On the newest of the PostgreSQLs that there are, `test` has run.

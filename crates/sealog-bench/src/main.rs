@@ -22,6 +22,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+use crate::report::{Hold, Holds};
+
 /// What can go wrong here is told to a person and ends the run.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -122,59 +124,28 @@ fn run(args: &Args) -> Result<bool> {
         return Err(format!("{own}; --input is for ingest, report and rules").into());
     }
     match args.name {
-        Name::Ingest => {
-            let report = match args.journal {
-                Journal::Sqlite => ingest::run(&args.input, args.scale, &dir)?,
-                Journal::Postgres => ingest::run_postgres(&args.input, args.scale, &dir)?,
-            };
-            print(args, &report)?;
-            Ok(report.holds())
+        Name::Ingest if args.journal == Journal::Postgres => {
+            tell(args, &ingest::run_postgres(&args.input, args.scale, &dir)?)
         }
-        Name::Serve => {
-            let report = serve::run(args.scale, &dir)?;
-            print(args, &report)?;
-            Ok(report.holds())
-        }
-        Name::Query => {
-            let report = query::run(args.scale, &dir)?;
-            print(args, &report)?;
-            Ok(report.holds())
-        }
-        Name::Report => {
-            let report = reports::run(&args.input, args.scale, &dir)?;
-            print(args, &report)?;
-            Ok(report.holds())
-        }
-        Name::Cleanup => {
-            let report = cleanups::run(args.scale, &dir)?;
-            print(args, &report)?;
-            Ok(report.holds())
-        }
-        Name::Track => {
-            let report = tracking::run(args.scale, &dir)?;
-            print(args, &report)?;
-            Ok(report.holds())
-        }
-        Name::Standing => {
-            let report = standing::run(args.scale, &dir)?;
-            print(args, &report)?;
-            Ok(report.holds())
-        }
-        Name::Rules => {
-            let report = rules::run(&args.input, args.scale, &dir)?;
-            print(args, &report)?;
-            Ok(report.holds())
-        }
+        Name::Ingest => tell(args, &ingest::run(&args.input, args.scale, &dir)?),
+        Name::Serve => tell(args, &serve::run(args.scale, &dir)?),
+        Name::Query => tell(args, &query::run(args.scale, &dir)?),
+        Name::Report => tell(args, &reports::run(&args.input, args.scale, &dir)?),
+        Name::Cleanup => tell(args, &cleanups::run(args.scale, &dir)?),
+        Name::Track => tell(args, &tracking::run(args.scale, &dir)?),
+        Name::Standing => tell(args, &standing::run(args.scale, &dir)?),
+        Name::Rules => tell(args, &rules::run(&args.input, args.scale, &dir)?),
     }
 }
 
-fn print(args: &Args, report: &(impl serde::Serialize + std::fmt::Display)) -> Result<()> {
+/// Prints a report, and answers whether every hold holds.
+fn tell(args: &Args, report: &impl Holds) -> Result<bool> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(report)?);
     } else {
         print!("{report}");
     }
-    Ok(())
+    Ok(report.holds().iter().all(Hold::is_ok))
 }
 
 /// The folder of the workspace this program was built from.

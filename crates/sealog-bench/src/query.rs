@@ -18,7 +18,7 @@ use crate::input::{SEED, START_MS};
 use crate::machine::Machine;
 use crate::measure::median;
 use crate::peers::{self, batches, load};
-use crate::report::{Figure, Hold};
+use crate::report::{Figure, Hold, Holds};
 
 /// Events of the smaller and the larger log, at scale 1.
 const EVENTS: [f64; 2] = [100_000.0, 3_000_000.0];
@@ -379,10 +379,9 @@ impl Drop for Memory {
     }
 }
 
-impl Report {
-    /// Whether every hold holds.
-    pub(crate) fn holds(&self) -> bool {
-        self.holds.iter().all(Hold::is_ok)
+impl Holds for Report {
+    fn holds(&self) -> &[Hold] {
+        &self.holds
     }
 }
 

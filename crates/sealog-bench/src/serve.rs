@@ -22,7 +22,7 @@ use crate::input::generated;
 use crate::machine::Machine;
 use crate::measure::median;
 use crate::peers;
-use crate::report::{Figure, Hold};
+use crate::report::{Figure, Hold, Holds};
 
 /// Events as lines of one request, at scale 1.
 const LINES: f64 = 300_000.0;
@@ -270,10 +270,9 @@ fn percentile(values: &mut [f64], which: f64) -> f64 {
     values.get(place).copied().unwrap_or(f64::NAN)
 }
 
-impl Report {
-    /// Whether every hold holds.
-    pub(crate) fn holds(&self) -> bool {
-        self.holds.iter().all(Hold::is_ok)
+impl Holds for Report {
+    fn holds(&self) -> &[Hold] {
+        &self.holds
     }
 }
 

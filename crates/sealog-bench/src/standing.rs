@@ -13,7 +13,7 @@ use throwaway_postgres::{Server, ServerOptions};
 use crate::input::{SEED, START_MS};
 use crate::machine::Machine;
 use crate::peers::batches;
-use crate::report::Hold;
+use crate::report::{Hold, Holds};
 use crate::{Error, Result};
 
 /// Each work is measured in so many parts of the same size.
@@ -64,9 +64,9 @@ impl Work {
     }
 }
 
-impl StandingReport {
-    pub(crate) fn holds(&self) -> bool {
-        self.holds.iter().all(Hold::is_ok)
+impl Holds for StandingReport {
+    fn holds(&self) -> &[Hold] {
+        &self.holds
     }
 }
 

@@ -13,7 +13,7 @@ use throwaway_postgres::{Server, ServerOptions};
 use crate::Result;
 use crate::machine::Machine;
 use crate::measure::median;
-use crate::report::Hold;
+use crate::report::{Hold, Holds};
 
 /// How often each works, in turn.
 const ROUNDS: u32 = 3;
@@ -55,9 +55,9 @@ struct LogIn {
     with_event_us: f64,
 }
 
-impl TrackReport {
-    pub(crate) fn holds(&self) -> bool {
-        self.holds.iter().all(Hold::is_ok)
+impl Holds for TrackReport {
+    fn holds(&self) -> &[Hold] {
+        &self.holds
     }
 }
 

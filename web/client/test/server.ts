@@ -26,7 +26,7 @@ const BUILD = (process.env.SEALOG_BUILD ?? "-p sealog-cli").split(" ");
 /** The program, built from this repository. */
 export function sealog(): string {
   if (program === undefined) {
-    const args = ["build", ...BUILD, "--bins", "--locked", "--message-format=json-render-diagnostics"];
+    const args = ["build", ...BUILD, "--bin", "sealog", "--locked", "--message-format=json-render-diagnostics"];
     const out = execFileSync("cargo", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 });
     const artifacts = out.split("\n").filter((line) => line.includes('"executable":"'));
     program = artifacts.map((line) => (JSON.parse(line) as { executable: string }).executable).find((path) => /sealog(\.exe)?$/.test(path));

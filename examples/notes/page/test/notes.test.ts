@@ -32,7 +32,7 @@ async function kill(signal: NodeJS.Signals): Promise<void> {
 }
 
 beforeAll(async () => {
-  const args = ["build", ...BUILD, "--bins", "--locked", "--message-format=json-render-diagnostics"];
+  const args = ["build", ...BUILD, "--bin", "sealog-notes", "--locked", "--message-format=json-render-diagnostics"];
   const out = execFileSync("cargo", args, { cwd: PAGE, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 28 });
   const artifacts = out.split("\n").filter((line) => line.includes('"executable":"'));
   const programs = artifacts.map((line) => (JSON.parse(line) as { executable: string }).executable);
