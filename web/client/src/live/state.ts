@@ -27,8 +27,10 @@ export interface LiveState {
   readonly lastId: string | undefined;
   /** How often in a row it failed. */
   readonly failures: number;
-  /** How often in a row the token was refused. */
+  /** How often in a row the token was refused before it let the stream tell anything. */
   readonly refusals: number;
+  /** Whether a token was renewed at once since the stream was well. */
+  readonly isRenewed: boolean;
   /** When the current request was answered, and whether it has told anything since. */
   readonly openedAt: number;
   readonly hasTold: boolean;
@@ -86,6 +88,7 @@ export const INITIAL: LiveState = {
   lastId: undefined,
   failures: 0,
   refusals: 0,
+  isRenewed: false,
   openedAt: 0,
   hasTold: false,
   pausedAt: 0,
@@ -100,9 +103,8 @@ export const guards: Record<Way, (state: LiveState, settings: LiveSettings) => b
   start: (state) => state.phase === "idle" && !state.isHidden,
   /** The pause after a failure is over. */
   retry: (state) => state.phase === "waiting" && !state.isHidden,
-  /** The token was refused, for the first time since the stream was well, and another can be had. */
-  renew: (state, settings) =>
-    settings.isRenewable && state.refusals === 1 && (state.phase === "connecting" || state.phase === "open") && !state.isHidden,
+  /** The token was refused or ended, another can be had, and none was renewed at once since the stream was well. */
+  renew: (state, settings) => settings.isRenewable && !state.isRenewed && isLive(state) && !state.isHidden,
   /** The page is seen again. */
   resume: (state) => state.phase === "paused" && !state.isHidden,
   /** It was given up, and somebody asks for it by hand. */
@@ -136,8 +138,7 @@ export function step(state: LiveState, input: LiveInput, settings: LiveSettings)
       if (!isLive(state) && state.phase !== "waiting") {
         return [hidden, []];
       }
-      const effects: LiveEffect[] = isLive(state) ? [{ type: "disconnect", run: state.run }] : [];
-      return [{ ...hidden, phase: "paused", pausedAt: input.now, run: state.run + 1 }, effects];
+      return [{ ...hidden, phase: "paused", pausedAt: input.now, run: state.run + 1 }, disconnects(state)];
     }
     case "visible": {
       const seen = { ...state, isHidden: false };
@@ -148,15 +149,18 @@ export function step(state: LiveState, input: LiveInput, settings: LiveSettings)
     }
     case "again":
       return toNetwork("again", state, settings, true);
-    case "close": {
-      const effects: LiveEffect[] = isLive(state) ? [{ type: "disconnect", run: state.run }] : [];
-      return [{ ...state, phase: "closed", run: state.run + 1 }, effects];
-    }
+    case "close":
+      return [{ ...state, phase: "closed", run: state.run + 1 }, disconnects(state)];
   }
 }
 
 function isLive(state: LiveState): boolean {
   return state.phase === "connecting" || state.phase === "open";
+}
+
+/** Ends the request that is running. */
+function disconnects(state: LiveState): LiveEffect[] {
+  return isLive(state) ? [{ type: "disconnect", run: state.run }] : [];
 }
 
 /** The only place that asks for a connection. */
@@ -165,12 +169,12 @@ function toNetwork(way: Way, state: LiveState, settings: LiveSettings, renew = f
     return [state, []];
   }
   const run = state.run + 1;
-  const isByHand = way === "again";
   const next: LiveState = {
     ...state,
     phase: "connecting",
     run,
-    ...(isByHand ? { failures: 0, refusals: 0 } : {}),
+    ...(way === "again" && { failures: 0, refusals: 0, isRenewed: false }),
+    ...(way === "renew" && { isRenewed: true }),
   };
   return [next, [{ type: "connect", way, run, lastId: state.lastId, renew: renew && settings.isRenewable }]];
 }
@@ -224,29 +228,32 @@ function lastWord(frame: Frame): SealogError {
 
 function onEnd(state: LiveState, input: LiveInput & { type: "ended" }, settings: LiveSettings): Step {
   const error = input.error ?? new SealogError("network", "the stream ended", { retryable: true });
-  const wasWell = state.phase === "open" && state.hasTold && input.now - state.openedAt >= MIN_HEALTHY_MS;
+  const wasLetIn = state.phase === "open" && state.hasTold;
+  const wasWell = wasLetIn && input.now - state.openedAt >= MIN_HEALTHY_MS;
   const isRefused = error.status === 401;
   const startsAnew = input.isUnreadable && settings.resyncAfterMs !== undefined;
   const ended: LiveState = {
     ...state,
     lastId: startsAnew ? undefined : state.lastId,
     failures: wasWell ? 1 : state.failures + 1,
-    refusals: isRefused ? (wasWell ? 1 : state.refusals + 1) : wasWell ? 0 : state.refusals,
+    // A token that ends after it let the stream in is no wrong one, however short it was.
+    refusals: (wasLetIn ? 0 : state.refusals) + (isRefused ? 1 : 0),
+    isRenewed: state.isRenewed && !wasWell,
     error,
   };
   // The request is over in any case, and what still comes of it is no longer wanted.
-  const disconnect: LiveEffect = { type: "disconnect", run: state.run };
+  const disconnect = disconnects(state);
   if (isRefused) {
     const [renewed, effects] = toNetwork("renew", ended, settings, true);
     if (effects.length > 0) {
-      return [renewed, [disconnect, ...effects]];
+      return [renewed, [...disconnect, ...effects]];
     }
   }
   const run = state.run + 1;
   const isHopeless = isRefused ? !settings.isRenewable || ended.refusals >= MAX_REFUSALS : !error.retryable;
   if (isHopeless) {
-    return [{ ...ended, phase: "failed", run }, [disconnect]];
+    return [{ ...ended, phase: "failed", run }, disconnect];
   }
   const backoff = backoffMs(ended.failures - 1, input.random, { baseMs: state.retryMs, maxMs: MAX_BACKOFF_MS });
-  return [{ ...ended, phase: "waiting", run }, [disconnect, { type: "wait", run, ms: pauseMs(error, backoff) }]];
+  return [{ ...ended, phase: "waiting", run }, [...disconnect, { type: "wait", run, ms: pauseMs(error, backoff) }]];
 }

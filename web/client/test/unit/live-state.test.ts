@@ -112,6 +112,9 @@ function holds(check: (seen: Seen[], settings: LiveSettings) => void): void {
   );
 }
 
+/** Whether a stream that ends now was well. */
+const wasWell = (state: LiveState, now: number) => state.phase === "open" && state.hasTold && now - state.openedAt >= MIN_HEALTHY_MS;
+
 const connects = (effects: readonly LiveEffect[]) => effects.filter((effect) => effect.type === "connect");
 
 describe("live stream", () => {
@@ -133,7 +136,7 @@ describe("live stream", () => {
 
   test("invariant 2: only a way whose guard lets it through leads to the network", () => {
     holds((seen, settings) => {
-      for (const { before, after, input, effects } of seen) {
+      for (const { before, after, input, effects, now } of seen) {
         for (const effect of connects(effects)) {
           expect(after.phase).toBe("connecting");
           expect(effect.run).toBe(after.run);
@@ -141,7 +144,7 @@ describe("live stream", () => {
           const told: LiveState = {
             ...before,
             ...(input.type === "visible" ? { isHidden: false } : {}),
-            ...(effect.way === "renew" ? { refusals: after.refusals } : {}),
+            ...(effect.way === "renew" && wasWell(before, now) ? { isRenewed: false } : {}),
           };
           expect(guards[effect.way](told, settings), effect.way).toBe(true);
         }
@@ -212,8 +215,7 @@ describe("live stream", () => {
       for (const { before, after, effects, now } of seen) {
         for (const effect of effects) {
           if (effect.type === "wait") {
-            const wasWell = before.phase === "open" && before.hasTold && now - before.openedAt >= MIN_HEALTHY_MS;
-            expect(after.failures).toBe(wasWell ? 1 : before.failures + 1);
+            expect(after.failures).toBe(wasWell(before, now) ? 1 : before.failures + 1);
             const most = Math.min(MAX_BACKOFF_MS, after.retryMs * 2 ** (after.failures - 1));
             expect(effect.ms).toBeGreaterThanOrEqual(most / 2);
             expect(effect.ms).toBeLessThanOrEqual(most);
@@ -235,7 +237,7 @@ describe("live stream", () => {
       for (const { before, after, input, now } of seen) {
         const isForgiven = after.failures < before.failures;
         if (isForgiven && input.type !== "again") {
-          expect(before.phase === "open" && before.hasTold && now - before.openedAt >= MIN_HEALTHY_MS).toBe(true);
+          expect(wasWell(before, now)).toBe(true);
         }
       }
     });
@@ -243,25 +245,47 @@ describe("live stream", () => {
 
   test("invariant 9: a token is renewed at once only the first time, and given up after some refusals", () => {
     holds((seen, settings) => {
-      let atOnce = 0;
+      let [atOnce, refusals] = [0, 0];
       for (const { before, after, input, effects, now } of seen) {
-        const wasWell = before.phase === "open" && before.hasTold && now - before.openedAt >= MIN_HEALTHY_MS;
-        if (wasWell || input.type === "again") {
+        if (wasWell(before, now) || input.type === "again") {
           atOnce = 0;
         }
+        const isEnd = (input.type === "frame" || input.type === "ended") && after.run !== before.run;
+        if (input.type === "again" || (isEnd && before.phase === "open" && before.hasTold)) {
+          refusals = 0;
+        }
+        const isRefused = isEnd && after.error?.status === 401;
+        refusals += isRefused ? 1 : 0;
         for (const effect of connects(effects)) {
           if (effect.way === "renew") {
             atOnce++;
           }
           expect(!effect.renew || settings.isRenewable).toBe(true);
         }
-        expect(atOnce).toBeLessThanOrEqual(1 + (after.refusals === 0 ? 1 : 0));
-        expect(after.refusals).toBeLessThanOrEqual(MAX_REFUSALS);
-        if (after.refusals === MAX_REFUSALS) {
-          expect(["failed", "closed"]).toContain(after.phase);
+        expect(atOnce).toBeLessThanOrEqual(1);
+        if (isRefused) {
+          expect(after.phase === "failed").toBe(!settings.isRenewable || refusals >= MAX_REFUSALS);
         }
       }
     });
+  });
+
+  test("a token that ends soon after it let the stream in is renewed again and again", () => {
+    const settings = { isRenewable: true, resyncAfterMs: undefined };
+    const expired = { event: "stop", data: '{"reason":"expired"}' };
+    const told = { event: "stats", data: "{}" };
+    let [state, effects] = step(INITIAL, { type: "start" }, settings);
+    for (let time = 0; time < 10; time++) {
+      expect(connects(effects)).toMatchObject([{ renew: time > 0 }]);
+      for (const input of [{ type: "opened" }, { type: "frame", frame: told }, { type: "frame", frame: expired }] as const) {
+        [state, effects] = step(state, { ...input, run: state.run, now: 0, random: 0 } as LiveInput, settings);
+      }
+      if (time > 0) {
+        expect(state.phase).toBe("waiting");
+        [state, effects] = step(state, { type: "waited", run: state.run }, settings);
+      }
+    }
+    expect(state.phase).toBe("connecting");
   });
 
   test("invariant 10: what another attempt would not change is not attempted but by hand", () => {
