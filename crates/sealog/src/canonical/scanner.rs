@@ -135,6 +135,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// A value of any kind, as it is written.
+    pub(crate) fn raw(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.value(|_| Some(()))?;
+        self.text.get(start..self.at)
+    }
+
     #[inline]
     pub(crate) fn string(&mut self) -> Option<Quoted<'a>> {
         self.expect(b'"')?;

@@ -9,7 +9,7 @@ use bytes::{BufMut as _, BytesMut};
 use serde_json::Value;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::canonical;
+use crate::canonical::{self, Scanner};
 
 /// The version that jsonb's binary form begins with.
 const JSONB_VERSION: u8 = 1;
@@ -47,7 +47,14 @@ impl ToSql for Jsonb<'_> {
 impl Jsonb<'_> {
     pub(super) fn write(self, out: &mut BytesMut) {
         out.put_u8(JSONB_VERSION);
-        out.put_slice(self.0);
+        let Some(members) = members(self.0) else { return out.put_slice(self.0) };
+        for (i, (name, value)) in members.iter().enumerate() {
+            out.put_slice(if i == 0 { b"{\"" } else { b",\"" });
+            out.put_slice(name.as_bytes());
+            out.put_slice(b"\":");
+            out.put_slice(value.as_bytes());
+        }
+        out.put_u8(b'}');
     }
 
     /// How many bytes [`write`](Self::write) writes.
@@ -56,8 +63,43 @@ impl Jsonb<'_> {
     }
 }
 
+/// The members of an object in the order that jsonb keeps them in: short names first. The database sorts them
+/// anyway, and that is a fifth of what a batch costs it, unless they are in order. `None` when there are none.
+fn members(text: &[u8]) -> Option<Vec<(&str, &str)>> {
+    let mut scanner = Scanner::new(text)?;
+    let mut members = Vec::with_capacity(24);
+    scanner.object(&mut |scanner, name| {
+        members.push((name.raw(), scanner.raw()?));
+        Some(())
+    })?;
+    members.sort_unstable_by_key(|(name, _)| (name.len(), *name));
+    (scanner.is_at_end() && !members.is_empty()).then_some(members)
+}
+
 /// Appends the sealed bytes of a stored body. Answers why there are none.
 pub(super) fn sealed(Jsonb(text): Jsonb<'_>, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     canonical::write_value(out, &serde_json::from_slice::<Value>(text)?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_come_first_and_the_rest_stays_as_it_is() {
+        let written = |text: &str| {
+            let mut out = BytesMut::new();
+            Jsonb(text.as_bytes()).write(&mut out);
+            assert_eq!((out[0], out.len()), (JSONB_VERSION, Jsonb(text.as_bytes()).len()));
+            String::from_utf8(out[1..].to_vec()).unwrap()
+        };
+        assert_eq!(
+            written(r#"{"action":"a","id":"1","seq":7,"tags":["x"],"aa":{"long":1,"b":[]}}"#),
+            r#"{"aa":{"long":1,"b":[]},"id":"1","seq":7,"tags":["x"],"action":"a"}"#
+        );
+        for text in ["{}", "[1,2]", "null", r#""text""#, r#"{"a":1,}"#, r#"{"b": 1,"a":2}"#] {
+            assert_eq!(written(text), text);
+        }
+    }
 }

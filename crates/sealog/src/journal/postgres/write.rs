@@ -18,12 +18,14 @@ use super::{Database, Link, prepared};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{
-    Batch, Birth, CHECKPOINT_STRETCH_EVENTS, Entry, Found, Head, Journal, NEWEST_CHECKPOINTS, Rewritten, Snapshot,
+    Batch, Birth, CHECKPOINT_STRETCH_EVENTS, Entry, Found, Head, Journal, NEWEST_CHECKPOINTS, Rewritten, Row, Snapshot,
     StoredCheckpoint, THIN_FROM_CHECKPOINTS, Transaction,
 };
 
 /// A batch with fewer events is inserted by one statement: beginning to copy takes a round trip.
 const COPY_FROM_EVENTS: usize = 64;
+/// So many go to the server at once: it works on them while the next are written.
+const COPY_PIECE_EVENTS: usize = 64;
 /// Small numbers become one row for each name once there are so many.
 const FOLD_FROM_ROWS: i64 = 256;
 
@@ -391,7 +393,10 @@ async fn store(
     if is_copied {
         let statement = prepared(client, include_str!("queries/copy_events.sql")).await?;
         let mut sink = Box::pin(client.copy_in::<_, Bytes>(&statement).await?);
-        sink.feed(copied(batch, size)).await?;
+        // What is written of it is on its way while the rest is.
+        for chunk in copied(batch, size) {
+            sink.feed(chunk).await?;
+        }
         copying = Some(sink);
     }
     // All of it is on its way before the first answer comes. What fails makes the commit a rollback.
@@ -426,32 +431,41 @@ impl<'a> Statements<'a> {
     }
 }
 
-/// The rows of a batch in the binary form that `COPY` reads.
-fn copied(batch: &Batch<'_>, size: u64) -> Bytes {
+/// The rows of a batch in the binary form that `COPY` reads, in pieces.
+fn copied(batch: &Batch<'_>, size: u64) -> impl Iterator<Item = Bytes> {
     const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-    let length: usize = batch.rows.iter().map(|row| row.body.len() + 200).sum();
-    let mut out = BytesMut::with_capacity(HEADER.len() + length);
-    let field = |out: &mut BytesMut, bytes: Option<&[u8]>| match bytes {
-        Some(bytes) => {
-            out.put_i32(bytes.len() as i32);
-            out.put_slice(bytes);
+    const END: &[u8] = &(-1_i16).to_be_bytes();
+    let pieces = batch.rows.chunks(COPY_PIECE_EVENTS).zip((batch.first_seq..).step_by(COPY_PIECE_EVENTS));
+    let rows = pieces.map(move |(rows, first)| {
+        let mut out = BytesMut::with_capacity(rows.iter().map(|row| row.body.len() + 200).sum());
+        for (seq, row) in (first..).zip(rows) {
+            copy_row(&mut out, seq, row, size);
         }
-        None => out.put_i32(-1),
-    };
-    out.put_slice(HEADER);
-    for (seq, row) in (batch.first_seq..).zip(batch.rows) {
-        out.put_i16(7);
-        field(&mut out, Some(&signed(seq).to_be_bytes()));
-        field(&mut out, Some(row.id.as_bytes()));
-        field(&mut out, Some(&((size - seq) as i32).to_be_bytes()));
-        field(&mut out, row.digest.as_ref().map(|digest| &digest[..]));
-        field(&mut out, Some(&row.commitment));
-        field(&mut out, Some(&row.salt));
-        out.put_i32(Jsonb(row.body).len() as i32);
-        Jsonb(row.body).write(&mut out);
+        out.freeze()
+    });
+    std::iter::once(Bytes::from_static(HEADER)).chain(rows).chain([Bytes::from_static(END)])
+}
+
+fn copy_row(out: &mut BytesMut, seq: u64, row: &Row<'_>, size: u64) {
+    fn field(out: &mut BytesMut, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => {
+                out.put_i32(bytes.len() as i32);
+                out.put_slice(bytes);
+            }
+            None => out.put_i32(-1),
+        }
     }
-    out.put_i16(-1);
-    out.freeze()
+
+    out.put_i16(7);
+    field(out, Some(&signed(seq).to_be_bytes()));
+    field(out, Some(row.id.as_bytes()));
+    field(out, Some(&((size - seq) as i32).to_be_bytes()));
+    field(out, row.digest.as_ref().map(|digest| &digest[..]));
+    field(out, Some(&row.commitment));
+    field(out, Some(&row.salt));
+    out.put_i32(Jsonb(row.body).len() as i32);
+    Jsonb(row.body).write(out);
 }
 
 /// The first rows of a log.
