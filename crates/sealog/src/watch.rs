@@ -289,14 +289,11 @@ impl AuditLog {
 
 /// How many of these a watch keeps.
 fn kept(found: &[Record]) -> usize {
-    let mut room = KEPT_BYTES;
-    let fits = |record: &&Record| {
-        let bytes = record.canonical_json().len();
-        let fits = bytes <= room;
-        room = room.saturating_sub(bytes);
-        fits
-    };
-    found.iter().take_while(fits).count().max(found.len().min(1))
+    let sizes = found.iter().scan(0, |bytes, record| {
+        *bytes += record.canonical_json().len();
+        Some(*bytes)
+    });
+    sizes.take_while(|bytes| *bytes <= KEPT_BYTES).count().max(found.len().min(1))
 }
 
 async fn rest(interval: Option<Duration>) {
