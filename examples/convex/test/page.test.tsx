@@ -41,13 +41,8 @@ function clientOf(t: ReturnType<ReturnType<typeof application>["withIdentity"]>)
   } as unknown as ConvexReactClient;
 }
 
-afterEach(() => {
-  vi.unstubAllEnvs();
-  vi.unstubAllGlobals();
-});
-
-test("what is saved appears in the history, and what fails does not", async () => {
-  const client = clientOf(application().withIdentity({ subject: "ada" }));
+/** The page, and where it stands. */
+function shown(client: ConvexReactClient) {
   const place = document.body.appendChild(document.createElement("div"));
   const root = createRoot(place);
   root.render(
@@ -55,6 +50,17 @@ test("what is saved appears in the history, and what fails does not", async () =
       <Page />
     </ConvexProvider>,
   );
+  return { place, root };
+}
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.unstubAllGlobals();
+});
+
+test("what is saved appears in the history, and what fails does not", async () => {
+  const client = clientOf(application().withIdentity({ subject: "ada" }));
+  const { place, root } = shown(client);
   const until = (holds: () => void) => vi.waitFor(holds, { timeout: 60_000 });
   await until(() => expect(place.querySelector("form")).not.toBeNull());
 
@@ -86,13 +92,7 @@ test("how forwarding stands is shown as it changes", async () => {
   vi.stubGlobal("fetch", () => Promise.reject(new TypeError("no such host")));
   const t = application();
   const client = clientOf(t.withIdentity({ subject: "ada" }));
-  const place = document.body.appendChild(document.createElement("div"));
-  const root = createRoot(place);
-  root.render(
-    <ConvexProvider client={client}>
-      <Page />
-    </ConvexProvider>,
-  );
+  const { place, root } = shown(client);
   const shows = (text: string) =>
     vi.waitFor(() => expect(place.querySelector("[role=status]")?.textContent).toContain(text), { timeout: 60_000 });
   await shows("Sealed up to nothing");
