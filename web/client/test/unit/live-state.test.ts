@@ -263,6 +263,10 @@ describe("live stream", () => {
           expect(!effect.renew || settings.isRenewable).toBe(true);
         }
         expect(atOnce).toBeLessThanOrEqual(1);
+        expect(after.refusals).toBeLessThanOrEqual(MAX_REFUSALS);
+        if (after.refusals === MAX_REFUSALS) {
+          expect(["failed", "closed"]).toContain(after.phase);
+        }
         if (isRefused) {
           expect(after.phase === "failed").toBe(!settings.isRenewable || refusals >= MAX_REFUSALS);
         }
